@@ -1,0 +1,72 @@
+"""What the bucket tells about objects: values without behaviour."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class ListedObject(msgspec.Struct, frozen=True, gc=False):
+    """One entry of a listing. `size` in bytes, `etag` as S3 sends it (with its quotes)."""
+
+    key: str
+    size: int
+    etag: str
+    last_modified: datetime
+    storage_class: str = "STANDARD"
+
+
+class ObjectHeaders(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Everything besides the bytes that a restore has to bring back.
+
+    `expires` is the raw header, which need not be a date. `part_size` (bytes) is the size of the
+    first part of a multipart object, None for a plain one: uploading with the same part size
+    gives the same `-N` ETag again.
+    """
+
+    content_type: str | None = None
+    cache_control: str | None = None
+    content_disposition: str | None = None
+    content_encoding: str | None = None
+    content_language: str | None = None
+    expires: str | None = None
+    website_redirect: str | None = None
+    metadata: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    storage_class: str = "STANDARD"
+    encryption: str | None = None
+    encryption_key_id: str | None = None
+    part_size: int | None = None
+
+
+class ObjectState(msgspec.Struct, frozen=True):
+    """The current object at a key, from HEAD or GET: identity, size in bytes and headers.
+
+    `headers.tags` is filled by `Bucket.tags`, not by HEAD; `tag_count` is what the store reported.
+    """
+
+    key: str
+    etag: str
+    size: int
+    last_modified: datetime
+    version_id: str | None
+    tag_count: int
+    headers: ObjectHeaders
+
+
+class DeleteOutcome(StrEnum):
+    """What the store said about one key of a delete."""
+
+    DELETED = "deleted"
+    CHANGED = "changed"  # 412: another ETag lives there now
+    VANISHED = "vanished"  # 404: nothing was there any more
+    FAILED = "failed"  # an error, or no word at all about this key
+
+
+class DeleteResult(msgspec.Struct, frozen=True):
+    """Outcome for one key, with the store's own code and message where it gave one."""
+
+    outcome: DeleteOutcome
+    reason: str = ""

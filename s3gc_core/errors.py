@@ -1,0 +1,245 @@
+"""Every refusal and failure of s3gc: one class each, with what happened, why it matters, what next.
+
+    S3gcError
+    ├── ConfigurationError          2   what the operator wrote cannot be used
+    │   └── SourceMissing           2   a configured table or column does not exist
+    ├── Refused                     3   a rule or a guard says no; nothing was changed
+    │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
+    │   ├── PlanFinished, ConfirmationMismatch, AuditBroken, NetworkFileSystem, StoreUnsafe,
+    │   └── VaultFull
+    ├── VaultBusy                   5   another operation holds the vault
+    ├── Unreachable                 6   BucketUnreachable, DatabaseUnreachable, RightMissing,
+    │                                   VaultUnreachable
+    └── NotFound                    7   NoSuchKey, NoSuchPlan, NoSuchOperation
+
+`Partial` (4) is an outcome of an operation that went on, not an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the command line; scripts rely on them (design, section 7)."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    BLOCKED = 3
+    PARTIAL = 4
+    BUSY = 5
+    UNREACHABLE = 6
+    NOT_FOUND = 7
+    HANGUP = 129
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class S3gcError(Exception):
+    """Root of all errors that s3gc raises on purpose.
+
+    `what` happened, `why` it matters, `next_step` for the operator. None of the three ever holds
+    a secret; keys inside them are cleaned by whoever shows them.
+    """
+
+    exit_code: ExitCode = ExitCode.FAILED
+    why: str = "the operation could not go on"
+    next_step: str = "read the message; nothing was deleted without a backup"
+
+    def __init__(self, what: str, *, why: str | None = None, next_step: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why if why is not None else type(self).why
+        self.next_step = next_step if next_step is not None else type(self).next_step
+
+    @property
+    def name(self) -> str:
+        """The stable name scripts may match on, such as `plan-expired`."""
+        return "".join(f"-{c.lower()}" if c.isupper() else c for c in type(self).__name__)[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong: the setting (with its line where known), the value, what is allowed."""
+
+    setting: str
+    value: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.value} is not usable; allowed: {self.allowed}"
+
+
+class ConfigurationError(S3gcError):
+    """The configuration cannot be used; `problems` lists everything wrong with it at once."""
+
+    exit_code = ExitCode.USAGE
+    why = "a setting that is silently dropped or replaced could delete the wrong objects"
+    next_step = "correct the settings named above and run again"
+
+    def __init__(self, problems: Sequence[Problem], *, origin: str = "configuration") -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"{origin}: " + "; ".join(str(problem) for problem in self.problems))
+
+
+class SourceMissing(S3gcError):
+    """A configured table or column does not exist (or is not visible to this user)."""
+
+    exit_code = ExitCode.USAGE
+    why = "a source that cannot be read would make its references invisible"
+    next_step = "correct [tables] in the configuration, or grant the right to see the table"
+
+
+class Refused(S3gcError):
+    """A rule says no. Nothing was changed."""
+
+    exit_code = ExitCode.BLOCKED
+    why = "s3gc deletes nothing that is not proven, approved and allowed"
+    next_step = "follow the reason given"
+
+
+class NothingTracked(Refused):
+    """No database, no tables: without references every object would look like an orphan."""
+
+    why = "with nothing tracked, every object of the bucket would look like an orphan"
+    next_step = "name a database and its columns under [database] and [tables]"
+
+
+class GuardBlocked(Refused):
+    """One or more guards tripped; `guards` holds their names in order."""
+
+    why = "a guard looks at the whole run; when it trips, no verdict of the run can be trusted"
+    next_step = "clear the cause of each guard named above, then scan again"
+
+    def __init__(self, what: str, guards: Sequence[str], *, next_step: str | None = None) -> None:
+        super().__init__(what, next_step=next_step)
+        self.guards = tuple(guards)
+
+
+class DryRunRefused(Refused):
+    """The configured mode does not delete."""
+
+    why = "dry run is the default, and nothing is deleted in it"
+    next_step = 'set mode = "execute" in the configuration to allow deletion'
+
+
+class NotApproved(Refused):
+    """The plan has not been approved by a named person."""
+
+    why = "nothing is deleted without an approved plan"
+    next_step = "review it with `s3gc plan show ID`, then `s3gc plan approve ID --reason TEXT`"
+
+
+class PlanExpired(Refused):
+    """The plan is older than its lifetime."""
+
+    why = "evidence grows stale; an old plan says nothing about today's references"
+    next_step = "scan again and approve the new plan"
+
+
+class PlanChanged(Refused):
+    """The stored plan is not the one that was approved (its hash differs)."""
+
+    why = "what is executed must be exactly what was approved"
+    next_step = "scan again; if nobody edited the catalogue, look for disk trouble"
+
+
+class PlanFinished(Refused):
+    """The plan was rejected, or has been executed to its end: a plan is executed once."""
+
+    why = "a plan is executed once"
+    next_step = "scan again for a new plan"
+
+
+class ConfirmationMismatch(Refused):
+    """The typed confirmation does not name this bucket and this count."""
+
+    why = "the confirmation binds the deletion to one bucket and one frozen plan"
+    next_step = 'pass --confirm "BUCKET COUNT" as `s3gc plan show ID` prints it'
+
+
+class AuditBroken(Refused):
+    """The audit log was cut or edited, or its disk lost a part of it."""
+
+    why = "the audit log is the only record of what can be restored"
+    next_step = "stop; put back audit.db from its replica or a backup of the vault folder"
+
+
+class NetworkFileSystem(Refused):
+    """The vault lies on a network file system, where SQLite's locks and syncs cannot be trusted."""
+
+    why = "SQLite's locks and syncs cannot be trusted on a network file system"
+    next_step = "put vault_path on a local disk"
+
+
+class StoreUnsafe(Refused):
+    """A probe showed that this store ignores conditional deletes (guard `store-unsafe`)."""
+
+    why = "the store deletes an object although its ETag has changed, so an overwrite could be lost"
+    next_step = "use a store that honours If-Match on delete"
+
+
+class VaultFull(Refused):
+    """The vault's disk has not enough room for the backups (guard `vault-space`)."""
+
+    why = "what cannot be backed up is not deleted"
+    next_step = "free space under vault_path, or approve a smaller plan (--prefix)"
+
+
+class VaultBusy(S3gcError):
+    """Another operation holds the vault."""
+
+    exit_code = ExitCode.BUSY
+    why = "two operations at once could judge each other's half-finished work"
+    next_step = "wait for it to end (`s3gc status` shows it)"
+
+
+class Unreachable(S3gcError):
+    """Something the operation depends on does not answer or does not let us in."""
+
+    exit_code = ExitCode.UNREACHABLE
+    why = "doubt keeps: without an answer nothing is judged and nothing is deleted"
+    next_step = "run `s3gc doctor`; it names what is wrong and how to mend it"
+
+
+class BucketUnreachable(Unreachable):
+    """The object store does not answer, or refuses our credentials."""
+
+
+class DatabaseUnreachable(Unreachable):
+    """A database does not answer, or refuses our credentials."""
+
+
+class RightMissing(Unreachable):
+    """A right is missing; the message names the table and the right."""
+
+    next_step = "grant the right named above"
+
+
+class VaultUnreachable(Unreachable):
+    """The vault folder cannot be opened or written."""
+
+    next_step = "check vault_path: it must be a writable folder on a local disk"
+
+
+class NotFound(S3gcError):
+    """What was asked for does not exist."""
+
+    exit_code = ExitCode.NOT_FOUND
+    why = "there is nothing by that name"
+    next_step = "check the name; `s3gc operations`, `plan list` and `vault find` list what there is"
+
+
+class NoSuchKey(NotFound):
+    """No object and no backup has this key."""
+
+
+class NoSuchPlan(NotFound):
+    """No plan has this id."""
+
+
+class NoSuchOperation(NotFound):
+    """No operation has this id."""

@@ -1,0 +1,115 @@
+"""One SQLite file of ours, one thread: whole-batch functions run there, never in the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from s3gc_core.errors import NetworkFileSystem, VaultUnreachable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# SQLite's locking and fsync promises do not hold there (sqlite.org, "How To Corrupt").
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre"}
+    | {"fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs", "fuse.goofys", "davfs"}
+)
+
+
+def file_system_of(path: Path, mountinfo: str) -> str:
+    """Type of the file system that holds `path`, from the text of /proc/self/mountinfo.
+
+    The longest mount point that is a parent of `path` wins; the last of equals covers the others.
+    """
+    best, kind = -1, ""
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        mount = Path(left.split()[4].encode().decode("unicode_escape"))
+        if path.is_relative_to(mount) and len(mount.parts) >= best:
+            best, kind = len(mount.parts), right.split()[0]
+    return kind
+
+
+def refuse_network_file_system(folder: Path) -> None:
+    """Raise `NetworkFileSystem` where `folder` is not on a local disk (only Linux can tell)."""
+    table = Path("/proc/self/mountinfo")
+    if not table.exists():
+        return
+    kind = file_system_of(folder.resolve(), table.read_text())
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise NetworkFileSystem(f"{folder} is on a network file system ({kind})")
+
+
+class LocalStore:
+    """A SQLite database used from one thread of its own.
+
+    `synchronous=FULL` with a write-ahead log: a commit that returned survives a power cut.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, executor: ThreadPoolExecutor) -> None:
+        self._connection = connection
+        self._executor = executor
+
+    @classmethod
+    async def open(cls, path: Path, schema: str) -> LocalStore:
+        """Open or create `path` (0600) and bring it to `schema` (idempotent DDL)."""
+        executor = ThreadPoolExecutor(1, thread_name_prefix=f"s3gc-{path.stem}")
+        loop = asyncio.get_running_loop()
+        try:
+            connection = await loop.run_in_executor(executor, _connect, path, schema)
+        except BaseException as error:
+            executor.shutdown(wait=False)
+            if isinstance(error, (OSError, sqlite3.Error)):
+                raise VaultUnreachable(f"cannot open {path}: {error}") from error
+            raise
+        return cls(connection, executor)
+
+    async def run(
+        self,
+        function: Callable[Concatenate[sqlite3.Connection, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run `function(connection, ...)` in the store's thread, in one transaction.
+
+        Commits when it returns, rolls back when it raises. A caller that is cancelled does not
+        stop it: the transaction ends one way or the other.
+        """
+
+        def in_transaction() -> T:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = function(self._connection, *args, **kwargs)
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+            return result
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, in_transaction)
+
+    async def close(self) -> None:
+        """Close the file and end the thread."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self._connection.close)
+        self._executor.shutdown(wait=False)
+
+
+def _connect(path: Path, schema: str) -> sqlite3.Connection:
+    refuse_network_file_system(path.parent)
+    # Created by us first, so that SQLite's side files inherit 0600 from it.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute("PRAGMA temp_store = FILE")
+    connection.executescript(schema)
+    return connection

@@ -1,0 +1,182 @@
+"""The records of the audit log: the only source of truth about what was done and can be undone.
+
+Records are only ever added. The state of an object is what its last record says; nothing is
+counted or marked by changing an old one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from s3gc_core.bucket.objects import ObjectHeaders
+
+
+class StoredBackup(msgspec.Struct, frozen=True):
+    """Where a backup lies and what it must contain. `path` is relative to the vault folder.
+
+    Sizes in bytes; hashes are SHA-256 in hex: `raw_*` of the object's bytes, `stored_*` of the
+    file's. `codec` is `raw` (the file is the object) or `zstd`.
+    """
+
+    path: str
+    codec: str
+    raw_size: int
+    raw_sha256: str
+    stored_size: int
+    stored_sha256: str
+
+
+class Outcome(StrEnum):
+    """How one object of an execution ended."""
+
+    DELETED = "deleted"
+    KEPT = "kept"  # the last judgement, or recovery, found a reason to keep it
+    CHANGED = "changed"  # another ETag: not the object that was backed up
+    VANISHED = "vanished"  # was gone before we deleted it
+    FAILED = "failed"  # an error; the object is still there, or its backup is
+    WOULD_DELETE = "would-delete"  # audit_only mode
+
+
+class RestoreOutcome(StrEnum):
+    """How one object of a restore ended."""
+
+    RESTORED = "restored"
+    ALREADY_THERE = "already-there"  # identical bytes and headers live at the key
+    NEWER_KEPT = "newer-kept"  # another object lives at the key and overwriting was not asked for
+    FAILED = "failed"
+
+
+class Record(msgspec.Struct, frozen=True, tag_field="kind"):
+    """Base of all records. `kind` is the tag."""
+
+
+class Bound(Record, frozen=True, tag="bound"):
+    """First use: this vault belongs to this bucket and these databases (name -> identity)."""
+
+    bucket: str
+    databases: dict[str, str]
+
+
+class OperationStarted(Record, frozen=True, tag="operation-started"):
+    """`what` is scan, execute, restore, purge ...; `actor` is user@host with the SSH origin."""
+
+    what: str
+    actor: str
+    mode: str
+    plan_id: str | None = None
+    arguments: dict[str, str] = {}
+
+
+class OperationFinished(Record, frozen=True, tag="operation-finished"):
+    """`outcome` is one of done, partial, blocked, failed, cancelled, interrupted."""
+
+    outcome: str
+    counts: dict[str, int] = {}
+    blocked: list[str] = []
+    error: str | None = None
+
+
+class ScanRecorded(Record, frozen=True, tag="scan"):
+    """What one scan saw: the memory of the guards. `sources` maps a source to its key count."""
+
+    listed: int
+    sources: dict[str, int]
+    accepted: list[str] = []
+
+
+class PlanRecorded(Record, frozen=True, tag="plan"):
+    """A frozen plan: what it holds, by its hash. `parent` is the plan it was selected from."""
+
+    plan_id: str
+    sha256: str
+    objects: int
+    bytes: int
+    expires_at: datetime
+    parent: str | None = None
+
+
+class PlanDecided(Record, frozen=True, tag="plan-decided"):
+    """A named person approved or rejected a plan, with a reason."""
+
+    plan_id: str
+    sha256: str
+    approved: bool
+    actor: str
+    reason: str
+
+
+class Intent(Record, frozen=True, tag="intent"):
+    """Backed up, read back and compared; the delete may now be sent (promise P2)."""
+
+    key: str
+    etag: str
+    version_id: str | None
+    size: int
+    last_modified: datetime
+    headers: ObjectHeaders
+    backup: StoredBackup
+
+
+class Result(Record, frozen=True, tag="result"):
+    """How an object of an execution ended. `inferred`: concluded by recovery, not heard."""
+
+    key: str
+    outcome: Outcome
+    reason: str = ""
+    inferred: bool = False
+
+
+class RestoreIntent(Record, frozen=True, tag="restore-intent"):
+    """An object is about to be written back from the backup of `from_operation`."""
+
+    key: str
+    from_operation: str
+    overwrite_etag: str | None = None
+
+
+class Restored(Record, frozen=True, tag="restored"):
+    """How an object of a restore ended. `etag` is that of the object now at the key."""
+
+    key: str
+    from_operation: str
+    outcome: RestoreOutcome
+    etag: str | None = None
+    reason: str = ""
+    inferred: bool = False
+
+
+class Purged(Record, frozen=True, tag="purged"):
+    """A backup was removed because nothing needs it any more."""
+
+    key: str
+    from_operation: str
+    path: str
+    reason: str
+
+
+AnyRecord = (
+    Bound
+    | OperationStarted
+    | OperationFinished
+    | ScanRecorded
+    | PlanRecorded
+    | PlanDecided
+    | Intent
+    | Result
+    | RestoreIntent
+    | Restored
+    | Purged
+)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A record in its place in the log. `at` is UTC; `hash` chains over everything before it."""
+
+    seq: int
+    at: datetime
+    operation_id: str
+    record: AnyRecord
+    hash: bytes
