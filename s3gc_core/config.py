@@ -1,10 +1,16 @@
-"""What the operator wrote, validated: TOML file, environment, or `create_config`."""
+"""What the operator wrote, validated: TOML file, environment, or `create_config`.
+
+The values are here; they are made by `config_create`, `config_file`, `config_environment` and
+`builder`, which check everything by the rules of `config_rules`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+from s3gc_core.redaction import redact_url
 
 
 class Mode(StrEnum):
@@ -26,14 +32,31 @@ class Codec(StrEnum):
     TEMPLATE = "template"
 
 
+# The schemes of database URLs and the engine each one names; frameworks append a driver's name.
+ENGINES = {
+    **dict.fromkeys(("postgresql", "postgres"), "postgresql"),
+    **{f"postgresql+{driver}": "postgresql" for driver in ("asyncpg", "psycopg", "psycopg2")},
+    **dict.fromkeys(("mysql", "mariadb", "mysql+aiomysql", "mysql+pymysql"), "mysql"),
+    **dict.fromkeys(("sqlite", "sqlite+aiosqlite"), "sqlite"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseConfig:
-    """One application database. `url` holds a password and is never shown."""
+    """One application database. `url` holds a password and is never shown.
+
+    With `cdc`, references follow the database's change stream; `cdc_backend` then is its engine.
+    """
 
     url: str = field(repr=False)
     name: str = "main"
     cdc: bool = False
     cdc_backend: str | None = None
+
+    @property
+    def engine(self) -> str:
+        """`postgresql`, `mysql` or `sqlite`, from the URL's scheme."""
+        return ENGINES[self.url.partition("://")[0]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +112,19 @@ class Config:
     plan_lifetime_hours: int = 24
     vault_horizon_days: int = 90
     guards: GuardLimits = GuardLimits()
+
+    def redacted(self) -> dict[str, object]:
+        """All settings as plain values for display and JSON, database URLs without password."""
+        values: dict[str, object] = asdict(self)
+        values["mode"] = str(self.mode)
+        values["vault_path"] = str(self.vault_path)
+        values["databases"] = [
+            {**asdict(database), "url": redact_url(database.url)} for database in self.databases
+        ]
+        values["sources"] = [
+            {**asdict(source), "codec": str(source.codec), "columns": list(source.columns)}
+            for source in self.sources
+        ]
+        for name in ("exclude_prefixes", "exclude_patterns", "cdn_bases"):
+            values[name] = list(getattr(self, name))
+        return values

@@ -3,6 +3,7 @@
     S3gcError
     ├── ConfigurationError          2   what the operator wrote cannot be used
     │   └── SourceMissing           2   a configured table or column does not exist
+    ├── SourceUnreadable            2   a source is there but cannot be read faithfully
     ├── Refused                     3   a rule or a guard says no; nothing was changed
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
     │   ├── PlanFinished, ConfirmationMismatch, AuditBroken, NetworkFileSystem, StoreUnsafe,
@@ -91,6 +92,14 @@ class SourceMissing(S3gcError):
     exit_code = ExitCode.USAGE
     why = "a source that cannot be read would make its references invisible"
     next_step = "correct [tables] in the configuration, or grant the right to see the table"
+
+
+class SourceUnreadable(S3gcError):
+    """A source exists but cannot be read: its `where` fails, or a value has no faithful text."""
+
+    exit_code = ExitCode.USAGE
+    why = "a value that is guessed or skipped would make its reference invisible"
+    next_step = "correct the entry under [tables], or the column, and run again"
 
 
 class Refused(S3gcError):

@@ -1,0 +1,1 @@
+"""The command line, batch jobs and the dashboard of s3gc."""

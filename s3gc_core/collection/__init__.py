@@ -1,1 +1,23 @@
+"""Backup then delete, recovery, restore, clean-up: the only room that changes the bucket."""
 
+from s3gc_core.collection.comparison import differences, header_differences
+from s3gc_core.collection.execute import Execution
+from s3gc_core.collection.folder import FolderRestore, relative_name
+from s3gc_core.collection.purge import PurgeSummary, purge
+from s3gc_core.collection.recovery import Recovered, recover
+from s3gc_core.collection.restore import Restore, Selection, select
+
+__all__ = [
+    "Execution",
+    "FolderRestore",
+    "PurgeSummary",
+    "Recovered",
+    "Restore",
+    "Selection",
+    "differences",
+    "header_differences",
+    "purge",
+    "recover",
+    "relative_name",
+    "select",
+]

@@ -1,1 +1,46 @@
+"""The application's databases: read-only, consistent, streaming views, one file per engine."""
 
+from __future__ import annotations
+
+from s3gc_core.config import DatabaseConfig
+from s3gc_core.databases.mysql import MysqlDatabase
+from s3gc_core.databases.postgres import PostgresDatabase
+from s3gc_core.databases.protocol import (
+    Database,
+    Row,
+    RowId,
+    Snapshot,
+    TableRead,
+    TableShape,
+    Value,
+)
+from s3gc_core.databases.sqlite import SqliteDatabase
+from s3gc_core.databases.url import DatabaseUrl, Engine
+
+__all__ = [
+    "Database",
+    "DatabaseUrl",
+    "Engine",
+    "Row",
+    "RowId",
+    "Snapshot",
+    "TableRead",
+    "TableShape",
+    "Value",
+    "open_database",
+]
+
+
+def open_database(config: DatabaseConfig) -> Database:
+    """The database that `config.url` names. Opens no connection yet.
+
+    Raises `ConfigurationError` for a URL that cannot be used.
+    """
+    url = DatabaseUrl.parse(config.url)
+    match url.engine:
+        case Engine.POSTGRESQL:
+            return PostgresDatabase(url, config.name)
+        case Engine.MYSQL:
+            return MysqlDatabase(url, config.name)
+        case Engine.SQLITE:
+            return SqliteDatabase(url, config.name)

@@ -1,1 +1,62 @@
+"""What must never be lost: backups and the audit log."""
 
+from s3gc_core.vault.anchors import Anchor
+from s3gc_core.vault.audit import AuditLog
+from s3gc_core.vault.backup_states import BackupState, DeletedObject
+from s3gc_core.vault.encoding import Encoder, choose_codec, decode
+from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable
+from s3gc_core.vault.files import BackupFiles
+from s3gc_core.vault.names import backup_name
+from s3gc_core.vault.operations import LastRecord, Operation
+from s3gc_core.vault.records import (
+    AnyRecord,
+    Bound,
+    Entry,
+    Intent,
+    OperationFinished,
+    OperationStarted,
+    Outcome,
+    PlanDecided,
+    PlanRecorded,
+    Purged,
+    Restored,
+    RestoreIntent,
+    RestoreOutcome,
+    Result,
+    ScanRecorded,
+    StoredBackup,
+)
+from s3gc_core.vault.writer import BackupWriter
+
+__all__ = [
+    "Anchor",
+    "AnyRecord",
+    "AuditLog",
+    "BackupDamaged",
+    "BackupFiles",
+    "BackupNotDurable",
+    "BackupState",
+    "BackupWriter",
+    "Bound",
+    "DeletedObject",
+    "Encoder",
+    "Entry",
+    "Intent",
+    "LastRecord",
+    "Operation",
+    "OperationFinished",
+    "OperationStarted",
+    "Outcome",
+    "PlanDecided",
+    "PlanRecorded",
+    "Purged",
+    "RestoreIntent",
+    "RestoreOutcome",
+    "Restored",
+    "Result",
+    "ScanRecorded",
+    "StoredBackup",
+    "backup_name",
+    "choose_codec",
+    "decode",
+]

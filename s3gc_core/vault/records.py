@@ -44,6 +44,7 @@ class RestoreOutcome(StrEnum):
     """How one object of a restore ended."""
 
     RESTORED = "restored"
+    EXPORTED = "exported"  # written to a folder; the bucket was not touched
     ALREADY_THERE = "already-there"  # identical bytes and headers live at the key
     NEWER_KEPT = "newer-kept"  # another object lives at the key and overwriting was not asked for
     FAILED = "failed"

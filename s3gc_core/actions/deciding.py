@@ -1,0 +1,76 @@
+"""Approving and rejecting plans: by a named person, with a reason, for exactly what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+from ulid import ULID
+
+from s3gc_core.actions.parts import Parts
+from s3gc_core.errors import NoSuchKey
+from s3gc_core.jobs import actor
+from s3gc_core.judgement import Plan, PlanState, check_decidable, plan_history
+from s3gc_core.vault import PlanDecided, PlanRecorded
+
+log = structlog.get_logger("s3gc")
+
+
+async def approve(
+    parts: Parts,
+    plan_id: str,
+    *,
+    reason: str,
+    prefixes: Sequence[str] = (),
+    keys: Sequence[str] = (),
+) -> Plan:
+    """Approve a plan, or a part of it, which then becomes a frozen plan of its own.
+
+    Raises `PlanFinished`, `PlanExpired`, `NoSuchPlan`, `NoSuchKey` (nothing selected).
+    """
+    plan = await _undecided(parts, plan_id)
+    operation_id = str(ULID())
+    records: list[PlanRecorded | PlanDecided] = []
+    if prefixes or keys:
+        part = await parts.catalogue.select_plan(plan, str(ULID()), prefixes, frozenset(keys))
+        if part.objects == 0:
+            raise NoSuchKey(f"plan {plan_id} holds no such key or prefix")
+        plan = part
+        records.append(plan_record(plan))
+    records.append(PlanDecided(plan.plan_id, plan.sha256, True, actor(), reason))
+    await parts.audit.append(operation_id, records)
+    await parts.audit.anchor()
+    log.info("plan_approved", plan_id=plan.plan_id, objects=plan.objects, bytes=plan.bytes)
+    return plan
+
+
+async def reject(parts: Parts, plan_id: str, *, reason: str) -> Plan:
+    """Reject a plan for good. Raises `PlanFinished`, `PlanExpired`, `NoSuchPlan`."""
+    plan = await _undecided(parts, plan_id)
+    decided = PlanDecided(plan.plan_id, plan.sha256, False, actor(), reason)
+    await parts.audit.append(str(ULID()), [decided])
+    await parts.audit.anchor()
+    return plan
+
+
+async def approved_plan(parts: Parts) -> Plan | None:
+    """The oldest plan that is approved (or begun), not ended and not expired."""
+    for plan in reversed(await parts.catalogue.plans()):
+        history = await plan_history(parts.audit, plan)
+        waiting = history.state in (PlanState.APPROVED, PlanState.EXECUTING)
+        if waiting and history.approved and parts.clock.now() < plan.expires_at:
+            return plan
+    return None
+
+
+async def _undecided(parts: Parts, plan_id: str) -> Plan:
+    plan = await parts.plan(plan_id)
+    check_decidable(plan, await plan_history(parts.audit, plan), now=parts.clock.now())
+    return plan
+
+
+def plan_record(plan: Plan) -> PlanRecorded:
+    """A plan as the audit log keeps it."""
+    return PlanRecorded(
+        plan.plan_id, plan.sha256, plan.objects, plan.bytes, plan.expires_at, plan.parent
+    )

@@ -1,0 +1,144 @@
+"""Doctor: checks everything an operation depends on, and says how to mend what fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from s3gc_core.actions.operations import make_vault_folder
+from s3gc_core.bucket import Bucket, probe_store
+from s3gc_core.clock import SystemClock
+from s3gc_core.config import Config
+from s3gc_core.databases import Database, open_database
+from s3gc_core.errors import S3gcError
+from s3gc_core.local_store import refuse_network_file_system
+from s3gc_core.references import table_read
+
+# Beyond this our stamps and the store's ages would tell different stories.
+CLOCK_DIFFERENCE = timedelta(minutes=5)
+LEAST_FREE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; `fix` says how to mend it where it failed."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator[Check]:
+    """Look at everything, one check at a time; a failure does not stop the others.
+
+    Only reads, unless `write_probe`: then a probe object is put and deleted again.
+    """
+    yield _vault_folder(config)
+    yield _free_space(config)
+    async with Bucket.open(config, SystemClock()) as bucket:
+        async for check in _bucket_checks(bucket, write_probe=write_probe):
+            yield check
+    if not config.databases:
+        fix = "name one under [database]; without it s3gc refuses to scan"
+        yield Check("database", False, "none is configured", fix)
+    if not config.sources:
+        fix = "name the columns that hold keys under [tables]"
+        yield Check("tables", False, "none are configured", fix)
+    for number, settings in enumerate(config.databases):
+        database = open_database(settings)
+        async for check in _database_checks(database, config):
+            yield check
+        if config.databases[number].cdc:
+            yield Check(
+                "cdc", True, f"{settings.name}: each scan reads all sources anew; nothing follows"
+            )
+
+
+def _failed(name: str, error: S3gcError) -> Check:
+    return Check(name, False, error.what, error.next_step)
+
+
+def _vault_folder(config: Config) -> Check:
+    path = config.vault_path
+    try:
+        make_vault_folder(path)
+        refuse_network_file_system(path)
+    except S3gcError as error:
+        return _failed("vault", error)
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return Check("vault", False, f"{path} is not writable", f"chown it to uid {os.geteuid()}")
+    if path.stat().st_mode & 0o077:
+        return Check("vault", False, f"{path} is open to others", f"chmod 700 {path}")
+    return Check("vault", True, f"{path} is a private folder on a local disk")
+
+
+def _free_space(config: Config) -> Check:
+    try:
+        free = shutil.disk_usage(config.vault_path).free
+    except OSError as error:
+        return Check("free space", False, str(error.strerror), "create the vault folder")
+    if free < LEAST_FREE_BYTES:
+        fix = "free some, or move vault_path to a larger disk"
+        return Check("free space", False, f"only {free} bytes are free for backups", fix)
+    return Check("free space", True, f"{free} bytes are free for backups")
+
+
+async def _bucket_checks(bucket: Bucket, *, write_probe: bool) -> AsyncIterator[Check]:
+    try:
+        await bucket.check()
+    except S3gcError as error:
+        yield _failed("bucket", error)
+        return
+    yield Check("bucket", True, f"{bucket.name} answers and lets us in")
+    try:
+        first = None
+        async for page in bucket.list_pages():
+            first = page[0] if page else None
+            break
+        yield Check("right to list", True, "the first page was listed")
+        if first is not None:
+            async with bucket.read(first.key, if_match=first.etag):
+                pass
+            await bucket.tags(first.key)
+            yield Check("right to read", True, "an object and its tags can be read")
+    except S3gcError as error:
+        yield Check(
+            "rights",
+            False,
+            error.what,
+            "grant s3:ListBucket, s3:GetObject, s3:GetObjectTagging (and to execute and restore:"
+            " s3:DeleteObject, s3:PutObject, s3:PutObjectTagging)",
+        )
+    difference = abs(await bucket.server_now() - SystemClock().now())
+    near = difference <= CLOCK_DIFFERENCE
+    fix = "" if near else "synchronise this machine's clock (NTP)"
+    yield Check("clock", near, f"differs by {difference.total_seconds():.0f} s from the store", fix)
+    if write_probe:
+        capabilities = await probe_store(bucket)
+        safe = capabilities.safe
+        detail = "honours conditional deletes" if safe else "ignores conditional deletes"
+        fix = "" if safe else "execution is refused on this store (guard store-unsafe)"
+        yield Check("store", safe, detail, fix)
+
+
+async def _database_checks(database: Database, config: Config) -> AsyncIterator[Check]:
+    name = f"database {database.name}"
+    try:
+        await database.identity()
+        async with database.snapshot() as snapshot:
+            yield Check(name, True, f"{database.address} answers")
+            for source in config.sources:
+                if source.database != database.name:
+                    continue
+                try:
+                    shape = await snapshot.describe(table_read(source))
+                except S3gcError as error:
+                    yield _failed(source.name, error)
+                else:
+                    yield Check(source.name, True, f"readable; a row is known by {shape.row_id}")
+    except S3gcError as error:
+        yield _failed(name, error)

@@ -1,0 +1,74 @@
+"""The parts every action works with, and the checks several of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from s3gc_core.actions.operations import OperationRun, operation
+from s3gc_core.bucket import Bucket
+from s3gc_core.clock import Clock
+from s3gc_core.config import Config
+from s3gc_core.databases import Database
+from s3gc_core.errors import GuardBlocked, NoSuchPlan, NothingTracked
+from s3gc_core.judgement import Catalogue, Identity, Plan, Progress, identity, identity_bound
+from s3gc_core.references import Registry
+from s3gc_core.vault import AuditLog, BackupFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One bucket's rooms, opened."""
+
+    config: Config
+    clock: Clock
+    progress: Progress
+    bucket: Bucket
+    databases: Sequence[Database]
+    registry: Registry
+    catalogue: Catalogue
+    audit: AuditLog
+    files: BackupFiles
+
+    def operation(
+        self, what: str, *, plan_id: str | None = None, arguments: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[OperationRun]:
+        """Hold the vault for one operation (see `operations.operation`)."""
+        return operation(
+            self.audit,
+            self.files,
+            self.bucket,
+            vault_path=self.config.vault_path,
+            mode=self.config.mode,
+            what=what,
+            plan_id=plan_id,
+            arguments=arguments,
+        )
+
+    def refuse_nothing_tracked(self) -> None:
+        """Without references every object would look like an orphan. Raises `NothingTracked`."""
+        if not self.config.databases:
+            raise NothingTracked("no database is configured")
+        if not self.config.sources:
+            raise NothingTracked("no table is configured")
+
+    async def check_identity(self, accept: Sequence[str] = ()) -> Identity:
+        """Refuse a bucket or database this vault was not made for. Raises `GuardBlocked`."""
+        present = Identity(
+            await self.bucket.identity(), {d.name: await d.identity() for d in self.databases}
+        )
+        tripped = identity(await identity_bound(self.audit), present, accept)
+        if tripped:
+            what = "; ".join(f"{trip.guard}: {trip.reason}" for trip in tripped)
+            raise GuardBlocked(
+                what, [trip.label for trip in tripped], next_step=tripped[0].next_step
+            )
+        return present
+
+    async def plan(self, plan_id: str) -> Plan:
+        """A plan's head. Raises `NoSuchPlan`."""
+        plan = await self.catalogue.plan(plan_id)
+        if plan is None:
+            raise NoSuchPlan(f"there is no plan {plan_id}")
+        return plan

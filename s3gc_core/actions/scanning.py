@@ -1,0 +1,83 @@
+"""Scan: judge the whole bucket once, and freeze what may go as a plan that waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from s3gc_core.actions.deciding import plan_record
+from s3gc_core.actions.operations import OperationRun
+from s3gc_core.actions.parts import Parts
+from s3gc_core.judgement import Identity, Scan, ScanSummary, before_this_scan, identity_bound
+from s3gc_core.references import BucketNames, refresh
+from s3gc_core.vault import Bound, PlanRecorded, ScanRecorded
+
+
+async def scan(parts: Parts, accept: Sequence[str] = (), reason: str = "") -> ScanSummary:
+    """One scan; its plan (if any) waits for approval. `blocked` names tripped guards.
+
+    `accept` holds labels of guards that a person takes responsibility for, with a reason.
+    """
+    parts.refuse_nothing_tracked()
+    arguments = {"accept": " ".join(accept), "reason": reason} if accept else {}
+    async with parts.operation("scan", arguments=arguments) as run:
+        await parts.bucket.check()
+        present = await parts.check_identity(accept)
+        before = await before_this_scan(parts.audit)
+        scan = Scan(
+            parts.config,
+            parts.clock,
+            parts.bucket,
+            parts.databases,
+            parts.registry,
+            parts.catalogue,
+            parts.progress,
+        )
+        summary = await scan.run(run.operation_id, before, accept)
+        run.counts = {
+            "listed": summary.listed,
+            "candidates": summary.candidates,
+            "orphans": summary.orphans,
+            "held": summary.held,
+            "kept": summary.kept,
+        }
+        if summary.blocked:
+            run.outcome = "blocked"
+            run.blocked = [trip.label for trip in summary.blocked]
+        else:
+            await _record_scan(parts, run, summary, present, accept)
+    return summary
+
+
+async def _record_scan(
+    parts: Parts,
+    run: OperationRun,
+    summary: ScanSummary,
+    present: Identity,
+    accept: Sequence[str],
+) -> None:
+    records: list[Bound | ScanRecorded | PlanRecorded] = [
+        ScanRecorded(summary.listed, summary.sources, list(accept))
+    ]
+    if await identity_bound(parts.audit) != present:
+        records.append(Bound(present.bucket, dict(present.databases)))
+    if summary.plan_id:
+        plan = await parts.plan(summary.plan_id)
+        records.append(plan_record(plan))
+    await parts.audit.append(run.operation_id, records)
+
+
+async def rebuild_registry(parts: Parts) -> str:
+    """Read all sources anew into the registry; returns the operation's id."""
+    parts.refuse_nothing_tracked()
+    async with parts.operation("rebuild registry") as run:
+        await parts.check_identity()
+        await refresh(
+            parts.registry,
+            parts.databases,
+            parts.config.sources,
+            BucketNames.of(parts.config),
+            began_at=parts.clock.now(),
+            rows_read=lambda rows: parts.progress("read sources", rows),
+        )
+        run.counts = {stats.name: stats.keys for stats in await parts.registry.stats()}
+    return run.operation_id

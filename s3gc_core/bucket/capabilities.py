@@ -1,0 +1,170 @@
+"""What this store really does, found out with a probe object of our own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+from ulid import ULID
+
+from s3gc_core.bucket import deleting
+from s3gc_core.bucket.failures import ObjectChanged, StoreFailed, code_of, status_of, store_errors
+from s3gc_core.bucket.objects import DeleteOutcome, DeleteResult, ObjectHeaders
+from s3gc_core.bucket.writing import to_the_end
+from s3gc_core.errors import RightMissing, S3gcError
+
+if TYPE_CHECKING:
+    from s3gc_core.bucket.client import Bucket
+
+PROBE_PREFIX = ".s3gc-probe/"
+_BODY = b"s3gc asks whether this store keeps its word; this object may be deleted.\n"
+# A well-formed ETag that is not the probe's.
+_WRONG_ETAG = '"00000000000000000000000000000000"'
+
+
+class Versioning(StrEnum):
+    """What a delete does here: remove, add a marker, or overwrite the null version."""
+
+    DISABLED = "disabled"
+    ENABLED = "enabled"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCapabilities:
+    """Measured answers. False also means: could not be shown.
+
+    `conditional_delete` and `conditional_batch_delete`: a delete with a wrong ETag was refused,
+    and the object survived. `conditional_read`: so was a read. `tag_count_reported`: GET says how
+    many tags there are (else tags must be asked for object by object). `put_if_none_match`: an
+    existing object was not overwritten.
+    """
+
+    conditional_delete: bool
+    conditional_batch_delete: bool
+    conditional_read: bool
+    put_if_none_match: bool
+    tag_count_reported: bool
+    versioning: Versioning
+
+    @property
+    def safe(self) -> bool:
+        """Whether deletes are bound to the ETag (guard `store-unsafe`)."""
+        return self.conditional_delete and self.conditional_batch_delete and self.conditional_read
+
+
+async def probe_store(bucket: Bucket) -> StoreCapabilities:
+    """Find out with one small object under `.s3gc-probe/`, which is always removed again.
+
+    Raises `RightMissing` where the versioning state may not be read, `StoreFailed` where the
+    probe object could not be written or removed.
+    """
+    key = f"{PROBE_PREFIX}{ULID()}"
+    versioning = await _versioning(bucket)
+    async with _removed_at_the_end(bucket, key):
+        tag_count_reported = await _write_probe(bucket, key)
+        return StoreCapabilities(
+            put_if_none_match=await _keeps_existing(bucket, key),
+            conditional_read=await _refuses_wrong_read(bucket, key),
+            tag_count_reported=tag_count_reported,
+            conditional_delete=await _survives(bucket, key, singly=True),
+            conditional_batch_delete=await _survives(bucket, key, singly=False),
+            versioning=versioning,
+        )
+
+
+async def _pieces() -> AsyncIterator[bytes]:
+    yield _BODY
+
+
+async def _write_probe(bucket: Bucket, key: str) -> bool:
+    """Write the probe, with a tag if the store takes one; return whether GET counts it."""
+    tagged = ObjectHeaders(content_type="text/plain", tags={"s3gc": "probe"})
+    try:
+        etag = await bucket.put(key, _pieces(), len(_BODY), tagged)
+    except ObjectChanged:
+        raise
+    except S3gcError:
+        # No tags here (501), or no right to set them: then they cannot be counted either.
+        await _put_plain(bucket, key)
+        return False
+    async with bucket.read(key, etag) as body:
+        return body.state.tag_count == 1
+
+
+async def _put_plain(bucket: Bucket, key: str) -> None:
+    headers = ObjectHeaders(content_type="text/plain")
+    await bucket.put(key, _pieces(), len(_BODY), headers)
+
+
+async def _keeps_existing(bucket: Bucket, key: str) -> bool:
+    try:
+        await _put_plain(bucket, key)
+    except ObjectChanged:
+        return True
+    return False
+
+
+async def _refuses_wrong_read(bucket: Bucket, key: str) -> bool:
+    try:
+        async with bucket.read(key, _WRONG_ETAG):
+            return False
+    except ObjectChanged:
+        return True
+
+
+async def _survives(bucket: Bucket, key: str, *, singly: bool) -> bool:
+    before = await bucket.head(key)
+    if before is None:  # the previous question cost it its life
+        await _put_plain(bucket, key)
+        before = await bucket.head(key)
+    if singly:
+        result = await deleting.delete_one(bucket.connection, key, _WRONG_ETAG)
+    else:
+        result = (await bucket.delete_batch([(key, _WRONG_ETAG)]))[key]
+    after = await bucket.head(key)
+    alive = before is not None and after is not None and before.etag == after.etag
+    return alive and result.outcome is not DeleteOutcome.DELETED
+
+
+@asynccontextmanager
+async def _removed_at_the_end(bucket: Bucket, key: str) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        result = await to_the_end(_remove(bucket, key))
+        if result.outcome is DeleteOutcome.FAILED:
+            error.add_note(f"the probe object {key!r} could not be removed: {result.reason}")
+        raise
+    result = await to_the_end(_remove(bucket, key))
+    if result.outcome is DeleteOutcome.FAILED:
+        raise StoreFailed(f"the probe object {key!r} could not be removed: {result.reason}")
+
+
+async def _remove(bucket: Bucket, key: str) -> DeleteResult:
+    """The one unconditional delete of this program: the key is ours, made a moment ago."""
+    try:
+        with store_errors(f"removing the probe object {key!r}"):
+            await bucket.connection.s3.delete_object(Bucket=bucket.name, Key=key)
+    except S3gcError as error:
+        return DeleteResult(DeleteOutcome.FAILED, error.what)
+    return DeleteResult(DeleteOutcome.DELETED)
+
+
+async def _versioning(bucket: Bucket) -> Versioning:
+    with store_errors(f"asking for the versioning of bucket {bucket.name!r}"):
+        try:
+            answer = await bucket.connection.s3.get_bucket_versioning(Bucket=bucket.name)
+        except ClientError as error:
+            if status_of(error) == 501 or code_of(error) == "NotImplemented":
+                return Versioning.DISABLED
+            if code_of(error) == "AccessDenied":
+                raise RightMissing(
+                    f"s3:GetBucketVersioning on bucket {bucket.name!r} is missing"
+                ) from error
+            raise
+    return Versioning(answer.get("Status", "disabled").lower())

@@ -1,0 +1,144 @@
+"""The bucket: the only way this program talks to the object store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+
+from s3gc_core.bucket import deleting, listing, reading
+from s3gc_core.bucket.connection import CHECK_ATTEMPTS, Connection, Keys, connect
+from s3gc_core.bucket.failures import StoreFailed, status_of, store_errors
+from s3gc_core.bucket.objects import DeleteResult, ListedObject, ObjectHeaders, ObjectState
+from s3gc_core.bucket.reading import ObjectBody
+from s3gc_core.bucket.writing import Writer
+
+if TYPE_CHECKING:
+    from s3gc_core.clock import Clock
+    from s3gc_core.config import Config
+
+
+class Bucket:
+    """One bucket. Open it with `async with Bucket.open(config, clock) as bucket`.
+
+    Every method raises `BucketUnreachable` where the store does not answer, throttles us for
+    longer than the retries last, or refuses the credentials.
+    """
+
+    def __init__(
+        self, connection: Connection, config: Config, clock: Clock, keys: Keys | None = None
+    ) -> None:
+        self.connection = connection
+        self._config = config
+        self._clock = clock
+        self._keys = keys
+        self._writer = Writer(connection)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        config: Config,
+        clock: Clock,
+        *,
+        access_key: str | None = None,
+        secret_key: str | None = None,
+    ) -> AsyncIterator[Bucket]:
+        """Open without sending anything; credentials come from the AWS chain unless given."""
+        keys = Keys(access_key, secret_key) if access_key and secret_key else None
+        async with connect(config, keys=keys) as connection:
+            yield cls(connection, config, clock, keys)
+
+    @property
+    def name(self) -> str:
+        """The bucket's name as configured."""
+        return self.connection.bucket
+
+    async def identity(self) -> str:
+        """What makes this bucket itself: `endpoint/region/name`. Holds no credentials."""
+        endpoint = urlsplit(self.connection.s3.meta.endpoint_url)
+        port = f":{endpoint.port}" if endpoint.port else ""
+        return f"{endpoint.scheme}://{endpoint.hostname}{port}/{self._config.region}/{self.name}"
+
+    async def check(self) -> None:
+        """Ask the store whether the bucket is there for us; answers within seconds.
+
+        Raises `BucketUnreachable` with the cause: no such bucket, denied, wrong region, no
+        credentials, no answer.
+        """
+        doing = f"opening bucket {self.name!r}"
+        async with connect(self._config, attempts=CHECK_ATTEMPTS, keys=self._keys) as connection:
+            with store_errors(doing):
+                try:
+                    await connection.s3.head_bucket(Bucket=self.name)
+                except ClientError as error:
+                    # HEAD has no body: the same right asked with a GET says why.
+                    if status_of(error) in (400, 403):
+                        await connection.s3.list_objects_v2(Bucket=self.name, MaxKeys=1)
+                    raise
+
+    async def server_now(self) -> datetime:
+        """The store's own time (`Date` header), through the clock. UTC."""
+        with store_errors(f"asking bucket {self.name!r} for the time"):
+            answer = await self.connection.s3.head_bucket(Bucket=self.name)
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        if date is None:
+            raise StoreFailed(f"bucket {self.name!r}: the store does not say what time it is")
+        return self._clock.bucket_now(parsedate_to_datetime(date))
+
+    def list_pages(self, prefix: str = "") -> AsyncIterator[list[ListedObject]]:
+        """Every object, page by page; complete only if the iteration ends without an exception.
+
+        Raises `ListingIncomplete` where a page contradicts itself.
+        """
+        return listing.list_pages(self.connection, prefix)
+
+    async def head(self, key: str) -> ObjectState | None:
+        """The current object's state, None where there is none. Raises `ObjectUnreadable`."""
+        return await reading.head(self.connection, key)
+
+    def read(self, key: str, if_match: str) -> AbstractAsyncContextManager[ObjectBody]:
+        """Open the object for reading, if its ETag is still `if_match`.
+
+        Entering raises `ObjectChanged`, `ObjectGone`, or `ObjectUnreadable`.
+        """
+        return reading.read(self.connection, key, if_match)
+
+    async def tags(self, key: str) -> dict[str, str]:
+        """The object's tags. Raises `ObjectGone`, `ObjectUnreadable`."""
+        return await reading.tags(self.connection, key)
+
+    async def put(
+        self,
+        key: str,
+        source: AsyncIterable[bytes],
+        size: int,
+        headers: ObjectHeaders,
+        *,
+        if_match: str | None = None,
+    ) -> str:
+        """Write `size` bytes from `source` with exactly these headers; return the new ETag.
+
+        Never unconditional: only if nothing lives at the key, or, with `if_match`, only over the
+        object with that ETag. Raises `ObjectChanged` where that does not hold, `ObjectGone` where
+        the object to be replaced is gone, `BodyLengthWrong` where the source is shorter or longer;
+        then nothing was written. Cancelled or failed, no part of an upload stays behind.
+        """
+        if if_match is not None and not if_match.strip('"* '):
+            raise ValueError("an empty ETag would overwrite whatever is there")
+        condition = {"IfMatch": if_match} if if_match is not None else {"IfNoneMatch": "*"}
+        return await self._writer.put(key, source, size, headers, condition)
+
+    async def delete_batch(self, items: Sequence[tuple[str, str]]) -> dict[str, DeleteResult]:
+        """Delete (key, ETag) pairs, each only if that ETag still lives there.
+
+        Every key gets a result; a failed request is a result too. In a versioned bucket a delete
+        only adds a marker. Raises `ValueError` for a repeated key or a missing ETag,
+        `DeleteAnswerWrong` where the store answers about other keys.
+        """
+        return await deleting.delete_batch(self.connection, items)

@@ -1,0 +1,175 @@
+"""One configured client of the object store, with the hooks the rest of the room relies on."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+from s3gc_core.bucket.failures import store_errors
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+    from s3gc_core.config import Config
+
+CONNECT_TIMEOUT_SECONDS = 10
+READ_TIMEOUT_SECONDS = 60
+# 10 tries with exponential back-off survive about a minute of SlowDown (measured: notes on S3).
+MAX_ATTEMPTS = 10
+# Questions a person waits for must not spend that minute on a dead endpoint.
+CHECK_ATTEMPTS = 2
+# A parameter of ours, taken out before botocore validates; see `_take_raw_expires`.
+RAW_EXPIRES = "S3gcRawExpires"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Credentials handed in by a caller that has its own server (the demo), never shown."""
+
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open client and what every request needs. `spool_folder` lies on the vault's disk."""
+
+    s3: S3Client
+    bucket: str
+    max_concurrency: int
+    spool_folder: Path
+
+
+@asynccontextmanager
+async def connect(
+    config: Config,
+    *,
+    attempts: int | None = None,
+    keys: Keys | None = None,
+) -> AsyncIterator[Connection]:
+    """Open a client. Credentials come from the usual AWS chain unless `keys` are given.
+
+    Sends nothing yet. Raises `BucketUnreachable` where the chain's own configuration is broken.
+    """
+    doing = f"opening bucket {config.bucket!r}"
+    on_aws = not config.endpoint_url or is_aws(config.endpoint_url)
+    with store_errors(doing):
+        session = get_session()
+        # 68 % of the CPU of a listing is botocore's guess at timestamps (measured).
+        parsers = session.get_component("response_parser_factory")
+        parsers.set_parser_defaults(timestamp_parser=parse_timestamp)
+        creating = session.create_client(
+            "s3",
+            region_name=config.region,
+            endpoint_url=config.endpoint_url or None,
+            aws_access_key_id=keys.access_key if keys else None,
+            aws_secret_access_key=keys.secret_key if keys else None,
+            config=_client_config(attempts or MAX_ATTEMPTS, config.max_concurrency, on_aws=on_aws),
+        )
+        client = await creating.__aenter__()
+    try:
+        for operation in ("PutObject", "CreateMultipartUpload"):
+            client.meta.events.register(f"before-parameter-build.s3.{operation}", _take_raw_expires)
+            client.meta.events.register(f"before-call.s3.{operation}", _send_raw_expires)
+        for operation in ("GetObject", "HeadObject"):
+            client.meta.events.register(f"before-parse.s3.{operation}", _keep_raw_expires)
+        client.meta.events.register("before-call.s3.DeleteObjects", _send_content_md5)
+        yield Connection(client, config.bucket, config.max_concurrency, config.vault_path)
+    finally:
+        await creating.__aexit__(None, None, None)
+
+
+def _client_config(attempts: int, max_concurrency: int, *, on_aws: bool) -> AioConfig:
+    return AioConfig(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        # Twice: whoever reads a body and asks for its tags holds two, and must not wait for itself.
+        max_pool_connections=2 * max_concurrency,
+        # Adaptive: one token bucket for the whole client, so one worker's SlowDown slows all.
+        retries={"mode": "adaptive", "total_max_attempts": attempts},
+        # boto's default CRC32 trailers broke R2, OVH, GCS and old MinIO (boto3#4392). We send
+        # Content-MD5 with every body, which every store checks, AWS too.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_supported" if on_aws else "when_required",
+        # Hashing bodies for the signature would block the event loop, also on plain http, and
+        # Content-MD5, which is signed, binds the body already.
+        s3={"payload_signing_enabled": False},
+    )
+
+
+def is_aws(endpoint_url: str) -> bool:
+    """Whether the endpoint is Amazon's own."""
+    host = urlsplit(endpoint_url).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def parse_timestamp(value: str | int | float) -> datetime:
+    """An aware UTC datetime from ISO 8601 (listings) or an e-mail date (headers)."""
+    if isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, UTC)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = parsedate_to_datetime(value)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _take_raw_expires(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    """botocore only writes Expires as a date; what was stored may be "0", and has to come back."""
+    raw = params.pop(RAW_EXPIRES, None)
+    if raw is not None:
+        context[RAW_EXPIRES] = raw
+
+
+def _send_raw_expires(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    raw = context.get(RAW_EXPIRES)
+    if raw is not None:
+        params["headers"]["Expires"] = raw
+
+
+def _keep_raw_expires(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+) -> None:
+    """What is no date must not break the answer it comes with."""
+    raw = response_dict["headers"].pop("Expires", None)
+    if raw is not None:
+        customized_response_dict["ExpiresString"] = raw
+
+
+def _send_content_md5(params: dict[str, Any], **_: Any) -> None:
+    """botocore sends CRC32 here; older stores insist on Content-MD5, and all understand it."""
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+
+
+async def create_bucket(
+    config: Config, *, access_key: str | None = None, secret_key: str | None = None
+) -> None:
+    """Create the configured bucket; one that is ours already is fine. For demos and tests.
+
+    Raises `BucketUnreachable` where the store does not answer, or refuses.
+    """
+    doing = f"creating bucket {config.bucket!r}"
+    keys = Keys(access_key, secret_key) if access_key and secret_key else None
+    async with connect(config, attempts=CHECK_ATTEMPTS, keys=keys) as connection:
+        s3 = connection.s3
+        with store_errors(doing):
+            try:
+                if config.region == "us-east-1":
+                    await s3.create_bucket(Bucket=config.bucket)
+                else:
+                    place: Any = {"LocationConstraint": config.region}
+                    await s3.create_bucket(Bucket=config.bucket, CreateBucketConfiguration=place)
+            except s3.exceptions.BucketAlreadyOwnedByYou:
+                return

@@ -1,0 +1,139 @@
+"""What can go wrong at the object store, in our words. No botocore error leaves this room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+
+from s3gc_core.errors import BucketUnreachable, NotFound, Refused, S3gcError
+
+
+class ObjectChanged(Refused):
+    """Another object lives at the key now (412, or 409 while somebody else is writing)."""
+
+    why = "what is deleted or overwritten must be exactly what was seen before"
+    next_step = "scan again; the object now at the key is judged on its own"
+
+
+class ObjectGone(NotFound):
+    """No object lives at the key any more (404)."""
+
+    why = "somebody else removed it"
+    next_step = "nothing to do, unless it should be there: `s3gc restore --key K`"
+
+
+class ObjectUnreadable(S3gcError):
+    """The object exists, but its bytes cannot be had: archived, denied, or a key we do not have."""
+
+    why = "what cannot be read cannot be backed up, and what is not backed up is not deleted"
+    next_step = "make the object readable for these credentials, or exclude its prefix"
+
+
+class StoreFailed(S3gcError):
+    """The store refused a request, or gave an answer that makes no sense."""
+
+    why = "doubt keeps: an answer that is not understood deletes nothing"
+    next_step = "run `s3gc doctor`; it names what is wrong and how to mend it"
+
+
+class BodyLengthWrong(S3gcError):
+    """The bytes handed in to be written are fewer or more than was said. Nothing was written."""
+
+    why = "a truncated object would replace the whole one"
+    next_step = "verify the backup: `s3gc vault verify`"
+
+
+# Codes that say "these credentials are no good", whatever object was asked for (S3 error codes).
+_BAD_CREDENTIALS = frozenset(
+    {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+    | {"RequestTimeTooSkewed", "TokenRefreshRequired", "AccountProblem", "NotSignedUp"}
+)
+_WRONG_REGION = frozenset(
+    {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+)
+_NO_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.TokenRetrievalError,
+    boto.NoAuthTokenError,
+    boto.MetadataRetrievalError,
+    boto.ProfileNotFound,
+    boto.SSOError,
+)
+_NO_ANSWER = (boto.HTTPClientError, boto.ConnectionError, aiohttp.ClientError, TimeoutError)
+
+
+def status_of(error: boto.ClientError) -> int:
+    """The HTTP status of a refusal."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def code_of(error: boto.ClientError) -> str:
+    """The store's code; for HEAD, which has no body, only the status as text."""
+    return str(error.response.get("Error", {}).get("Code", "")) or str(status_of(error))
+
+
+def _said(error: boto.ClientError) -> str:
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    return f"{status_of(error)} {code_of(error)}" + (f": {message}" if message else "")
+
+
+@contextmanager
+def store_errors(doing: str, *, key: str | None = None, reading: bool = False) -> Iterator[None]:
+    """Turn the client's errors into ours around one request.
+
+    `doing` says what was tried. With `key`, refusals that concern this object become
+    `ObjectChanged`, `ObjectGone` and, when `reading`, `ObjectUnreadable`; all others become
+    `BucketUnreachable` or `StoreFailed`.
+    """
+    try:
+        yield
+    except boto.ClientError as error:
+        raise _refusal(error, doing, key, reading) from error
+    except _NO_CREDENTIALS as error:
+        raise BucketUnreachable(
+            f"{doing}: no usable credentials ({error})",
+            next_step="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role",
+        ) from error
+    except _NO_ANSWER as error:
+        cause = getattr(error, "kwargs", {}).get("error") or error
+        if isinstance(cause, UnicodeDecodeError) and key is not None:
+            raise ObjectUnreadable(f"{doing}: a header of {key!r} is not UTF-8") from error
+        raise BucketUnreachable(
+            f"{doing}: no answer from the store ({type(error).__name__}: {cause})"
+        ) from error
+    except (boto.BotoCoreError, ResponseParserError) as error:
+        raise StoreFailed(f"{doing}: {error}") from error
+
+
+def _refusal(error: boto.ClientError, doing: str, key: str | None, reading: bool) -> S3gcError:
+    status, code = status_of(error), code_of(error)
+    said = _said(error)
+    if code in _BAD_CREDENTIALS:
+        return BucketUnreachable(f"{doing}: the store refuses the credentials ({said})")
+    if code == "NoSuchBucket":
+        return BucketUnreachable(f"{doing}: no such bucket ({said})")
+    if status == 301 or code in _WRONG_REGION:
+        return BucketUnreachable(f"{doing}: wrong region ({said})")
+    if (status >= 500 and status != 501) or status == 429:
+        return BucketUnreachable(f"{doing}: the store kept failing ({said})")
+    if key is not None and code != "NoSuchUpload":
+        if status == 412 or code == "ConditionalRequestConflict":
+            return ObjectChanged(f"{doing}: another object lives at {key!r} now ({said})")
+        if status == 404:
+            return ObjectGone(f"{doing}: no object at {key!r} ({said})")
+        if reading and code == "InvalidObjectState":
+            return ObjectUnreadable(f"{doing}: {key!r} is archived ({said})")
+        # 400 is what S3 answers where the object needs its customer's encryption key (SSE-C).
+        if reading and status in (400, 403):
+            return ObjectUnreadable(f"{doing}: {key!r} cannot be read ({said})")
+    if key is None and status == 404:
+        return BucketUnreachable(f"{doing}: no such bucket ({said})")
+    if status in (401, 403):
+        return BucketUnreachable(f"{doing}: access denied ({said})")
+    return StoreFailed(f"{doing}: the store refused it ({said})")

@@ -1,0 +1,139 @@
+"""Backing up one batch: read bound to the ETag, encode, write, sync, read back, compare."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from s3gc_core.bucket import (
+    Bucket,
+    ObjectChanged,
+    ObjectGone,
+    ObjectHeaders,
+    ObjectUnreadable,
+)
+from s3gc_core.judgement import PlanItem
+from s3gc_core.parallel import in_parallel
+from s3gc_core.vault import BackupDamaged, BackupFiles, Intent, Outcome, Result, StoredBackup
+
+# What goes through memory at a time, and the size up to which an object is written in one go.
+CHUNK = 1 << 20
+# Larger objects hold an encoder with a window of megabytes: only so many at once.
+_LARGE = 8 << 20
+_LARGE_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """What became of a batch: intents to record, and results of what could not be backed up."""
+
+    intents: list[Intent]
+    results: list[Result]
+
+
+class BackupRun:
+    """Backs up batches of one operation, several objects at a time, in bounded memory."""
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        files: BackupFiles,
+        operation_id: str,
+        *,
+        level: int,
+        concurrency: int,
+        ask_tags_always: bool,
+    ) -> None:
+        self._bucket = bucket
+        self._files = files
+        self._operation_id = operation_id
+        self._level = level
+        self._at_once = asyncio.Semaphore(concurrency)
+        self._large_at_once = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._ask_tags_always = ask_tags_always
+
+    async def back_up(self, items: Sequence[PlanItem]) -> Backups:
+        """Back up a batch; when it returns, every intent's file is durable, read back and equal."""
+        outcomes = await in_parallel(self._one(item) for item in items)
+        intents = [outcome for outcome in outcomes if isinstance(outcome, Intent)]
+        results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+        await self._files.settle(self._operation_id, [intent.backup for intent in intents])
+        checks = await in_parallel(self._compare(intent) for intent in intents)
+        damaged = [failed for failed in checks if failed is not None]
+        bad = {result.key for result in damaged}
+        return Backups([i for i in intents if i.key not in bad], [*results, *damaged])
+
+    async def _one(self, item: PlanItem) -> Intent | Result:
+        async with self._at_once:
+            if item.size > _LARGE:
+                async with self._large_at_once:
+                    return await self._read_and_write(item)
+            return await self._read_and_write(item)
+
+    async def _read_and_write(self, item: PlanItem) -> Intent | Result:
+        try:
+            async with self._bucket.read(item.key, if_match=item.etag) as reading:
+                state = reading.state
+                tags = {}
+                if state.tag_count or self._ask_tags_always:
+                    tags = await self._bucket.tags(item.key)
+                headers = msgspec.structs.replace(state.headers, tags=tags)
+                if problem := unrestorable(headers):
+                    return Result(item.key, Outcome.FAILED, problem)
+                writer = self._files.open_writer(
+                    self._operation_id, item.key, self._level, state.size
+                )
+                try:
+                    async for chunk in reading.chunks(CHUNK):
+                        await asyncio.to_thread(writer.write, chunk)
+                    backup = await asyncio.to_thread(writer.close)
+                except BaseException:
+                    writer.abandon()
+                    raise
+        except ObjectChanged as error:
+            return Result(item.key, Outcome.CHANGED, error.what)
+        except ObjectGone as error:
+            return Result(item.key, Outcome.VANISHED, error.what)
+        except ObjectUnreadable as error:
+            return Result(item.key, Outcome.FAILED, error.what)
+        return Intent(
+            item.key,
+            state.etag,
+            state.version_id,
+            state.size,
+            state.last_modified,
+            headers,
+            backup,
+        )
+
+    async def _compare(self, intent: Intent) -> Result | None:
+        async with self._at_once:
+            try:
+                await self._files.verify(intent.backup)
+            except BackupDamaged as error:
+                return Result(intent.key, Outcome.FAILED, error.what)
+        return size_differs(intent.key, intent.size, intent.backup)
+
+
+def size_differs(key: str, size: int, backup: StoredBackup) -> Result | None:
+    """A backup shorter or longer than the object is none."""
+    if backup.raw_size == size:
+        return None
+    return Result(key, Outcome.FAILED, f"backup has {backup.raw_size} of {size} bytes")
+
+
+def unrestorable(headers: ObjectHeaders) -> str | None:
+    """Why these headers could not be written back exactly; None where they can.
+
+    S3 takes user metadata in US-ASCII only; what it returns otherwise is no longer what was sent
+    (S3 user guide, "Working with object metadata").
+    """
+    for name, value in headers.metadata.items():
+        if not (name + value).isascii() or "\r" in value or "\n" in value:
+            return f"user metadata {name!r} could not be restored exactly"
+    if headers.encryption_key_id is None and headers.encryption == "SSE-C":
+        return "encrypted with a customer's key that s3gc does not have"
+    return None

@@ -1,0 +1,179 @@
+"""Executing an approved plan, batch by batch, in the durable order of the vault's notes.
+
+Per batch: back up (If-Match, sync, read back, compare), one audit commit with the intents, judge
+this batch again by asking the databases, delete with an ETag per key, account for every key; the
+results are committed with the next batch, or at the end. Whatever instant the process dies at,
+recovery finds each object in the bucket, or its backup recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from s3gc_core.bucket import Bucket, DeleteOutcome, DeleteResult, ListedObject
+from s3gc_core.clock import Clock
+from s3gc_core.collection.backup import BackupRun
+from s3gc_core.config import Config, Mode
+from s3gc_core.databases.protocol import Database
+from s3gc_core.errors import VaultFull
+from s3gc_core.judgement import (
+    Catalogue,
+    Judge,
+    ObjectVerdict,
+    Plan,
+    PlanItem,
+    Progress,
+    holders_of,
+    rules_of,
+)
+from s3gc_core.references import BucketNames, Found, Registry, find_references, key_hash
+from s3gc_core.vault import AuditLog, BackupFiles, Intent, Outcome, Result
+
+BATCH_OBJECTS = 1_000  # what one DeleteObjects takes
+BATCH_BYTES = 64 << 20
+# Room that must stay free besides the batch itself, for the audit log and SQLite's own files.
+SPARE_BYTES = 64 << 20
+
+_OUTCOMES = {
+    DeleteOutcome.DELETED: Outcome.DELETED,
+    DeleteOutcome.CHANGED: Outcome.CHANGED,
+    DeleteOutcome.VANISHED: Outcome.VANISHED,
+    DeleteOutcome.FAILED: Outcome.FAILED,
+}
+
+
+@dataclass(slots=True)
+class Execution:
+    """One execution of one plan. `counts` tells, at any time, how many ended how."""
+
+    config: Config
+    clock: Clock
+    bucket: Bucket
+    databases: Sequence[Database]
+    registry: Registry
+    catalogue: Catalogue
+    audit: AuditLog
+    files: BackupFiles
+    progress: Progress
+    operation_id: str
+    plan: Plan
+    ask_tags_always: bool
+    counts: Counter[str] = field(default_factory=Counter)
+    bytes_deleted: int = 0
+    _pending: list[Result] = field(default_factory=list)
+
+    async def run(self, finished: frozenset[str]) -> None:
+        """Execute what is left of the plan; keys in `finished` were done by an earlier run.
+
+        Cancelling is safe at any point: a delete that was sent is waited for and recorded.
+        """
+        if self.config.mode is not Mode.AUDIT_ONLY:
+            await self.files.create_operation(self.operation_id)
+        backups = BackupRun(
+            self.bucket,
+            self.files,
+            self.operation_id,
+            level=self.config.compression_level,
+            concurrency=self.config.max_concurrency,
+            ask_tags_always=self.ask_tags_always,
+        )
+        try:
+            async for batch in self._batches(finished):
+                if self.config.mode is Mode.AUDIT_ONLY:
+                    await self._record_only(batch)
+                else:
+                    await self._collect(batch, backups)
+                self.progress("execute", sum(self.counts.values()), self.plan.objects)
+        finally:
+            await asyncio.shield(self._commit([]))
+
+    async def _batches(self, finished: frozenset[str]) -> AsyncIterator[list[PlanItem]]:
+        batch: list[PlanItem] = []
+        size = 0
+        async for page in self.catalogue.plan_items(self.plan.plan_id):
+            for item in page:
+                if item.key in finished:
+                    continue
+                if batch and (len(batch) >= BATCH_OBJECTS or size + item.size > BATCH_BYTES):
+                    yield batch
+                    batch, size = [], 0
+                batch.append(item)
+                size += item.size
+        if batch:
+            yield batch
+
+    async def _collect(self, batch: list[PlanItem], backups: BackupRun) -> None:
+        await self._check_space(batch)
+        backed_up = await backups.back_up(batch)
+        self._note(backed_up.results)
+        await self._commit(backed_up.intents)
+        intents = {intent.key: intent for intent in backed_up.intents}
+        cleared, kept = await self._judge_again([i for i in batch if i.key in intents])
+        self._note(kept)
+        if cleared:
+            deleting = asyncio.ensure_future(self._delete([intents[i.key] for i in cleared]))
+            try:
+                await asyncio.shield(deleting)
+            except asyncio.CancelledError:
+                await deleting
+                raise
+
+    async def _record_only(self, batch: list[PlanItem]) -> None:
+        cleared, kept = await self._judge_again(batch)
+        would = [Result(item.key, Outcome.WOULD_DELETE) for item in cleared]
+        self._note([*would, *kept])
+        await self._commit([])
+
+    async def _check_space(self, batch: Sequence[PlanItem]) -> None:
+        needed = sum(item.size for item in batch) + SPARE_BYTES
+        free = await asyncio.to_thread(self.files.free_space)
+        if free < needed:
+            raise VaultFull(f"vault-space: {free} bytes are free, {needed} are needed")
+
+    async def _judge_again(self, batch: Sequence[PlanItem]) -> tuple[list[PlanItem], list[Result]]:
+        """Ask the databases about this batch, now, and judge it with the scan's own judge."""
+        wanted = {key_hash(item.key) for item in batch}
+
+        async def is_wanted(hashes: list[int]) -> set[int]:
+            return wanted.intersection(hashes)
+
+        found: list[Found] = []
+        names = BucketNames.of(self.config)
+        async for hits in find_references(self.databases, self.config.sources, names, is_wanted):
+            found.extend(hits)
+        judge = Judge(self.registry, rules_of(self.config))
+        judged = await judge.judge_page(
+            [ListedObject(i.key, i.size, i.etag, i.last_modified, i.storage_class) for i in batch],
+            holders_of(found),
+            current_since=self.plan.listed_at,
+            now=self.clock.now(),
+            bucket_now=await self.bucket.server_now(),
+        )
+        reasons = {j.object.key: j.reason for j in judged if j.verdict is not ObjectVerdict.ORPHAN}
+        cleared = [item for item in batch if item.key not in reasons]
+        return cleared, [Result(key, Outcome.KEPT, why) for key, why in reasons.items()]
+
+    async def _delete(self, intents: Sequence[Intent]) -> None:
+        sizes = {intent.key: intent.size for intent in intents}
+        answers = await self.bucket.delete_batch([(i.key, i.etag) for i in intents])
+        self._note([_result(key, answer) for key, answer in answers.items()])
+        for key, answer in answers.items():
+            if answer.outcome is DeleteOutcome.DELETED:
+                self.bytes_deleted += sizes[key]
+
+    def _note(self, results: Sequence[Result]) -> None:
+        self._pending.extend(results)
+        self.counts.update(result.outcome.value for result in results)
+
+    async def _commit(self, intents: Sequence[Intent]) -> None:
+        """One durable audit transaction: these intents, and all results not yet recorded."""
+        pending, self._pending = self._pending, []
+        if intents or pending:
+            await self.audit.append(self.operation_id, [*pending, *intents])
+
+
+def _result(key: str, answer: DeleteResult) -> Result:
+    return Result(key, _OUTCOMES[answer.outcome], answer.reason)

@@ -1,0 +1,118 @@
+"""Recovery: every half-finished step that an operation left behind is classified and finished.
+
+Runs at the start of every operation that holds the vault. The table is that of the vault's
+notes, section 5. Nothing is deleted from the bucket here: what died before its delete is judged
+anew when its plan is gone on with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from s3gc_core.bucket import Bucket, ObjectState
+from s3gc_core.collection.comparison import differences
+from s3gc_core.vault import (
+    AuditLog,
+    BackupFiles,
+    Intent,
+    OperationFinished,
+    Outcome,
+    Restored,
+    RestoreIntent,
+    RestoreOutcome,
+    Result,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What recovery found: operations that had ended without a word, and their open steps."""
+
+    operations: int = 0
+    deleted: int = 0
+    still_there: int = 0
+    changed: int = 0
+    restores: int = 0
+    files_removed: int = 0
+
+    @property
+    def anything(self) -> bool:
+        """Whether there was anything to recover."""
+        return self != Recovered()
+
+
+def classify_intent(intent: Intent, state: ObjectState | None) -> Result:
+    """What became of a delete whose answer was never recorded, from the object at its key now."""
+    if state is None:
+        return Result(intent.key, Outcome.DELETED, "gone when looked for", inferred=True)
+    if state.etag == intent.etag:
+        return Result(
+            intent.key, Outcome.KEPT, "the operation ended before its delete", inferred=True
+        )
+    return Result(intent.key, Outcome.CHANGED, "another object lives at the key now", inferred=True)
+
+
+def classify_restore(
+    intent: RestoreIntent, state: ObjectState | None, unequal: str | None
+) -> Restored:
+    """What became of a restore whose end was never recorded. `unequal`: how the object at the
+    key differs from the backup, None where it does not.
+    """
+    if state is None:
+        outcome, reason = RestoreOutcome.FAILED, "the operation ended before the object was written"
+    elif unequal is None:
+        outcome, reason = RestoreOutcome.RESTORED, "found identical when looked for"
+    else:
+        outcome, reason = RestoreOutcome.NEWER_KEPT, unequal
+    etag = state.etag if state else None
+    return Restored(intent.key, intent.from_operation, outcome, etag, reason, inferred=True)
+
+
+async def recover(bucket: Bucket, audit: AuditLog, files: BackupFiles) -> Recovered:
+    """Classify and finish everything that ended operations left open.
+
+    The caller holds the vault, so no operation is running. Raises `BucketUnreachable` where the
+    bucket cannot be asked: without an answer nothing is concluded.
+    """
+    outcomes = dict.fromkeys(Outcome, 0)
+    async for page in audit.unresolved_intents():
+        for entry in page:
+            if isinstance(entry.record, Intent):
+                result = classify_intent(entry.record, await bucket.head(entry.record.key))
+                await audit.append(entry.operation_id, [result])
+                outcomes[result.outcome] += 1
+    restores = 0
+    async for page in audit.unresolved_restores():
+        for entry in page:
+            if isinstance(entry.record, RestoreIntent):
+                restored = await _look_at_restore(bucket, audit, entry.record)
+                await audit.append(entry.operation_id, [restored])
+                restores += 1
+    operations = files_removed = 0
+    for operation in await audit.operations():
+        if operation.finished is None:
+            operation_id = operation.operation_id
+            known = await audit.backup_paths(operation_id)
+            for stray in await asyncio.to_thread(files.strays, operation_id, known):
+                await asyncio.to_thread(files.remove, stray)
+                files_removed += 1
+            await audit.append(operation_id, [OperationFinished("interrupted")])
+            operations += 1
+    return Recovered(
+        operations,
+        outcomes[Outcome.DELETED],
+        outcomes[Outcome.KEPT],
+        outcomes[Outcome.CHANGED],
+        restores,
+        files_removed,
+    )
+
+
+async def _look_at_restore(bucket: Bucket, audit: AuditLog, intent: RestoreIntent) -> Restored:
+    state = await bucket.head(intent.key)
+    if state is None:
+        return classify_restore(intent, None, None)
+    backup = await audit.intent(intent.from_operation, intent.key)
+    unequal = await differences(bucket, backup) if backup else "its backup is not recorded"
+    return classify_restore(intent, state, unequal)

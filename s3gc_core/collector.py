@@ -1,0 +1,201 @@
+"""One bucket's collector: the only door for the dashboard, batch and the admin API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from s3gc_core.actions import asking, deciding, executing, restoring, scanning, standing
+from s3gc_core.actions.asking import Explanation
+from s3gc_core.actions.executing import OperationSummary
+from s3gc_core.actions.operations import make_vault_folder
+from s3gc_core.actions.parts import Parts
+from s3gc_core.actions.standing import Status, VaultStats
+from s3gc_core.bucket import Bucket
+from s3gc_core.clock import Clock, SystemClock
+from s3gc_core.collection import PurgeSummary, Selection, select
+from s3gc_core.config import Config
+from s3gc_core.databases import open_database
+from s3gc_core.errors import NoSuchKey
+from s3gc_core.judgement import (
+    Catalogue,
+    Judged,
+    ObjectVerdict,
+    Plan,
+    PlanHistory,
+    PlanItem,
+    Progress,
+    ScanSummary,
+    plan_history,
+)
+from s3gc_core.references import Registry
+from s3gc_core.vault import AuditLog, BackupFiles, DeletedObject, Restored, Result
+
+
+def silent(phase: str, done: int, total: int | None = None) -> None:
+    """Progress that nobody watches."""
+
+
+class Collector:
+    """Everything s3gc can do with one configuration. Open with `async with Collector.open(...)`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.config = parts.config
+        self.bucket = parts.bucket
+        self.registry = parts.registry
+        self.audit = parts.audit
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, config: Config, *, clock: Clock | None = None, progress: Progress = silent
+    ) -> AsyncIterator[Collector]:
+        """Open the vault and the clients; nothing is sent yet.
+
+        Raises `VaultUnreachable`, `NetworkFileSystem`, `AuditBroken`.
+        """
+        clock = clock or SystemClock()
+        make_vault_folder(config.vault_path)
+        async with AsyncExitStack() as stack:
+            registry = await Registry.open(config.vault_path)
+            stack.push_async_callback(registry.close)
+            catalogue = await Catalogue.open(config.vault_path)
+            stack.push_async_callback(catalogue.close)
+            audit = await AuditLog.open(config.vault_path, clock)
+            stack.push_async_callback(audit.close)
+            bucket = await stack.enter_async_context(Bucket.open(config, clock))
+            databases = [open_database(database) for database in config.databases]
+            files = BackupFiles(config.vault_path)
+            yield cls(
+                Parts(config, clock, progress, bucket, databases, registry, catalogue, audit, files)
+            )
+
+    async def scan(self, accept: Sequence[str] = (), reason: str = "") -> ScanSummary:
+        """One scan; its plan (if any) waits for approval. `blocked` names tripped guards.
+
+        `accept` holds labels of guards that a person takes responsibility for, with a reason.
+        """
+        return await scanning.scan(self._parts, accept, reason)
+
+    async def rebuild_registry(self) -> str:
+        """Read all sources anew into the registry; returns the operation's id."""
+        return await scanning.rebuild_registry(self._parts)
+
+    async def candidates(
+        self,
+        *,
+        plan_id: str | None = None,
+        verdict: ObjectVerdict | None = None,
+        prefix: str = "",
+    ) -> AsyncIterator[list[Judged]]:
+        """Candidates of the last scan, or of the scan a plan came from, by key, in pages."""
+        catalogue = self._parts.catalogue
+        if plan_id is not None:
+            scan_id = (await self._parts.plan(plan_id)).scan_id
+        else:
+            last = await catalogue.last_scan()
+            if last is None:
+                return
+            scan_id = last[0]
+        async for page in catalogue.candidates(scan_id, verdict=verdict, prefix=prefix):
+            yield page
+
+    async def why(self, key: str) -> Explanation:
+        """Every layer and every reference of one key, asked now. Raises `NoSuchKey`."""
+        found = await asking.explain(self._parts, key)
+        if found is None:
+            raise NoSuchKey("no object, no reference and no backup has this key")
+        return found
+
+    async def plans(self) -> list[tuple[Plan, PlanHistory]]:
+        """All plans kept, newest first, with what the audit log says about them."""
+        plans = await self._parts.catalogue.plans()
+        return [(plan, await plan_history(self.audit, plan)) for plan in plans]
+
+    async def plan(self, plan_id: str) -> tuple[Plan, PlanHistory]:
+        """One plan. Raises `NoSuchPlan`."""
+        plan = await self._parts.plan(plan_id)
+        return plan, await plan_history(self.audit, plan)
+
+    async def plan_items(self, plan_id: str) -> AsyncIterator[list[PlanItem]]:
+        """A plan's objects by key, in pages."""
+        plan = await self._parts.plan(plan_id)
+        async for page in self._parts.catalogue.plan_items(plan.plan_id):
+            yield page
+
+    async def approve(
+        self,
+        plan_id: str,
+        *,
+        reason: str,
+        prefixes: Sequence[str] = (),
+        keys: Sequence[str] = (),
+    ) -> Plan:
+        """Approve a plan, or a part of it, which then becomes a frozen plan of its own.
+
+        Raises `PlanFinished`, `PlanExpired`, `NoSuchPlan`, `NoSuchKey` (nothing selected).
+        """
+        return await deciding.approve(
+            self._parts, plan_id, reason=reason, prefixes=prefixes, keys=keys
+        )
+
+    async def reject(self, plan_id: str, *, reason: str) -> Plan:
+        """Reject a plan for good. Raises `PlanFinished`, `PlanExpired`, `NoSuchPlan`."""
+        return await deciding.reject(self._parts, plan_id, reason=reason)
+
+    async def approved_plan(self) -> Plan | None:
+        """The oldest plan that is approved (or begun), not ended and not expired."""
+        return await deciding.approved_plan(self._parts)
+
+    async def execute(self, plan_id: str, *, confirm: str) -> OperationSummary:
+        """Execute an approved plan, or go on with one whose execution ended early.
+
+        Raises the refusal that applies; objects that changed or failed make it `partial`.
+        """
+        return await executing.execute(self._parts, plan_id, confirm=confirm)
+
+    async def restore(self, selection: Selection, *, overwrite: bool = False) -> OperationSummary:
+        """Write deleted objects back into the bucket, each exactly as it was.
+
+        Raises `NoSuchKey` where the vault holds nothing of what was selected.
+        """
+        return await restoring.restore(self._parts, selection, overwrite=overwrite)
+
+    async def restore_to_folder(self, selection: Selection, folder: Path) -> OperationSummary:
+        """Write deleted objects into a folder; the bucket is not touched."""
+        return await restoring.restore_to_folder(self._parts, selection, folder)
+
+    async def restorable(self, selection: Selection) -> AsyncIterator[list[DeletedObject]]:
+        """The backups a restore of this selection would use, in pages; changes nothing."""
+        async for page in select(self.audit, selection):
+            yield page
+
+    async def results(self, operation_id: str) -> AsyncIterator[list[Result | Restored]]:
+        """What became of each object of an execution or a restore, in pages."""
+        async for page in self.audit.entries(operation_id=operation_id):
+            yield [e.record for e in page if isinstance(e.record, Result | Restored)]
+
+    async def purge(self, *, older_than_days: int | None, dry_run: bool) -> PurgeSummary:
+        """Remove backups past the horizon that nothing needs; never a sole copy."""
+        return await restoring.purge(self._parts, older_than_days=older_than_days, dry_run=dry_run)
+
+    async def last_scan(self) -> ScanSummary | None:
+        """The summary of the last finished scan."""
+        return await standing.last_scan(self._parts)
+
+    async def status(self) -> Status:
+        """Who holds the vault, what waits, what is left to recover; changes nothing."""
+        return await standing.status(self._parts)
+
+    async def vault_stats(self) -> VaultStats:
+        """What the vault holds."""
+        return await standing.vault_stats(self._parts)
+
+    async def verify_backups(
+        self, *, sample: int | None = None
+    ) -> AsyncIterator[tuple[str, str | None]]:
+        """Read backups back and compare; yields (key, what is wrong or None)."""
+        async for checked in standing.verify_backups(self._parts, sample=sample):
+            yield checked

@@ -1,0 +1,165 @@
+"""`create_config`, and the one validation that file, environment and builder share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from os import PathLike
+from typing import Any, Required, TypedDict, Unpack
+
+from s3gc_core import config_rules as rules
+from s3gc_core.config import Config, DatabaseConfig, GuardLimits, Mode
+from s3gc_core.config_rules import Findings, Rule, Where
+from s3gc_core.config_sources import read_databases, read_sources
+from s3gc_core.errors import ConfigurationError
+from s3gc_core.redaction import shown
+
+# The largest whole number that SQLite holds.
+_LARGEST = (1 << 63) - 1
+
+SCALARS: dict[str, Rule[object]] = {
+    "bucket": rules.bucket_name,
+    "region": rules.region,
+    "endpoint_url": rules.endpoint_url,
+    "mode": rules.mode,
+    "retention_days": rules.whole_number(1, 3650, rules.RETENTION_FLOOR),
+    "vault_path": rules.vault_path,
+    "schedule_cron": rules.schedule,
+    "compression_level": rules.whole_number(1, 22),
+    "max_concurrency": rules.whole_number(1, 256),
+    "plan_lifetime_hours": rules.whole_number(1, 720),
+    "vault_horizon_days": rules.whole_number(1, 36500),
+}
+LISTS: dict[str, Rule[str]] = {
+    "exclude_prefixes": rules.prefix,
+    "exclude_patterns": rules.pattern,
+    "cdn_bases": rules.web_url,
+}
+GUARDS: dict[str, Rule[object]] = {
+    "max_objects": rules.whole_number(1, _LARGEST),
+    "max_bytes": rules.whole_number(1, _LARGEST),
+    "max_share": rules.share,
+    "source_shrunk_share": rules.share,
+    "listing_shrunk_share": rules.share,
+}
+FILE_NAMES = frozenset({*SCALARS, *LISTS, "guards", "database", "tables"})
+CREATE_NAMES = FILE_NAMES | {"databases", "cdc_backend", "cdc_connection_url"}
+DEFAULTS: dict[str, object] = {
+    item.name: item.default for of in (Config, GuardLimits) for item in fields(of)
+}
+_ELSEWHERE = {
+    **{name: f"it belongs under [guards]: guards.{name}" for name in GUARDS},
+    **dict.fromkeys(("url", "cdc_connection_url"), "it belongs under [database]: database.url"),
+    "cdc": "it belongs under [database]: database.cdc",
+    "cdc_backend": "it belongs under [database]: database.cdc_backend",
+}
+
+
+class Settings(TypedDict, total=False):
+    """What `create_config` takes. Everything but `bucket` has the default of `Config`.
+
+    `tables` maps a table to its columns: `{"users": ["avatar"], "posts": [{"column": "body",
+    "codec": "text"}], "files": {"template": "files/{id}"}}`. `database` and `databases` take URLs,
+    mappings (`url`, `name`, `cdc`, `cdc_backend`) or `DatabaseConfig`; without them
+    `cdc_connection_url` is the database.
+    """
+
+    bucket: Required[str]
+    region: str
+    endpoint_url: str
+    mode: Mode | str
+    retention_days: int
+    exclude_prefixes: Sequence[str]
+    exclude_patterns: Sequence[str]
+    cdn_bases: Sequence[str]
+    vault_path: str | PathLike[str]
+    schedule_cron: str
+    tables: Mapping[str, object]
+    database: str | Mapping[str, object] | DatabaseConfig | None
+    databases: Sequence[str | Mapping[str, object] | DatabaseConfig] | None
+    cdc_backend: str | None
+    cdc_connection_url: str | None
+    compression_level: int
+    max_concurrency: int
+    plan_lifetime_hours: int
+    vault_horizon_days: int
+    guards: GuardLimits | Mapping[str, float]
+
+
+def create_config(**settings: Unpack[Settings]) -> Config:
+    """A valid configuration from keyword arguments (see `Settings`).
+
+    Raises one `ConfigurationError` that lists all unknown names and bad values.
+    """
+    findings = Findings(lambda where, _: dotted(where))
+    return validated(settings, findings, CREATE_NAMES, "configuration")
+
+
+def dotted(where: Where) -> str:
+    """A place for people: `tables.users[0].codec`."""
+    label = ""
+    for part in where:
+        if isinstance(part, int):
+            label += f"[{part}]"
+        else:
+            name = part if re.fullmatch(r"[\w.\-]+", part) else shown(part)
+            label += f".{name}" if label else name
+    return label
+
+
+def validated(
+    settings: Mapping[str, object], findings: Findings, names: Iterable[str], origin: str
+) -> Config:
+    """The configuration, or one `ConfigurationError` with everything in `findings` and found here.
+
+    `names` are the settings this origin may hold.
+    """
+    known = frozenset(names)
+    for name in settings:
+        if name in known:
+            continue
+        if name in _ELSEWHERE:
+            findings.add((name,), None, _ELSEWHERE[name], said="an unknown name")
+        else:
+            findings.unknown((str(name),), known)
+    settings = {name: value for name, value in settings.items() if name in known}
+    values: dict[str, Any] = {}
+    for name, rule in SCALARS.items():
+        if name in settings or name == "bucket":
+            values[name] = findings.take((name,), rule, settings.get(name), None)
+    for name, each in LISTS.items():
+        if name in settings:
+            values[name] = _list(name, each, settings[name], findings)
+    if "guards" in settings:
+        values["guards"] = _guards(settings["guards"], findings)
+    databases, database_names = read_databases(settings, findings)
+    sources = read_sources(settings.get("tables", {}), database_names, findings)
+    if findings.problems:
+        raise ConfigurationError(findings.problems, origin=origin)
+    return Config(**values, databases=databases, sources=sources)
+
+
+def _list(name: str, rule: Rule[str], value: object, findings: Findings) -> tuple[str, ...]:
+    # A text is a sequence too: its letters would become prefixes.
+    if not isinstance(value, (list, tuple)):
+        findings.add((name,), value, "a list of texts")
+        return ()
+    return tuple(
+        findings.take((name, number), rule, element, "") for number, element in enumerate(value)
+    )
+
+
+def _guards(value: object, findings: Findings) -> GuardLimits:
+    if isinstance(value, GuardLimits):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if not isinstance(value, Mapping):
+        findings.add(("guards",), value, f"a table with {', '.join(GUARDS)}")
+        return GuardLimits()
+    limits: dict[str, Any] = {}
+    for name, limit in value.items():
+        if name in GUARDS:
+            limits[name] = findings.take(("guards", name), GUARDS[name], limit, None)
+        else:
+            findings.unknown(("guards", str(name)), GUARDS)
+    return GuardLimits(**limits)

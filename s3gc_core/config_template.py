@@ -1,0 +1,83 @@
+"""The file that `s3gc init` writes: every setting with its default, and what it is for."""
+
+from __future__ import annotations
+
+CONFIG_TEMPLATE = """\
+# Configuration of s3gc. Every value below is the default; only `bucket` has none.
+# Environment variables win over this file: S3_BUCKET, AWS_REGION, DATABASE_URL, and S3GC_ with the
+# setting's name, such as S3GC_RETENTION_DAYS or S3GC_MAX_SHARE (lists: separated by commas).
+# Credentials of the object store come from AWS's own places (environment, profile, role).
+
+# The bucket to keep clean, or the ARN of an access point. Required.
+bucket = ""
+
+# The region the bucket is in.
+region = "us-east-1"
+
+# The URL of an object store other than AWS: MinIO, SeaweedFS, R2 ... Empty for AWS.
+endpoint_url = ""
+
+# What a run may do: dry_run (look), audit_only (look and record), execute (also delete).
+mode = "dry_run"
+
+# Objects younger than this many days are kept, and so are those whose last reference went away
+# less than this many days ago. 1 to 3650; 1 day is the floor that protects uploads in flight.
+retention_days = 7
+
+# Keys that begin with one of these are never touched, such as ["backups/", "static/"].
+exclude_prefixes = []
+
+# Keys that match one of these shell globs are never touched, such as ["*.keep"].
+exclude_patterns = []
+
+# URLs under which a CDN serves this bucket, such as ["https://cdn.example.com/"].
+cdn_bases = []
+
+# Where backups and the audit log live: a folder on a local disk. Relative to this file.
+vault_path = "./s3gc_vault"
+
+# When unattended runs start, in UTC: HH:MM, or a cron expression of five fields.
+schedule_cron = "02:30"
+
+# How hard backups are compressed: zstd level, 1 to 22.
+compression_level = 19
+
+# Requests to the object store at the same time, at most: 1 to 256.
+max_concurrency = 32
+
+# A plan that is not executed within this many hours is worthless: 1 to 720.
+plan_lifetime_hours = 24
+
+# How many days back every deletion must be restorable from the vault.
+vault_horizon_days = 90
+
+# What stops a whole run. Shares are above 0, up to 1 (all).
+[guards]
+# Objects that one plan may delete.
+max_objects = 100000
+# Bytes that one plan may delete (1 TiB).
+max_bytes = 1099511627776
+# Share of the bucket's objects that one plan may delete.
+max_share = 0.5
+# Stop when a source yields less than this share of the keys it had last time.
+source_shrunk_share = 0.5
+# Stop when the bucket has less than this share of the objects it had last time.
+listing_shrunk_share = 0.5
+
+# The application's database (databases, with [[database]] several times). It is only read.
+# [database]
+# url = "postgresql://user:password@localhost:5432/app"   # or mysql://, sqlite:///relative.db
+# url_env = "APP_DATABASE_URL"   # instead of url: the environment variable that holds the URL
+# name = "main"                  # how sources and reports call it
+# cdc = false                    # follow its changes as they happen
+# cdc_backend = "postgresql"     # postgresql, mysql or sqlite; the URL says it too
+
+# The sources: which columns hold keys of this bucket. "schema.table" in quotes.
+[tables]
+# users = ["avatar_url", "cover_photo"]
+# posts = [
+#     { column = "body", codec = "text" },      # codec: auto, key, url, json, text
+#     { column = "image", where = "deleted_at IS NULL", may_be_empty = true, database = "main" },
+# ]
+# "media.files" = [{ template = "files/{id:.2}/{id}.{type}" }]   # a key made of columns
+"""

@@ -1,0 +1,240 @@
+"""MySQL and MariaDB as application databases: one unbuffered read at a time per snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import aiomysql
+
+from s3gc_core.databases import naming
+from s3gc_core.databases.mysql_catalogue import BINARY, NO_RIGHT, Table, check, key_part, quote
+from s3gc_core.databases.mysql_connection import (
+    DRIVER_ERRORS,
+    Connection,
+    connect,
+    error_code,
+    fetch,
+)
+from s3gc_core.databases.protocol import Row, RowId, TableRead, TableShape, Value
+from s3gc_core.databases.url import DatabaseUrl
+from s3gc_core.errors import DatabaseUnreachable, S3gcError
+
+# One page: a selective `where` may pass over many rows before it has filled one.
+PAGE_TIMEOUT_SECONDS = 600.0
+
+# Settings of the server or the account must not end or shorten a long read: sql_select_limit
+# would cut it silently, net_write_timeout drops a reader that is slower than the server.
+_SESSION = (
+    "SET SESSION sql_select_limit = 18446744073709551615, SESSION net_write_timeout = 3600",
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+)
+# Time limits of a statement: MariaDB's (seconds), MySQL's (milliseconds). Each knows its own.
+_STATEMENT_LIMITS = ("SET SESSION max_statement_time = 0", "SET SESSION max_execution_time = 0")
+
+_UNKNOWN_VARIABLE = 1193
+_INTERRUPTED = 1317
+# Errors about the connection or the server as a whole, and time-outs: "not now".
+_NOT_NOW = frozenset(
+    {1021, 1037, 1040, 1041, 1042, 1043, 1045, 1047, 1053, 1077, 1129, 1130, 1152, 1153, 1158}
+    | {1159, 1160, 1161, 1184, 1203, 1205, 1213, 1226, _INTERRUPTED, 1698, 1927, 1969, 3024}
+)
+
+
+class MysqlDatabase:
+    """One MySQL or MariaDB database. Every snapshot is a connection of its own."""
+
+    def __init__(self, url: DatabaseUrl, name: str) -> None:
+        self.name = name
+        self._url = url
+
+    @property
+    def address(self) -> str:
+        """The URL without password."""
+        return self._url.redacted
+
+    async def identity(self) -> str:
+        """MySQL: server_uuid; MariaDB has none: host name, port and data folder. And the name.
+
+        Raises `DatabaseUnreachable`.
+        """
+        async with self._connection() as connection:
+            with self._reaching():
+                try:
+                    rows = await fetch(connection, "SELECT @@server_uuid, DATABASE()")
+                    engine = "mysql"
+                except aiomysql.Error as error:
+                    if error_code(error) != _UNKNOWN_VARIABLE:
+                        raise
+                    query = "SELECT @@hostname, @@port, @@datadir, DATABASE()"
+                    rows = await fetch(connection, query)
+                    engine = "mariadb"
+        return ":".join([engine, *(str(part) for part in rows[0])])
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[MysqlSnapshot]:
+        """A new connection in a read-only, consistent transaction, which is then thrown away.
+
+        Raises `DatabaseUnreachable`.
+        """
+        async with self._connection() as connection:
+            with self._reaching():
+                for statement in _STATEMENT_LIMITS:
+                    try:
+                        await fetch(connection, statement)
+                    except aiomysql.Error as error:
+                        if error_code(error) != _UNKNOWN_VARIABLE:
+                            raise
+                for statement in _SESSION:
+                    await fetch(connection, statement)
+            yield MysqlSnapshot(self, connection)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        connection = await connect(self._url, self.address)
+        try:
+            yield connection
+        finally:
+            # Without a goodbye: in the middle of a result there is no place for one.
+            connection.close()
+
+    async def kill_query(self, thread_id: int) -> None:
+        """End the statement that runs in the connection `thread_id` of this user."""
+        async with self._connection() as connection:
+            with self._reaching():
+                await fetch(connection, f"KILL QUERY {int(thread_id)}")
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except DRIVER_ERRORS as error:
+            raise naming.unreachable(self.address, error) from error
+
+    @contextmanager
+    def reading(self, read: TableRead) -> Iterator[None]:
+        """Turn the driver's errors into ours, naming what was read."""
+        try:
+            yield
+        except DRIVER_ERRORS as error:
+            raise self._translated(error, read) from error
+
+    def _translated(self, error: BaseException, read: TableRead) -> S3gcError:
+        code = error_code(error)
+        if code in NO_RIGHT:
+            return naming.right_missing(self.name, read, "SELECT", detail=str(error.args[-1]))
+        if isinstance(error, UnicodeDecodeError):
+            return naming.unreadable(self.name, read, "a value is not valid UTF-8")
+        if code is None or code in _NOT_NOW or 2000 <= code < 3000:
+            return naming.unreachable(self.address, error)
+        return naming.unreadable(self.name, read, str(error.args[-1]))
+
+
+class MysqlSnapshot:
+    """One transaction's picture of the database.
+
+    The protocol carries one result at a time: a read waits until the one before it has ended or
+    was abandoned. A task that starts a second read inside the loop of the first gets an error.
+    """
+
+    def __init__(self, database: MysqlDatabase, connection: Connection) -> None:
+        self._database = database
+        self._connection = connection
+        self._turn = asyncio.Lock()
+        self._reader: asyncio.Task[Any] | None = None
+
+    async def describe(self, read: TableRead) -> TableShape:
+        """Check table, columns and right to read. Raises `SourceMissing`, `RightMissing`."""
+        async with self._my_turn():
+            with self._database.reading(read):
+                return (await check(self._connection, self._database.name, read)).shape
+
+    async def rows(self, read: TableRead) -> AsyncGenerator[Sequence[Row], None]:
+        """Stream the table in pages, row by row from the server.
+
+        Raises `SourceMissing`, `RightMissing`, `SourceUnreadable`, `DatabaseUnreachable`.
+        """
+        async with self._my_turn():
+            with self._database.reading(read):
+                table = await check(self._connection, self._database.name, read)
+                cursor = await self._connection.cursor(aiomysql.SSCursor)
+                async with asyncio.timeout(PAGE_TIMEOUT_SECONDS):
+                    await self._start(cursor, table, read)
+            ended = False
+            try:
+                size = naming.PageSize()
+                while True:
+                    with self._database.reading(read):
+                        async with asyncio.timeout(PAGE_TIMEOUT_SECONDS):
+                            found = await cursor.fetchmany(size.rows)
+                    if not found:
+                        ended = True
+                        return
+                    page = [self._row(row, table, read) for row in found]
+                    size.learn(page)
+                    yield page
+            except GeneratorExit:
+                self._reader = None
+                await self._abandon(cursor)
+                ended = True
+                raise
+            finally:
+                if not ended:
+                    # Somewhere inside a result: nothing sent now would be understood.
+                    self._connection.close()
+
+    async def _start(self, cursor: Any, table: Table, read: TableRead) -> None:
+        names = ", ".join(quote(column) for column in [*table.identity, *read.columns])
+        query = f"SELECT {names} FROM {table.sql_name}"
+        if read.where is not None:
+            # The line break keeps a trailing comment from swallowing the bracket.
+            query += f" WHERE ({read.where}\n)"
+        await cursor.execute(query)
+
+    async def _abandon(self, cursor: Any) -> None:
+        """Stop a read that nobody wants to the end of, and leave the connection usable."""
+        try:
+            await self._database.kill_query(self._connection.thread_id())
+            await cursor.close()
+            await fetch(self._connection, "DO 0")
+        except DatabaseUnreachable:
+            self._connection.close()
+        except DRIVER_ERRORS as error:
+            if error_code(error) != _INTERRUPTED:
+                self._connection.close()
+
+    @asynccontextmanager
+    async def _my_turn(self) -> AsyncIterator[None]:
+        task = asyncio.current_task()
+        if self._turn.locked() and self._reader is task:
+            # A read that was broken out of is closed by the event loop in its next rounds.
+            for _ in range(3):
+                await asyncio.sleep(0)
+            if self._turn.locked() and self._reader is task:
+                raise RuntimeError("a read of this MySQL snapshot is still open in this task")
+        async with self._turn:
+            self._reader = task
+            yield
+
+    def _row(self, row: tuple[Any, ...], table: Table, read: TableRead) -> Row:
+        count = len(table.identity)
+        identity: RowId
+        if table.hashed:
+            identity = naming.row_hash(row[:count])
+        else:
+            parts = zip(table.identity, row[:count], strict=True)
+            identity = naming.row_id([key_part(table.types[name], part) for name, part in parts])
+        values = zip(read.columns, row[count:], strict=True)
+        return Row(
+            identity, tuple(self._value(table.types[name], v, name, read) for name, v in values)
+        )
+
+    def _value(self, kind: str, value: Any, column: str, read: TableRead) -> Value:
+        if value is None or isinstance(value, bytes if kind in BINARY else str):
+            return value
+        if kind == "bit":
+            return str(int.from_bytes(value, "big"))
+        raise naming.unfaithful(self._database.name, read, column, kind)

@@ -1,0 +1,170 @@
+"""Names of tables, identities of rows, and the words of the room's errors. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from s3gc_core.databases.protocol import Row, RowId, TableRead
+from s3gc_core.errors import DatabaseUnreachable, RightMissing, SourceMissing, SourceUnreadable
+
+# Rows of a page; the first page is small, because the size of its rows is not known yet.
+FIRST_PAGE_ROWS = 200
+PAGE_ROWS = 4_000
+# Bytes (of text, roughly) that a page should hold at most: what bounds the memory.
+PAGE_BYTES = 8 << 20
+# An application may count to 2**64, our registry's integers end at 2**63.
+_LARGEST_INTEGER = (1 << 63) - 1
+
+
+def split_name(table: str) -> tuple[str, ...]:
+    """The parts of a configured table name: `users`, `app.users`, `"my.schema"."T"`.
+
+    A part that starts with `"` or a backtick ends at the same character; inside, it is doubled.
+    Raises `SourceMissing` for a name that cannot be one.
+    """
+    parts: list[str] = []
+    rest = table
+    while True:
+        mark = rest[:1]
+        if mark in {'"', "`"}:
+            part, rest = _quoted(table, rest[1:], mark)
+        else:
+            part, dot, tail = rest.partition(".")
+            rest = dot + tail
+        if not part or "\0" in part:
+            raise _bad_name(table)
+        parts.append(part)
+        if not rest:
+            return tuple(parts)
+        if not rest.startswith("."):
+            raise _bad_name(table)
+        rest = rest[1:]
+
+
+def _quoted(table: str, rest: str, mark: str) -> tuple[str, str]:
+    """The text up to the closing `mark`, and what follows it."""
+    part = ""
+    while True:
+        piece, found, rest = rest.partition(mark)
+        if not found:
+            raise _bad_name(table)
+        part += piece
+        if not rest.startswith(mark):
+            return part, rest
+        part += mark
+        rest = rest[1:]
+
+
+def _bad_name(table: str) -> SourceMissing:
+    return SourceMissing(
+        f"{table!r} is no table name",
+        next_step='write table, schema.table, or "odd.schema"."odd table" with its quotes',
+    )
+
+
+def label(database: str, read: TableRead) -> str:
+    """How errors call what was read: `main:users.avatar_url`, several columns with commas."""
+    return f"{database}:{read.table}.{','.join(read.columns)}"
+
+
+def did_you_mean(wanted: str, existing: Iterable[str]) -> str:
+    """`; did you mean 'x' or 'y'?`, or nothing where no name is near. Letter case is ignored."""
+    by_lower: dict[str, str] = {}
+    for name in existing:
+        by_lower.setdefault(name.casefold(), name)
+    near = get_close_matches(wanted.casefold(), by_lower, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(by_lower[n]) for n in near)}?" if near else ""
+
+
+def missing_table(database: str, read: TableRead, existing: Iterable[str]) -> SourceMissing:
+    """The table of `read` does not exist, or is not visible to this user."""
+    bare = split_name(read.table)[-1]
+    names = sorted(existing)
+    hint = did_you_mean(read.table, names) or did_you_mean(bare, names)
+    return SourceMissing(f"{database}: there is no table {read.table!r}{hint}")
+
+
+def missing_column(
+    database: str, read: TableRead, column: str, existing: Iterable[str]
+) -> SourceMissing:
+    """A column of `read` does not exist."""
+    hint = did_you_mean(column, existing)
+    return SourceMissing(f"{database}: table {read.table!r} has no column {column!r}{hint}")
+
+
+def right_missing(
+    database: str, read: TableRead, right: str, *, column: str | None = None, detail: str = ""
+) -> RightMissing:
+    """This user lacks `right` (such as `SELECT`) on the table, or on one column of it."""
+    target = f"column {column!r} of " if column is not None else ""
+    reason = f" ({detail})" if detail else ""
+    return RightMissing(
+        f"{database}: the right {right} on {target}table {read.table!r} is missing{reason}"
+    )
+
+
+def unreadable(database: str, read: TableRead, detail: str) -> SourceUnreadable:
+    """The database refused to read the source; its `where` is named where it has one."""
+    where = f" (where {read.where!r})" if read.where is not None else ""
+    return SourceUnreadable(f"{label(database, read)} cannot be read{where}: {detail}")
+
+
+def unfaithful(database: str, read: TableRead, column: str, type_name: str) -> SourceUnreadable:
+    """A column's type has no text in which a key could be recognised."""
+    return SourceUnreadable(
+        f"{database}: column {column!r} of table {read.table!r} has type {type_name},"
+        " whose values have no faithful text",
+        next_step="track a text, JSON or binary column instead, or a view that gives one",
+    )
+
+
+def unreachable(address: str, error: BaseException) -> DatabaseUnreachable:
+    """The database does not answer, refuses us, or left in the middle of a read."""
+    detail = str(error) or type(error).__name__
+    return DatabaseUnreachable(f"{address}: {detail}")
+
+
+def row_id(parts: Sequence[RowId]) -> RowId:
+    """The identity of a row from the values of its primary key.
+
+    One value stays as it is (an integer too large for our registry becomes text); several become
+    the text of a JSON array.
+    """
+    if len(parts) > 1:
+        return json.dumps(list(parts), ensure_ascii=False, separators=(",", ":"))
+    first = parts[0]
+    if isinstance(first, int) and not -_LARGEST_INTEGER <= first <= _LARGEST_INTEGER:
+        return str(first)
+    return first
+
+
+def row_hash(values: Iterable[object]) -> str:
+    """The identity of a row that has no key: `row:` and the SHA-256 over all its values.
+
+    Each value goes in with its type and its length, so that no two rows run together.
+    """
+    digest = hashlib.sha256()
+    for value in values:
+        if isinstance(value, str):
+            data = value.encode("utf-8", "surrogateescape")
+        else:
+            data = value if isinstance(value, bytes) else repr(value).encode()
+        digest.update(f"{type(value).__name__}:{len(data)}:".encode())
+        digest.update(data)
+    return f"row:{digest.hexdigest()}"
+
+
+class PageSize:
+    """How many rows to ask for next, learned from the pages before, to stay near `PAGE_BYTES`."""
+
+    def __init__(self) -> None:
+        self.rows = FIRST_PAGE_ROWS
+
+    def learn(self, page: Sequence[Row]) -> None:
+        """Take the sizes of `page` into account. It grows fourfold at most, shrinks at once."""
+        size = sum(len(value) for row in page for value in row.values if value is not None)
+        fitting = PAGE_BYTES * len(page) // max(size, 1)
+        self.rows = max(1, min(PAGE_ROWS, fitting, self.rows * 4))

@@ -1,0 +1,214 @@
+"""PostgreSQL as an application database: catalogue checks and a cursor in one read transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import asyncpg
+
+from s3gc_core.databases import naming
+from s3gc_core.databases.postgres_catalogue import Table, check, expression
+from s3gc_core.databases.protocol import Row, RowId, TableRead, TableShape
+from s3gc_core.databases.url import DatabaseUrl
+from s3gc_core.errors import S3gcError
+
+if TYPE_CHECKING:
+    # asyncpg's generic classes are generic in its stubs only.
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+CATALOGUE_TIMEOUT_SECONDS = 60.0
+# One page: a selective `where` may pass over many rows before it has filled one.
+PAGE_TIMEOUT_SECONDS = 600.0
+
+# What a server setting (of the role, say) must not do to a long read: end it, or filter it.
+# With row_security off, a policy that would hide rows is an error instead (PostgreSQL manual,
+# "Row Security Policies"): a hidden row would be an invisible reference.
+_SESSION = """
+    SELECT pg_catalog.set_config(name, CASE name WHEN 'row_security' THEN 'off' ELSE '0' END, true)
+    FROM pg_catalog.pg_settings
+    WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout',
+                   'transaction_timeout', 'row_security')
+"""
+# SQLSTATE classes that say "not now" or "not you" about the connection or the whole server.
+_CONNECTION_CLASSES = frozenset({"08", "25", "28", "3D", "40", "53", "57", "58", "F0", "XX"})
+_DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    UnicodeDecodeError,
+)
+
+
+class PostgresDatabase:
+    """One PostgreSQL database. Every snapshot and every `identity` is a connection of its own."""
+
+    def __init__(self, url: DatabaseUrl, name: str) -> None:
+        self.name = name
+        self._url = url
+
+    @property
+    def address(self) -> str:
+        """The URL without password."""
+        return self._url.redacted
+
+    async def identity(self) -> str:
+        """System identifier (unique per cluster) and database name.
+
+        Where the server does not let us read the identifier, its address stands in, and the text
+        says so. Raises `DatabaseUnreachable`.
+        """
+        async with self._connection() as connection:
+            with self._reaching():
+                try:
+                    system = await connection.fetchval(
+                        "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
+                    )
+                except asyncpg.InsufficientPrivilegeError:
+                    system = f"at {self.address} (no right to execute pg_control_system())"
+                database = await connection.fetchval("SELECT pg_catalog.current_database()::text")
+        return f"postgresql:{system}:{database}"
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[PostgresSnapshot]:
+        """A new connection in a read-only REPEATABLE READ transaction, which is then thrown away.
+
+        Raises `DatabaseUnreachable`.
+        """
+        async with self._connection() as connection:
+            with self._reaching():
+                transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+                await transaction.start()
+                # The first statement takes the snapshot, so it is this one.
+                await connection.execute(_SESSION, timeout=CATALOGUE_TIMEOUT_SECONDS)
+            yield PostgresSnapshot(self, connection)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        url = self._url
+        options = urlencode(dict(url.options))
+        with self._reaching():
+            connection = await asyncpg.connect(
+                f"postgresql://?{options}" if options else None,
+                host=url.host,
+                port=url.port,
+                user=url.user,
+                password=url.password,
+                database=url.database,
+                timeout=CONNECT_TIMEOUT_SECONDS,
+                command_timeout=CATALOGUE_TIMEOUT_SECONDS,
+                statement_cache_size=0,  # connection poolers do not keep named statements
+            )
+        try:
+            yield connection
+        finally:
+            try:
+                await connection.close(timeout=CONNECT_TIMEOUT_SECONDS)
+            except _DRIVER_ERRORS:
+                # Nothing was written, so nothing is lost with a connection that is already dead.
+                connection.terminate()
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except _DRIVER_ERRORS as error:
+            raise naming.unreachable(self.address, error) from error
+
+    @contextmanager
+    def reading(self, read: TableRead) -> Iterator[None]:
+        """Turn the driver's errors into ours, naming what was read."""
+        try:
+            yield
+        except _DRIVER_ERRORS as error:
+            raise self._translated(error, read) from error
+
+    def _translated(self, error: BaseException, read: TableRead) -> S3gcError:
+        if isinstance(error, asyncpg.InsufficientPrivilegeError):
+            return naming.right_missing(self.name, read, "SELECT", detail=str(error))
+        if isinstance(error, UnicodeDecodeError):
+            return naming.unreadable(self.name, read, "a value is not valid UTF-8")
+        state = getattr(error, "sqlstate", None)
+        if not isinstance(error, asyncpg.PostgresError) or state is None:
+            return naming.unreachable(self.address, error)
+        if state[:2] in _CONNECTION_CLASSES:
+            return naming.unreachable(self.address, error)
+        return naming.unreadable(self.name, read, str(error))
+
+
+class PostgresSnapshot:
+    """One transaction's picture of the database. Reads may overlap; they take turns."""
+
+    def __init__(self, database: PostgresDatabase, connection: Connection) -> None:
+        self._database = database
+        self._connection = connection
+        self._turn = asyncio.Lock()
+
+    async def describe(self, read: TableRead) -> TableShape:
+        """Check table, columns and right to read. Raises `SourceMissing`, `RightMissing`."""
+        with self._database.reading(read):
+            async with self._turn:
+                table = await check(self._connection, self._database.name, read)
+        return table.shape
+
+    async def rows(self, read: TableRead) -> AsyncGenerator[Sequence[Row], None]:
+        """Stream the table in pages, through a cursor of the server.
+
+        Raises `SourceMissing`, `RightMissing`, `SourceUnreadable`, `DatabaseUnreachable`. After
+        one of the last two the transaction is over: take a new snapshot.
+        """
+        with self._database.reading(read):
+            async with self._turn:
+                table = await check(self._connection, self._database.name, read)
+        values = [expression(table, column) for column in read.columns]
+        query = f"SELECT {', '.join([*table.identity, *values])} FROM {table.sql_name}"
+        if read.where is not None:
+            # The line break keeps a trailing comment from swallowing the bracket.
+            query += f" WHERE ({read.where}\n)"
+        with self._database.reading(read):
+            async with self._turn:
+                statement = await self._connection.prepare(query)
+                if statement.get_parameters():
+                    raise naming.unreadable(self._database.name, read, "$1 has no meaning here")
+                cursor = await statement.cursor(timeout=PAGE_TIMEOUT_SECONDS)
+        size = naming.PageSize()
+        while True:
+            with self._database.reading(read):
+                async with self._turn:
+                    records = await cursor.fetch(size.rows, timeout=PAGE_TIMEOUT_SECONDS)
+                if not records:
+                    return
+                page = _page(records, table, read)
+            size.learn(page)
+            yield page
+
+
+def _page(records: Sequence[asyncpg.Record], table: Table, read: TableRead) -> list[Row]:
+    identities = len(table.identity)
+    if not table.as_bytes:
+        if identities == 1:
+            return [Row(record[0], tuple(record[1:])) for record in records]
+        return [
+            Row(naming.row_id(record[:identities]), tuple(record[identities:]))
+            for record in records
+        ]
+    # SQL_ASCII: the server does not know its own encoding, so the bytes come as they are.
+    raw = [table.columns[column]["base"] == "bytea" for column in read.columns]
+    page = []
+    for record in records:
+        key = [_decoded(part, "backslashreplace") for part in record[:identities]]
+        values = (
+            value if keep or value is None else value.decode("utf-8", "surrogateescape")
+            for keep, value in zip(raw, record[identities:], strict=True)
+        )
+        page.append(Row(naming.row_id(key), tuple(values)))
+    return page
+
+
+def _decoded(part: RowId | bytes, errors: str) -> RowId:
+    return part.decode("utf-8", errors) if isinstance(part, bytes) else part

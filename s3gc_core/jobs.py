@@ -1,0 +1,119 @@
+"""Who may work on a vault: one operation at a time, held by a lease that dies with its process."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from s3gc_core.errors import VaultBusy, VaultUnreachable
+
+LEASE_FILE = "lease"
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseHolder:
+    """The operation that holds a vault. `since` is UTC."""
+
+    operation_id: str
+    what: str
+    actor: str
+    pid: int
+    since: datetime
+
+
+def actor() -> str:
+    """Who acts, for the audit log: user@host, and where an SSH session comes from."""
+    origin = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
+    user = os.environ.get("SUDO_USER") or getpass.getuser()
+    return f"{user}@{socket.gethostname()}" + (f" from {origin}" if origin else "")
+
+
+@contextmanager
+def vault_lease(vault_path: Path, operation_id: str, what: str, who: str) -> Iterator[None]:
+    """Hold the vault for one operation; raises `VaultBusy` where another process holds it.
+
+    The lock is the kernel's (flock): it goes away with the process, however that ends.
+    """
+    try:
+        descriptor = os.open(vault_path / LEASE_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise VaultUnreachable(f"cannot lock {vault_path}: {error}") from error
+    try:
+        _lock(descriptor)
+        _write(descriptor, LeaseHolder(operation_id, what, who, os.getpid(), datetime.now(UTC)))
+        try:
+            yield
+        finally:
+            os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def lease_holder(vault_path: Path) -> LeaseHolder | None:
+    """The live holder of the vault, or None. Does not disturb it."""
+    try:
+        descriptor = os.open(vault_path / LEASE_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _read(descriptor)
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock. Someone who only looks (`lease_holder`) has it for microseconds: try again."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _read(descriptor)
+            if holder is not None or attempt == _ATTEMPTS - 1:
+                raise VaultBusy(f"the vault is held by {_words(holder)}") from None
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _words(holder: LeaseHolder | None) -> str:
+    if holder is None:
+        return "another operation that is just beginning"
+    return (
+        f"{holder.what} {holder.operation_id} of {holder.actor}"
+        f" (process {holder.pid}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC)"
+    )
+
+
+def _read(descriptor: int) -> LeaseHolder | None:
+    text = os.pread(descriptor, 4096, 0)
+    if not text:
+        return None
+    fields = json.loads(text)
+    fields["since"] = datetime.fromisoformat(fields["since"])
+    return LeaseHolder(**fields)
+
+
+def _write(descriptor: int, holder: LeaseHolder) -> None:
+    fields = {
+        "operation_id": holder.operation_id,
+        "what": holder.what,
+        "actor": holder.actor,
+        "pid": holder.pid,
+        "since": holder.since.isoformat(),
+    }
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(fields).encode(), 0)

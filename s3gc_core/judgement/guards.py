@@ -1,0 +1,186 @@
+"""The guards: checks on a whole run. One that trips blocks the run, with its own reason.
+
+Pure: facts and limits in, tripped guards out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from s3gc_core.config import GuardLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Tripped:
+    """A guard that tripped. `subject` tells the one source from the other, where that matters."""
+
+    guard: str
+    reason: str
+    next_step: str
+    subject: str = ""
+
+    @property
+    def label(self) -> str:
+        """`guard` or `guard:subject`, as `--accept` takes it."""
+        return f"{self.guard}:{self.subject}" if self.subject else self.guard
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """Keys found in a source now and in the last scan that no guard blocked (None: never)."""
+
+    name: str
+    keys: int
+    keys_before: int | None
+    may_be_empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a scan knows about itself. Times are UTC, sizes in bytes."""
+
+    listed: int
+    listed_before: int | None
+    removed_since: int
+    listing_ended_at: datetime
+    registry_valid_at: datetime | None
+    sources: Sequence[SourceFacts]
+    orphans: int
+    orphan_bytes: int
+
+
+# Guards that a named person may accept for one run, with a reason that goes into the audit log.
+ACCEPTABLE = frozenset({"source-empty", "source-shrunk", "listing-incomplete"})
+
+
+def tripped_guards(
+    facts: RunFacts, limits: GuardLimits, accepted: Sequence[str] = ()
+) -> list[Tripped]:
+    """Every guard that trips on `facts`, except those accepted by their label."""
+    found = [
+        *no_references(facts),
+        *source_empty(facts),
+        *source_shrunk(facts, limits),
+        *listing_incomplete(facts, limits),
+        *registry_stale(facts),
+        *budget(facts, limits),
+    ]
+    return [trip for trip in found if not (trip.guard in ACCEPTABLE and trip.label in accepted)]
+
+
+def no_references(facts: RunFacts) -> Iterator[Tripped]:
+    """Nothing found at all: every object would look like an orphan."""
+    if sum(source.keys for source in facts.sources) == 0:
+        yield Tripped(
+            "no-references",
+            "no tracked column holds a single key",
+            "check the database URL and [tables]: is this the right database, with its data?",
+        )
+
+
+def source_empty(facts: RunFacts) -> Iterator[Tripped]:
+    """A tracked column yields no key."""
+    for source in facts.sources:
+        if source.keys == 0 and not source.may_be_empty:
+            yield Tripped(
+                "source-empty",
+                f"{source.name} yields no key",
+                "if that is right, set may_be_empty = true for it in [tables]",
+                source.name,
+            )
+
+
+def source_shrunk(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped]:
+    """A tracked column yields far fewer keys than in the last scan that was not blocked."""
+    for source in facts.sources:
+        before = source.keys_before
+        if before and 0 < source.keys < before * limits.source_shrunk_share:
+            yield Tripped(
+                "source-shrunk",
+                f"{source.name} fell from {before} keys to {source.keys}",
+                f"if rows were really removed: scan --accept source-shrunk:{source.name}"
+                " --reason TEXT",
+                source.name,
+            )
+
+
+def listing_incomplete(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped]:
+    """Far fewer objects than in the last listing, and not because we deleted them."""
+    if facts.listed_before is None:
+        return
+    expected = facts.listed_before - facts.removed_since
+    if facts.listed < expected * limits.listing_shrunk_share:
+        yield Tripped(
+            "listing-incomplete",
+            f"the listing has {facts.listed} objects where {expected} were expected",
+            "if they were really removed: scan --accept listing-incomplete --reason TEXT",
+        )
+
+
+def registry_stale(facts: RunFacts) -> Iterator[Tripped]:
+    """The references were not read again after the listing ended."""
+    valid_at = facts.registry_valid_at
+    if valid_at is None or valid_at < facts.listing_ended_at:
+        yield Tripped(
+            "registry-stale",
+            "the registry is not true up to the end of the listing",
+            "scan again; if it repeats, run `s3gc doctor`",
+        )
+
+
+def budget(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped]:
+    """More orphans than one plan may hold, by count, bytes or share of the bucket."""
+    over = []
+    if facts.orphans > limits.max_objects:
+        over.append(f"{facts.orphans} objects (limit {limits.max_objects})")
+    if facts.orphan_bytes > limits.max_bytes:
+        over.append(f"{facts.orphan_bytes} bytes (limit {limits.max_bytes})")
+    if facts.orphans > facts.listed * limits.max_share:
+        share = facts.orphans / facts.listed
+        over.append(f"{share:.0%} of the bucket (limit {limits.max_share:.0%})")
+    if over:
+        yield Tripped(
+            "budget",
+            "the orphans are " + " and ".join(over),
+            "look at `s3gc candidates`; if they are right, raise the limit under [guards]",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a vault belongs to: a bucket, and databases by name."""
+
+    bucket: str
+    databases: Mapping[str, str] = field(default_factory=dict)
+
+
+def identity(
+    bound: Identity | None, present: Identity, accepted: Sequence[str] = ()
+) -> list[Tripped]:
+    """Bucket and databases must be those this vault was made for; new databases may join.
+
+    A database that was replaced or removed can be accepted by name, another bucket never: its
+    vault is full of the first one's objects.
+    """
+    if bound is None:
+        return []
+    found = []
+    if bound.bucket != present.bucket:
+        found.append(_other("bucket", present.bucket, bound.bucket, acceptable=False))
+    for name, was in bound.databases.items():
+        now = present.databases.get(name, "no longer configured")
+        if now != was:
+            found.append(_other(name, now, was, acceptable=True))
+    return [trip for trip in found if trip.subject == "bucket" or trip.label not in accepted]
+
+
+def _other(name: str, now: str, was: str, *, acceptable: bool) -> Tripped:
+    either = f", or scan --accept identity:{name} --reason TEXT" if acceptable else ""
+    return Tripped(
+        "identity",
+        f"{name} is {now}, but this vault belongs to {was}",
+        f"point the configuration back, give the other {name} a vault of its own{either}",
+        name,
+    )

@@ -1,0 +1,96 @@
+"""Gathers the evidence about candidates, page by page, and applies the layers to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from s3gc_core.bucket import ListedObject
+from s3gc_core.config import Config
+from s3gc_core.databases.protocol import RowId
+from s3gc_core.judgement.layers import Evidence, Judged, Rules, judge_object
+from s3gc_core.references import Edge, Found, Registry, key_hash, near_forms
+
+# How many rows a reason quotes as evidence; the first is named, the others counted.
+_ROWS_SHOWN = 10
+
+
+def rules_of(config: Config) -> Rules:
+    """The settings by which objects are judged."""
+    return Rules(
+        timedelta(days=config.retention_days), config.exclude_prefixes, config.exclude_patterns
+    )
+
+
+def row_in_words(source: str, row: RowId) -> str:
+    """How a reference is named everywhere: source and row."""
+    return f"{source} row {row}"
+
+
+def holders_of(found: Sequence[Found]) -> dict[int, tuple[str, ...]]:
+    """Rows found in the databases, in words, by the hash of the key they hold."""
+    holders: dict[int, tuple[str, ...]] = {}
+    for reference in found:
+        so_far = holders.get(reference.hash, ())
+        if len(so_far) < _ROWS_SHOWN:
+            holders[reference.hash] = (*so_far, row_in_words(reference.source, reference.row))
+    return holders
+
+
+class Judge:
+    """Judges candidates by the registry, the databases' answers and the operator's rules."""
+
+    def __init__(self, registry: Registry, rules: Rules) -> None:
+        self._registry = registry
+        self._rules = rules
+
+    async def judge_page(
+        self,
+        candidates: Sequence[ListedObject],
+        holders: Mapping[int, tuple[str, ...]],
+        *,
+        current_since: datetime,
+        now: datetime,
+        bucket_now: datetime,
+    ) -> list[Judged]:
+        """Judge a page of candidates.
+
+        `holders` is the databases' answer about them, in words, by key hash. The registry counts
+        as current when it is true for `current_since` or later. All times are UTC.
+        """
+        hashes = {candidate.key: key_hash(candidate.key) for candidate in candidates}
+        forms = {candidate.key: list(near_forms(candidate.key)) for candidate in candidates}
+        near = await self._registry.near(
+            {key_hash(form) for of_key in forms.values() for form in of_key}
+        )
+        referenced = await self._registry.referenced(hashes.values())
+        released = await self._registry.released(hashes.values())
+        valid_at = await self._registry.valid_at()
+        judged = []
+        for candidate in candidates:
+            h = hashes[candidate.key]
+            evidence = Evidence(
+                edges=await self._edges(candidate.key) if h in referenced else (),
+                released_at=released.get(h),
+                near=await self._near(forms[candidate.key], near),
+                registry_current=valid_at is not None and valid_at >= current_since,
+                holders=holders.get(h, ()),
+                database_asked=True,
+            )
+            judged.append(
+                judge_object(candidate, evidence, self._rules, now=now, bucket_now=bucket_now)
+            )
+        return judged
+
+    async def _edges(self, key: str) -> tuple[str, ...]:
+        return _in_words(await self._registry.edges_of(key))
+
+    async def _near(self, forms: Sequence[str], near: set[int]) -> tuple[str, ...]:
+        for form in forms:
+            if key_hash(form) in near:
+                return _in_words(await self._registry.edges_near(form))
+        return ()
+
+
+def _in_words(edges: Sequence[Edge]) -> tuple[str, ...]:
+    return tuple(row_in_words(edge.source, edge.row) for edge in edges[:_ROWS_SHOWN])

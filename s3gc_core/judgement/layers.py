@@ -1,0 +1,201 @@
+"""The four layers and the object's verdict: pure decisions from evidence.
+
+Scan and the last judgement before a delete call the same `judge_object`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from s3gc_core.bucket import ListedObject
+
+# No configuration goes below: uploads that are still in flight have no row yet.
+MINIMUM_AGE = timedelta(hours=24)
+# Storage classes whose bytes cannot be read without a restore request (S3 user guide); what
+# cannot be read cannot be backed up.
+UNREADABLE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+
+
+class Verdict(StrEnum):
+    """What one layer says."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    KEEP = "keep"
+    UNKNOWN = "unknown"
+
+
+class ObjectVerdict(StrEnum):
+    """What the layers together say about a candidate."""
+
+    ORPHAN = "orphan"
+    KEEP = "keep"
+    HELD = "held"
+
+
+class LayerVerdict(msgspec.Struct, frozen=True):
+    """A layer's verdict, with a reason a person can act on."""
+
+    verdict: Verdict
+    reason: str
+
+
+class Layers(msgspec.Struct, frozen=True):
+    """The verdicts of the four layers."""
+
+    registry: LayerVerdict
+    database: LayerVerdict
+    retention: LayerVerdict
+    exclusion: LayerVerdict
+
+    def all(self) -> tuple[LayerVerdict, ...]:
+        """The four, in the design's order."""
+        return (self.registry, self.database, self.retention, self.exclusion)
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A candidate with everything that was concluded about it."""
+
+    object: ListedObject
+    verdict: ObjectVerdict
+    layers: Layers
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """The first reason that does not let the object go; empty for an orphan."""
+        for wanted in (Verdict.KEEP, Verdict.UNKNOWN):
+            for layer in self.layers.all():
+                if layer.verdict is wanted:
+                    return layer.reason
+        return self.doubts[0] if self.doubts else ""
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What is known about one candidate. Times are UTC; `holders` and `near` are in words.
+
+    `holders`: rows that hold the key, as the databases answered when they were asked.
+    `edges`: rows that hold it according to the registry.
+    `released_at`: when the registry first saw that the last reference was gone.
+    `near`: references that differ only in spelling.
+    """
+
+    edges: tuple[str, ...]
+    released_at: datetime | None
+    near: tuple[str, ...]
+    registry_current: bool
+    holders: tuple[str, ...]
+    database_asked: bool
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """The operator's settings that judge an object."""
+
+    retention: timedelta
+    exclude_prefixes: tuple[str, ...]
+    exclude_patterns: tuple[str, ...]
+
+
+def judge_object(
+    candidate: ListedObject,
+    evidence: Evidence,
+    rules: Rules,
+    *,
+    now: datetime,
+    bucket_now: datetime,
+) -> Judged:
+    """All four layers over one candidate. `now` is our time, `bucket_now` the store's (UTC)."""
+    layers = Layers(
+        registry=registry_layer(evidence, rules.retention, now),
+        database=database_layer(evidence),
+        retention=retention_layer(candidate.last_modified, rules.retention, bucket_now),
+        exclusion=exclusion_layer(candidate.key, rules.exclude_prefixes, rules.exclude_patterns),
+    )
+    doubts = doubts_about(candidate)
+    return Judged(candidate, object_verdict(layers, doubts), layers, doubts)
+
+
+def registry_layer(evidence: Evidence, retention: timedelta, now: datetime) -> LayerVerdict:
+    """No edge, a current registry, and the last edge (if ever there was one) gone long enough."""
+    if evidence.edges:
+        return LayerVerdict(Verdict.KEEP, f"referenced by {_first(evidence.edges)}")
+    if not evidence.registry_current:
+        return LayerVerdict(Verdict.UNKNOWN, "the registry is not true up to the listing")
+    if evidence.near:
+        return LayerVerdict(
+            Verdict.UNKNOWN,
+            f"{_first(evidence.near)} differs from this key only in spelling or in its prefix",
+        )
+    if evidence.released_at is not None:
+        since = now - evidence.released_at
+        if since < retention:
+            return LayerVerdict(
+                Verdict.KEEP,
+                f"its last reference went away {_age(since)} ago, less than {_age(retention)}",
+            )
+        return LayerVerdict(Verdict.PASS, f"its last reference went away {_age(since)} ago")
+    return LayerVerdict(Verdict.PASS, "no row refers to it, and none was ever seen to")
+
+
+def database_layer(evidence: Evidence) -> LayerVerdict:
+    """The databases themselves were asked and know no row, in any spelling."""
+    if evidence.holders:
+        return LayerVerdict(Verdict.KEEP, f"found in {_first(evidence.holders)}")
+    if not evidence.database_asked:
+        return LayerVerdict(Verdict.UNKNOWN, "the databases did not answer for this key")
+    return LayerVerdict(Verdict.PASS, "every tracked column was asked, in every spelling")
+
+
+def retention_layer(modified: datetime, retention: timedelta, now: datetime) -> LayerVerdict:
+    """Older than the retention time by the store's clock, and never younger than the floor."""
+    age = now - modified
+    needed = max(retention, MINIMUM_AGE)
+    if age < timedelta():
+        return LayerVerdict(Verdict.UNKNOWN, "modified in the future by the store's clock")
+    if age < needed:
+        return LayerVerdict(Verdict.KEEP, f"modified {_age(age)} ago, younger than {_age(needed)}")
+    return LayerVerdict(Verdict.PASS, f"modified {_age(age)} ago")
+
+
+def exclusion_layer(key: str, prefixes: Sequence[str], patterns: Sequence[str]) -> LayerVerdict:
+    """Under no protected prefix, and matching no protected pattern (shell globs, case-exact)."""
+    for prefix in prefixes:
+        if key.startswith(prefix):
+            return LayerVerdict(Verdict.KEEP, f"protected by the prefix {prefix}")
+    for pattern in patterns:
+        if fnmatchcase(key, pattern):
+            return LayerVerdict(Verdict.KEEP, f"protected by the pattern {pattern}")
+    return LayerVerdict(Verdict.PASS, "no protected prefix or pattern matches")
+
+
+def doubts_about(candidate: ListedObject) -> tuple[str, ...]:
+    """What no layer asks, and still makes a deletion doubtful."""
+    if candidate.storage_class in UNREADABLE_CLASSES:
+        return (f"storage class {candidate.storage_class} cannot be read, so not be backed up",)
+    return ()
+
+
+def object_verdict(layers: Layers, doubts: Sequence[str]) -> ObjectVerdict:
+    """`keep` wins over everything, doubt over `orphan`."""
+    verdicts = {layer.verdict for layer in layers.all()}
+    if Verdict.KEEP in verdicts:
+        return ObjectVerdict.KEEP
+    if verdicts == {Verdict.PASS} and not doubts:
+        return ObjectVerdict.ORPHAN
+    return ObjectVerdict.HELD
+
+
+def _first(rows: Sequence[str]) -> str:
+    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    return rows[0] + more
+
+
+def _age(span: timedelta) -> str:
+    if span >= timedelta(days=1):
+        days, hours = span.days, span.seconds // 3600
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    return f"{span.seconds // 3600} h {span.seconds % 3600 // 60} min"

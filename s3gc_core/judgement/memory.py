@@ -1,0 +1,62 @@
+"""What the audit log remembers, as judgement needs it: earlier scans, identity, plans."""
+
+from __future__ import annotations
+
+from s3gc_core.config import Mode
+from s3gc_core.judgement.guards import Identity
+from s3gc_core.judgement.plans import Plan, PlanHistory
+from s3gc_core.judgement.scan import Before
+from s3gc_core.vault import AuditLog, Bound, Operation, PlanDecided, PlanRecorded, ScanRecorded
+
+
+async def identity_bound(audit: AuditLog) -> Identity | None:
+    """The bucket and databases this vault was bound to; None before the first scan."""
+    bound = await audit.last(Bound)
+    return Identity(bound.record.bucket, bound.record.databases) if bound else None
+
+
+async def before_this_scan(audit: AuditLog) -> Before:
+    """The last scan that no guard blocked, and how many objects we ourselves removed since."""
+    last = await audit.last(ScanRecorded)
+    if last is None:
+        return Before()
+    removed = 0
+    for operation in await audit.operations():
+        if operation.finished is not None and operation.started_at > last.at:
+            counts = operation.finished.counts
+            removed += counts.get("deleted", 0) - counts.get("restored", 0)
+    return Before(last.record.listed, removed, last.record.sources)
+
+
+async def plan_history(audit: AuditLog, plan: Plan) -> PlanHistory:
+    """What was decided about a plan, and how far its execution went."""
+    recorded: str | None = None
+    decided: PlanDecided | None = None
+    async for page in audit.plan_records(plan.plan_id):
+        for entry in page:
+            if isinstance(entry.record, PlanRecorded):
+                recorded = entry.record.sha256
+            elif isinstance(entry.record, PlanDecided) and entry.record.sha256 == plan.sha256:
+                decided = entry.record
+    runs = await executions_of(audit, plan.plan_id)
+    return PlanHistory(
+        recorded_sha256=recorded,
+        approved=decided.approved if decided else None,
+        approved_by=decided.actor if decided else None,
+        started=bool(runs),
+        finished=any(run.finished and run.finished.outcome in ("done", "partial") for run in runs),
+    )
+
+
+async def executions_of(audit: AuditLog, plan_id: str) -> list[Operation]:
+    """Executions of a plan that were not refused at once; runs in audit_only mode delete nothing
+    and do not count.
+    """
+    return [
+        operation
+        for operation in await audit.operations()
+        if operation.started.what == "execute"
+        and operation.started.plan_id == plan_id
+        and operation.started.mode == Mode.EXECUTE
+        and not (operation.finished and operation.finished.outcome == "blocked")
+    ]

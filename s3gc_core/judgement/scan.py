@@ -1,0 +1,203 @@
+"""One scan: list the bucket, read the references after it, judge what no row refers to, plan.
+
+The order of the reads is what makes it safe (design, section 4): an object uploaded and
+referenced in between is either unlisted or seen as used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+from ulid import ULID
+
+from s3gc_core.bucket import Bucket
+from s3gc_core.clock import Clock
+from s3gc_core.config import Config
+from s3gc_core.databases.protocol import Database
+from s3gc_core.judgement.catalogue import Catalogue
+from s3gc_core.judgement.guards import RunFacts, SourceFacts, Tripped, tripped_guards
+from s3gc_core.judgement.judge import Judge, holders_of, rules_of
+from s3gc_core.judgement.layers import ObjectVerdict
+from s3gc_core.judgement.plans import Plan
+from s3gc_core.references import BucketNames, Registry, find_references, refresh
+
+
+class Progress(Protocol):
+    """Told how far a phase is: `done` of `total` (None: not known) units."""
+
+    def __call__(self, phase: str, done: int, total: int | None = None) -> None:
+        """Take note."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What earlier runs left to compare with: the last scan that no guard blocked."""
+
+    listed: int | None = None
+    removed_since: int = 0
+    sources: dict[str, int] | None = None
+
+
+class ScanSummary(msgspec.Struct, frozen=True):
+    """What one scan found. `bytes` is the size of the orphans; `referenced` objects have a row.
+
+    listed = referenced + candidates, and candidates = orphans + held + kept.
+    """
+
+    scan_id: str
+    plan_id: str | None
+    listed: int
+    referenced: int
+    candidates: int
+    orphans: int
+    held: int
+    kept: int
+    bytes: int
+    sources: dict[str, int]
+    blocked: list[Tripped]
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The parts a scan works with."""
+
+    config: Config
+    clock: Clock
+    bucket: Bucket
+    databases: Sequence[Database]
+    registry: Registry
+    catalogue: Catalogue
+    progress: Progress
+
+    async def run(self, scan_id: str, before: Before, accepted: Sequence[str]) -> ScanSummary:
+        """Do the whole scan. Raises what a read raises; nothing is judged from a partial one."""
+        await self.catalogue.begin_scan(scan_id, self.clock.now())
+        listed = await self._list()
+        listing_ended_at = self.clock.now()
+        await self._catch_up()
+        candidates = await self._find_candidates(scan_id)
+        if candidates:
+            await self._ask_databases()
+        await self._judge(scan_id, listing_ended_at, candidates)
+        totals = await self.catalogue.totals(scan_id)
+        orphans, size = totals.get(ObjectVerdict.ORPHAN, (0, 0))
+        sources = {stats.name: stats.keys for stats in await self.registry.stats()}
+        facts = RunFacts(
+            listed=listed,
+            listed_before=before.listed,
+            removed_since=before.removed_since,
+            listing_ended_at=listing_ended_at,
+            registry_valid_at=await self.registry.valid_at(),
+            sources=self._source_facts(sources, before),
+            orphans=orphans,
+            orphan_bytes=size,
+        )
+        blocked = tripped_guards(facts, self.config.guards, accepted)
+        plan = await self._plan(scan_id, listing_ended_at) if orphans and not blocked else None
+        summary = ScanSummary(
+            scan_id=scan_id,
+            plan_id=plan.plan_id if plan else None,
+            listed=listed,
+            referenced=listed - candidates,
+            candidates=candidates,
+            orphans=orphans,
+            held=totals.get(ObjectVerdict.HELD, (0, 0))[0],
+            kept=totals.get(ObjectVerdict.KEEP, (0, 0))[0],
+            bytes=size,
+            sources=sources,
+            blocked=blocked,
+            finished_at=self.clock.now(),
+        )
+        await self.catalogue.finish_scan(scan_id, msgspec.json.encode(summary))
+        return summary
+
+    async def _list(self) -> int:
+        listed = 0
+        async for page in self.bucket.list_pages():
+            await self.catalogue.add_listing(page)
+            listed += len(page)
+            self.progress("list", listed)
+        return listed
+
+    async def _catch_up(self) -> None:
+        await refresh(
+            self.registry,
+            self.databases,
+            self.config.sources,
+            BucketNames.of(self.config),
+            began_at=self.clock.now(),
+            rows_read=lambda rows: self.progress("catch up", rows),
+        )
+
+    async def _find_candidates(self, scan_id: str) -> int:
+        """Set difference by probing, page by page; the order of the listing does not matter."""
+        after, candidates = 0, 0
+        while True:
+            page, after = await self.catalogue.listing_page(after)
+            if not page:
+                return candidates
+            referenced = await self.registry.referenced(h for h, _ in page)
+            orphaned = [(h, entry) for h, entry in page if h not in referenced]
+            await self.catalogue.add_candidates(scan_id, orphaned)
+            candidates += len(orphaned)
+            self.progress("compare", candidates)
+
+    async def _ask_databases(self) -> None:
+        async for found in find_references(
+            self.databases,
+            self.config.sources,
+            BucketNames.of(self.config),
+            self.catalogue.wanted,
+            rows_read=lambda rows: self.progress("ask databases", rows),
+        ):
+            await self.catalogue.add_hits(found)
+
+    async def _judge(self, scan_id: str, listing_ended_at: datetime, candidates: int) -> None:
+        judge = Judge(self.registry, rules_of(self.config))
+        bucket_now = await self.bucket.server_now()
+        judged = 0
+        while True:
+            page, hits = await self.catalogue.unjudged_page(scan_id)
+            if not page:
+                return
+            verdicts = await judge.judge_page(
+                page,
+                holders_of(hits),
+                current_since=listing_ended_at,
+                now=self.clock.now(),
+                bucket_now=bucket_now,
+            )
+            await self.catalogue.set_verdicts(scan_id, verdicts)
+            judged += len(page)
+            self.progress("judge", judged, candidates)
+
+    async def _plan(self, scan_id: str, listed_at: datetime) -> Plan:
+        now = self.clock.now()
+        return await self.catalogue.create_plan(
+            Plan(
+                plan_id=str(ULID()),
+                scan_id=scan_id,
+                bucket=self.config.bucket,
+                listed_at=listed_at,
+                created_at=now,
+                expires_at=now + timedelta(hours=self.config.plan_lifetime_hours),
+                objects=0,
+                bytes=0,
+                sha256="",
+            )
+        )
+
+    def _source_facts(self, keys: dict[str, int], before: Before) -> list[SourceFacts]:
+        earlier = before.sources or {}
+        return [
+            SourceFacts(
+                source.name, keys.get(source.name, 0), earlier.get(source.name), source.may_be_empty
+            )
+            for source in self.config.sources
+        ]

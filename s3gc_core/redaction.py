@@ -1,0 +1,75 @@
+"""How values of the operator appear in messages: without a secret, cleaned, and short.
+
+Nobody can tell a password from another word, so what may hold one is hidden rather than searched:
+everything before the last `@` of a URL, its query, and any text that looks like credentials.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
+_HOST = r"(?:[\w.\-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_ADDRESS = re.compile(rf"{_HOST}(?:,{_HOST})*(?:/.*)?", re.DOTALL)
+_CREDENTIAL = re.compile(
+    r"(?:pass|pwd|secret|token|credential|api_?key|access_?key)\w*[\"']?\s*[=:]", re.IGNORECASE
+)
+_LONGEST = 80
+
+
+def redact_url(url: str) -> str:
+    """The URL without password and query: `mysql://app:***@db.example:3306/shop`.
+
+    Where it cannot be told for certain what is the password, only the scheme is left.
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        return "***"
+    scheme, rest = match.groups()
+    credentials, at, place = rest.rpartition("@")
+    address = re.split(r"[?#]", place, maxsplit=1)[0]
+    # An unescaped / ? or # in a password moves the borders: then nothing of the rest is certain.
+    if re.search(r"[/?#]", credentials) or not _ADDRESS.fullmatch(address):
+        return f"{scheme}://***"
+    user, colon, _ = credentials.partition(":")
+    shown_user = f"{user}:***" if colon else "***"
+    query = "?***" if address != place else ""
+    return f"{scheme}://{shown_user + at if at else ''}{address}{query}"
+
+
+def shown(value: object) -> str:
+    """A setting's value for a message; control characters escaped, secrets hidden."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(int(value)) if abs(value) < 10**18 else "a number of more than 18 digits"
+        case float():
+            return repr(float(value))
+        case str() | PurePath():
+            return _shown_text(str(value))
+        case Mapping():
+            return "a table"
+        case list() | tuple():
+            return f"a list of {len(value)}"
+        case _:
+            return f"a value of type {type(value).__name__}"
+
+
+def shown_url(value: object) -> str:
+    """As `shown`, for a setting that should be a URL: what is none is not printed at all."""
+    if isinstance(value, str) and value and "://" not in value:
+        return "a text that is no URL (hidden)"
+    return shown(value)
+
+
+def _shown_text(text: str) -> str:
+    if "://" in text:
+        text = redact_url(text)
+    elif "@" in text or _CREDENTIAL.search(text):
+        return "a text that may hold a secret (hidden)"
+    return repr(text if len(text) <= _LONGEST else text[:_LONGEST] + "...")

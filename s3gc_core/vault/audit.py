@@ -1,0 +1,294 @@
+"""The audit log: what was done and can be undone. It only grows; an edited or cut log is detected.
+
+All methods are coroutines; SQLite works in a thread of its own, and each read is a short one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from s3gc_core.clock import Clock
+from s3gc_core.errors import NoSuchOperation
+from s3gc_core.local_store import LocalStore
+from s3gc_core.vault import audit_reading as reading
+from s3gc_core.vault.anchors import Anchor, add_anchor, read_anchors
+from s3gc_core.vault.audit_checking import LogCheck, check_extends
+from s3gc_core.vault.audit_schema import SCHEMA, guard
+from s3gc_core.vault.backup_states import BackupState, DeletedObject, deleted_of
+from s3gc_core.vault.chain import chained
+from s3gc_core.vault.failures import database_failure, disk_failure
+from s3gc_core.vault.operations import OPERATION_KINDS, LastRecord, Operation, operations_of
+from s3gc_core.vault.places import open_folder
+from s3gc_core.vault.records import (
+    AnyRecord,
+    Entry,
+    Intent,
+    PlanDecided,
+    PlanRecorded,
+    Record,
+)
+
+FILE = "audit.db"
+# Rows read at a time.
+PAGE = 500
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+
+
+class AuditLog:
+    """The audit log of one vault. Several processes may read it; one operation at a time writes."""
+
+    def __init__(self, vault_path: Path, clock: Clock, store: LocalStore) -> None:
+        self._vault = vault_path
+        self._clock = clock
+        self._store = store
+
+    @classmethod
+    async def open(cls, vault_path: Path, clock: Clock) -> AuditLog:
+        """Open or create the log, and check that it extends its last anchor.
+
+        From then on the connection can read and append only. Raises `AuditBroken`,
+        `VaultUnreachable`, `NetworkFileSystem`.
+        """
+        # First the anchors: what they tell was in the log before.
+        anchors = await asyncio.to_thread(read_anchors, vault_path)
+        log = cls(vault_path, clock, await LocalStore.open(vault_path / FILE, SCHEMA))
+        try:
+            await log._run(guard)
+            await log._run(check_extends, anchors)
+            await asyncio.to_thread(_sync_folder, vault_path)
+        except BaseException:
+            await log.close()
+            raise
+        return log
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._store.close()
+
+    # Writing
+
+    async def append(self, operation_id: str, records: Sequence[AnyRecord]) -> list[int]:
+        """Add records in one transaction, durable when this returns; their sequence numbers.
+
+        Cancelled, they are added all or none. Raises `VaultFull`, `VaultUnreachable`.
+        """
+        if not records:
+            return []
+        return await self._run(_append, operation_id, list(records), self._clock.now())
+
+    async def anchor(self) -> None:
+        """Note the log's head beside it, durably. Called when an operation ends."""
+        seq, head = await self.head()
+        if seq:
+            anchor = Anchor(seq, head.hex(), self._clock.now().astimezone(UTC))
+            await asyncio.to_thread(add_anchor, self._vault, anchor)
+
+    # Checking
+
+    async def head(self) -> tuple[int, bytes]:
+        """Sequence number and hash of the last record; 0 for an empty log."""
+        return await self._run(reading.head)
+
+    async def verify(self) -> int:
+        """Check the whole chain, all anchors and the index of open steps; how many records.
+
+        Reads in pages: others may append meanwhile. Raises `AuditBroken`, which names the first
+        bad record.
+        """
+        check = LogCheck(await asyncio.to_thread(read_anchors, self._vault))
+        while not await self._run(check.page):
+            pass
+        return check.checked
+
+    # Reading
+
+    async def entries(
+        self,
+        operation_id: str | None = None,
+        key: str | None = None,
+        kinds: Sequence[str] | None = None,
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> AsyncIterator[list[Entry]]:
+        """Records in their order, in pages; each condition that is given must hold."""
+        start = reading.LAST if newest_first else reading.FIRST
+        left = limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            page = await self._run(
+                reading.page,
+                operation_id=operation_id,
+                key=key,
+                kinds=kinds,
+                newest_first=newest_first,
+                start=start,
+                limit=size,
+            )
+            if page:
+                yield page
+            if len(page) < size:
+                return
+            start = page[-1].seq
+            left = None if left is None else left - len(page)
+
+    async def last(self, kind: type[R]) -> LastRecord[R] | None:
+        """The last record of a kind, such as `Bound` or `ScanRecorded`."""
+        tag = str(kind.__struct_config__.tag)
+        async for page in self.entries(kinds=(tag,), newest_first=True, limit=1):
+            for entry in page:
+                if isinstance(entry.record, kind):
+                    return LastRecord(entry.at, entry.operation_id, entry.record)
+        return None
+
+    async def operations(self) -> list[Operation]:
+        """All operations, oldest first."""
+        return await self._operations(None)
+
+    async def operation(self, operation_id: str) -> Operation:
+        """One operation. Raises `NoSuchOperation`."""
+        for operation in await self._operations(operation_id):
+            return operation
+        raise NoSuchOperation(f"there is no operation {operation_id}")
+
+    async def plan_records(self, plan_id: str) -> AsyncIterator[list[Entry]]:
+        """What was recorded and decided about a plan, in order, in pages."""
+        start = reading.FIRST
+        while page := await self._run(reading.plan_entries, plan_id, start, PAGE):
+            yield [
+                entry
+                for entry in page
+                if isinstance(entry.record, PlanRecorded | PlanDecided)
+                and entry.record.plan_id == plan_id
+            ]
+            start = page[-1].seq
+
+    async def unresolved_intents(self) -> AsyncIterator[list[Entry]]:
+        """Intents to delete whose result is not recorded, in pages.
+
+        Results may be appended while the pages are read.
+        """
+        async for page in self._open_steps("intent"):
+            yield page
+
+    async def unresolved_restores(self) -> AsyncIterator[list[Entry]]:
+        """Intents to restore whose end is not recorded, in pages."""
+        async for page in self._open_steps("restore-intent"):
+            yield page
+
+    async def intent(self, operation_id: str, key: str) -> Intent | None:
+        """What an operation recorded before it deleted a key."""
+        return await self._run(reading.last_intent, operation_id, key)
+
+    async def deleted_objects(
+        self,
+        *,
+        keys: Sequence[str] = (),
+        prefix: str | None = None,
+        operation_id: str | None = None,
+    ) -> AsyncIterator[list[DeletedObject]]:
+        """Deleted objects whose backup is kept, in pages; each condition that is given must hold.
+
+        All of one key are in one page, next to each other, oldest first. Pages are in the order of
+        the keys' UTF-8 bytes; with an operation alone, in that of its records.
+        """
+        async for of_keys in self._keys(keys, prefix, operation_id):
+            states = await self._run(reading.states_of, of_keys)
+            page = [
+                deleted
+                for key in of_keys
+                for deleted in deleted_of(states.get(key, ()))
+                if operation_id is None or deleted.operation_id == operation_id
+            ]
+            if page:
+                yield page
+
+    async def backups(self, operation_id: str | None = None) -> AsyncIterator[list[BackupState]]:
+        """All kept backups with what became of their objects, in pages, as they were recorded."""
+        async for page in self._intents(operation_id):
+            states = await self._run(reading.states_of, sorted({key for _, _, key in page}))
+            wanted = {(of, key) for _, of, key in page}
+            found = [s for of_key in states.values() for s in of_key]
+            yield [s for s in found if (s.operation_id, s.intent.key) in wanted]
+
+    async def backup_paths(self, operation_id: str) -> set[str]:
+        """Where the recorded, not purged backups of an operation lie, relative to the vault."""
+        paths: set[str] = set()
+        async for page in self.backups(operation_id):
+            paths.update(state.intent.backup.path for state in page)
+        return paths
+
+    # What the methods above share
+
+    async def _run(
+        self,
+        function: Callable[Concatenate[sqlite3.Connection, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        try:
+            return await self._store.run(function, *args, **kwargs)
+        except sqlite3.Error as error:
+            raise database_failure(error) from error
+
+    async def _operations(self, operation_id: str | None) -> list[Operation]:
+        entries: list[Entry] = []
+        async for page in self.entries(operation_id, kinds=OPERATION_KINDS):
+            entries.extend(page)
+        return operations_of(entries)
+
+    async def _open_steps(self, kind: str) -> AsyncIterator[list[Entry]]:
+        start = reading.FIRST
+        while page := await self._run(reading.open_steps, kind, start, PAGE):
+            yield page
+            start = page[-1].seq
+
+    async def _keys(
+        self, keys: Sequence[str], prefix: str | None, operation_id: str | None
+    ) -> AsyncIterator[list[str]]:
+        """Keys that may have what `deleted_objects` looks for, in pages."""
+        if keys:
+            wanted = sorted({key for key in keys if key.startswith(prefix or "")})
+            for start in range(0, len(wanted), PAGE):
+                yield wanted[start : start + PAGE]
+        elif prefix is None and operation_id is not None:
+            async for page in self._intents(operation_id):
+                yield [key for _, _, key in page]
+        else:
+            first, end = prefix or "", reading.prefix_end(prefix or "")
+            while found := await self._run(reading.keys_with_intents, first, end, PAGE):
+                yield found
+                first = found[-1] + "\0"  # the very next key in the order of bytes
+
+    async def _intents(self, operation_id: str | None) -> AsyncIterator[list[tuple[int, str, str]]]:
+        start = reading.FIRST
+        while page := await self._run(reading.intents, operation_id, start, PAGE):
+            yield page
+            start = page[-1][0]
+
+
+def _append(
+    connection: sqlite3.Connection, operation_id: str, records: Sequence[AnyRecord], at: datetime
+) -> list[int]:
+    seq, prev = reading.head(connection)
+    rows = chained(records, operation_id, at, seq, prev)
+    connection.executemany("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    return [row.seq for row in rows]
+
+
+def _sync_folder(folder: Path) -> None:
+    try:
+        with open_folder(folder) as descriptor:
+            os.fsync(descriptor)
+    except OSError as error:
+        raise disk_failure("syncing the vault folder", error) from error

@@ -1,0 +1,76 @@
+"""What the records of a key say about its backups: pure, from records to values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from s3gc_core.vault.records import (
+    Entry,
+    Intent,
+    Outcome,
+    Purged,
+    Restored,
+    RestoreOutcome,
+    Result,
+)
+
+# The kinds that `backups_of` looks at.
+KINDS = ("intent", "result", "restored", "purged")
+
+
+class DeletedObject(msgspec.Struct, frozen=True):
+    """An object that `operation_id` deleted and whose backup is kept. `deleted_at` is UTC."""
+
+    operation_id: str
+    deleted_at: datetime
+    intent: Intent
+
+
+class BackupState(msgspec.Struct, frozen=True):
+    """A backup that is kept, and what became of its object.
+
+    `at` (UTC) is when the object's result was recorded, or the backup where `outcome` is still
+    None. `restored` is the last restore's outcome, None where there was none.
+    """
+
+    operation_id: str
+    at: datetime
+    intent: Intent
+    outcome: Outcome | None = None
+    restored: RestoreOutcome | None = None
+
+
+def backups_of(entries: Iterable[Entry]) -> list[BackupState]:
+    """The kept backups of one key, oldest first, from all its records in their order."""
+    states: list[BackupState] = []
+    for entry in entries:
+        record = entry.record
+        if isinstance(record, Intent):
+            states.append(BackupState(entry.operation_id, entry.at, record))
+        elif isinstance(record, Result):
+            _update_last(states, entry.operation_id, outcome=record.outcome, at=entry.at)
+        elif isinstance(record, Restored):
+            _update_last(states, record.from_operation, restored=record.outcome)
+        elif isinstance(record, Purged):
+            purged = (record.from_operation, record.path)
+            states = [s for s in states if (s.operation_id, s.intent.backup.path) != purged]
+    return states
+
+
+def deleted_of(states: Iterable[BackupState]) -> list[DeletedObject]:
+    """Those whose object was deleted: what a restore can bring back."""
+    return [
+        DeletedObject(state.operation_id, state.at, state.intent)
+        for state in states
+        if state.outcome is Outcome.DELETED
+    ]
+
+
+def _update_last(states: list[BackupState], operation_id: str, **changes: object) -> None:
+    for index in range(len(states) - 1, -1, -1):
+        if states[index].operation_id == operation_id:
+            states[index] = msgspec.structs.replace(states[index], **changes)
+            return

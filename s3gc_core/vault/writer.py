@@ -1,0 +1,149 @@
+"""Writing one backup: codec from the first bytes, hashes on the way, a `.part` until settled."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from s3gc_core.vault.encoding import PROBE_BYTES, Encoder, choose_codec
+from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
+from s3gc_core.vault.names import backup_name
+from s3gc_core.vault.places import PART, create_file, operation_folder, place_of, write_all
+from s3gc_core.vault.records import StoredBackup
+
+
+class BackupWriter:
+    """Writes one object's backup. Made by `BackupFiles.open_writer`.
+
+    `write` and `close` encode and touch the disk: call them in threads, one after the other.
+    `abandon` may be called from anywhere at any time, also while a thread is inside the others,
+    as happens when the task that waits for it is cancelled.
+    """
+
+    def __init__(
+        self, vault: Path, operation_id: str, key: str, level: int, size: int | None
+    ) -> None:
+        self._vault = vault
+        self._operation_id = operation_id
+        self._key = key
+        self._level = level
+        self._size = size
+        self._first: list[bytes] = []  # until there is enough of it to choose a codec
+        self._first_size = 0
+        self._encoder: Encoder | None = None
+        self._descriptor = -1
+        self._codec = ""
+        self._name = ""
+        self._raw_size = self._stored_size = 0
+        self._raw_sha256, self._stored_sha256 = hashlib.sha256(), hashlib.sha256()
+        self._lock = threading.Lock()
+        self._abandoned = self._ended = False
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes of the object.
+
+        Raises `VaultFull` or `VaultUnreachable`; nothing is left on disk then.
+        """
+        self._guarded(lambda: self._take(chunk))
+
+    def close(self) -> StoredBackup:
+        """End the file, still under its temporary name and not yet durable: `settle` does both.
+
+        Raises as `write` does, and `BackupDamaged` where the object had another size than said.
+        """
+        self._guarded(self._end)
+        return StoredBackup(
+            path=place_of(self._operation_id, self._name),
+            codec=self._codec,
+            raw_size=self._raw_size,
+            raw_sha256=self._raw_sha256.hexdigest(),
+            stored_size=self._stored_size,
+            stored_sha256=self._stored_sha256.hexdigest(),
+        )
+
+    def abandon(self) -> None:
+        """Give up and remove the file. Never waits: a thread that writes does it as it leaves."""
+        self._abandoned = True
+        self._discard_if_free()
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        if self._ended or self._abandoned:
+            raise RuntimeError("this backup's writer has ended")
+        try:
+            with self._lock:
+                step()
+        except FileExistsError as error:
+            # Not ours: an earlier backup of the same key in this operation stays as it is.
+            self._name = ""
+            raise BackupNotDurable(f"a file of this name is already there: {error}") from error
+        except OSError as error:
+            self.abandon()
+            raise disk_failure("writing a backup", error) from error
+        except BaseException:
+            self.abandon()
+            raise
+        finally:
+            if self._abandoned:
+                self._discard_if_free()
+
+    def _take(self, chunk: bytes) -> None:
+        self._raw_size += len(chunk)
+        if self._size is not None and self._raw_size > self._size:
+            raise BackupDamaged(f"more than the {self._size} bytes of the object arrived")
+        self._raw_sha256.update(chunk)
+        if self._encoder is not None:
+            self._store(self._encoder, chunk)
+            return
+        self._first.append(chunk)
+        self._first_size += len(chunk)
+        if self._first_size >= PROBE_BYTES:
+            self._begin()
+
+    def _begin(self) -> Encoder:
+        head = b"".join(self._first)
+        self._first.clear()
+        codec = choose_codec(head)
+        self._codec, self._name = codec, backup_name(self._key, codec)
+        encoder = self._encoder = Encoder(codec, self._level, self._size)
+        with operation_folder(self._vault, self._operation_id) as folder:
+            self._descriptor = create_file(folder, self._name + PART)
+        self._store(encoder, head)
+        return encoder
+
+    def _store(self, encoder: Encoder, data: bytes) -> None:
+        for piece in encoder.encode(data):
+            self._put(piece)
+
+    def _put(self, piece: bytes | memoryview) -> None:
+        write_all(self._descriptor, piece)
+        self._stored_sha256.update(piece)
+        self._stored_size += len(piece)
+
+    def _end(self) -> None:
+        if self._size is not None and self._raw_size != self._size:
+            raise BackupDamaged(f"{self._raw_size} of the object's {self._size} bytes arrived")
+        encoder = self._encoder or self._begin()
+        self._put(encoder.finish())
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
+        self._ended = True
+
+    def _discard_if_free(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            return  # the thread that holds it comes here when it leaves
+        try:
+            # What cannot be removed stays as a stray, which recovery finds again.
+            with suppress(OSError):
+                if self._descriptor >= 0:
+                    descriptor, self._descriptor = self._descriptor, -1
+                    os.close(descriptor)
+            with suppress(OSError):
+                if self._name:
+                    with operation_folder(self._vault, self._operation_id) as folder:
+                        os.unlink(self._name + PART, dir_fd=folder)
+        finally:
+            self._lock.release()

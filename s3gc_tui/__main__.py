@@ -1,0 +1,32 @@
+"""Entry point of `s3gc`."""
+
+from __future__ import annotations
+
+import sys
+
+from s3gc_core.errors import ExitCode
+from s3gc_tui.cli import build_parser
+
+
+def main() -> int:
+    """Parse the command line and run; returns the exit code."""
+    parser = build_parser()
+    args = parser.parse_args()
+    if args.command is None:
+        parser.print_usage(sys.stderr)
+        sys.stderr.write(
+            "s3gc: name a sub-command (`s3gc --help` lists them); `s3gc demo --batch` shows a"
+            " whole life of objects on a small real world\n"
+        )
+        return ExitCode.USAGE
+    if args.batch:
+        from s3gc_tui.batch import run_batch
+
+        return run_batch(args)
+    from s3gc_tui.by_hand import run_by_hand
+
+    return run_by_hand(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""The command line's grammar. Each sub-command is one file in `commands/`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TypeAlias, cast
+
+from s3gc_tui.context import Command
+
+Add: TypeAlias = Callable[..., argparse.ArgumentParser]
+
+VERDICTS = ("orphan", "keep", "held")
+
+
+def parse_time(text: str) -> datetime:
+    """An ISO 8601 time; without a zone it is UTC."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; write 2026-11-21 or 2026-11-21T14:30:00+00:00"
+        ) from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `s3gc` with all sub-commands."""
+    parser = argparse.ArgumentParser(
+        prog="s3gc",
+        description="Finds S3 objects no database row refers to, proves it, backs each one up,"
+        " deletes it, and can bring any of them back. Without a sub-command: the dashboard.",
+        epilog="Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 blocked or refused,"
+        " 4 partial, 5 vault busy, 6 not reachable, 7 not found, 129/130/143 ended by a signal.",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
+    parser.add_argument("--profile", metavar="NAME", help="NAME.toml in the configuration folder")
+    parser.add_argument(
+        "--batch", action="store_true", help="JSON lines on standard output, no prompt, no colour"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for group in (_scanning, _deciding, _restoring, _looking):
+        group(commands.add_parser)
+    return parser
+
+
+def _scanning(add: Add) -> None:
+    init = add("init", help="write a commented configuration file")
+    init.add_argument("path", nargs="?", type=Path, default=Path("s3gc.toml"))
+    doctor = add("doctor", help="check everything, with a fix for each failure")
+    doctor.add_argument(
+        "--write-probe",
+        action="store_true",
+        help="put and delete a probe object to test the store's conditional deletes",
+    )
+    scan = add("scan", help="list, read the references, judge, make a plan")
+    scan.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="GUARD:SUBJECT",
+        help="take responsibility for a tripped guard in this scan (with --reason)",
+    )
+    scan.add_argument("--reason", default="", help="why the guard may be accepted")
+    candidates = add("candidates", help="objects no row refers to, with verdicts")
+    candidates.add_argument("--plan", metavar="ID")
+    candidates.add_argument("--verdict", choices=VERDICTS)
+    candidates.add_argument("--prefix", default="")
+    why = add("why", help="every layer and every reference of one key, asked now")
+    why.add_argument("key")
+
+
+def _deciding(add: Add) -> None:
+    plan = add("plan", help="list, show, approve or reject plans")
+    actions = plan.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="all plans, newest first")
+    actions.add_parser("show", help="a plan and its objects").add_argument("id")
+    approve = actions.add_parser("approve", help="approve a plan or a part of it")
+    approve.add_argument("id")
+    approve.add_argument("--prefix", action="append", default=[])
+    approve.add_argument("--key", action="append", default=[])
+    approve.add_argument("--reason", required=True)
+    reject = actions.add_parser("reject", help="reject a plan for good")
+    reject.add_argument("id")
+    reject.add_argument("--reason", required=True)
+    execute = add("execute", help="back up and delete what a plan holds")
+    execute.add_argument("--plan", required=True, metavar="ID")
+    execute.add_argument("--confirm", metavar='"BUCKET COUNT"')
+    add("run", help="one whole cycle in the configured mode")
+
+
+def _restoring(add: Add) -> None:
+    restore = add("restore", help="bring deleted objects back")
+    what = restore.add_mutually_exclusive_group(required=True)
+    what.add_argument("--operation", metavar="ID")
+    what.add_argument("--key", action="append", default=[])
+    what.add_argument("--prefix")
+    restore.add_argument("--as-of", type=parse_time, metavar="TIME")
+    restore.add_argument("--to", type=Path, metavar="DIR", help="write to a folder instead")
+    restore.add_argument("--dry-run", action="store_true", help="only say what would be restored")
+    restore.add_argument("--overwrite", action="store_true", help="replace a newer object")
+    vault = add("vault", help="backups and the audit log")
+    actions = vault.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("stats", help="backups, bytes before and after, free space")
+    verify = actions.add_parser("verify", help="read backups and compare their hashes")
+    verify.add_argument("--sample", type=positive, metavar="N", help="only about N of them")
+    find = actions.add_parser("find", help="backups of a key, or of keys with a prefix")
+    find.add_argument("key")
+    find.add_argument("--prefix", action="store_true", help="KEY is a prefix")
+    purge = actions.add_parser("purge", help="remove backups past their horizon that nothing needs")
+    purge.add_argument("--older-than-days", type=positive, metavar="N")
+    purge.add_argument("--dry-run", action="store_true")
+    audit = actions.add_parser("audit", help="the audit log").add_subparsers(
+        dest="audit_action", metavar="ACTION", required=True
+    )
+    audit.add_parser("verify", help="check the whole hash chain")
+
+
+def _looking(add: Add) -> None:
+    history = add("history", help="what became of objects")
+    history.add_argument("--operation", metavar="ID")
+    history.add_argument("--key")
+    operations = add("operations", help="every recorded run")
+    operations.add_argument("--limit", type=positive, default=50)
+    registry = add("registry", help="the store of references")
+    actions = registry.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("stats", help="rows and keys per source")
+    actions.add_parser("rebuild", help="read all sources anew")
+    add("status", help="who holds the vault, last scan, plans, open steps")
+    demo = add("demo", help="a small real world to try s3gc on")
+    # Accepted after the sub-command as well: `s3gc demo --batch` is what one types.
+    demo.add_argument("--batch", action="store_true", dest="batch", default=argparse.SUPPRESS)
+
+
+def load_command(name: str) -> Command:
+    """The module of a sub-command; only the one that runs is imported."""
+    return cast("Command", import_module(f"s3gc_tui.commands.{name}"))
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"s3gc {version('s3gc')}"

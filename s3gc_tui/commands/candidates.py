@@ -1,0 +1,44 @@
+"""`s3gc candidates`: the objects no row refers to, with the verdict of each layer."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from s3gc_core.errors import ExitCode
+from s3gc_core.judgement import Judged, ObjectVerdict
+from s3gc_tui.context import Context
+from s3gc_tui.lines import Record
+
+
+async def run(context: Context) -> ExitCode:
+    """Emit one line an object."""
+    args = context.args
+    verdict = ObjectVerdict(args.verdict) if args.verdict else None
+    shown: Counter[str] = Counter()
+    async with context.collector() as collector:
+        async for page in collector.candidates(
+            plan_id=args.plan, verdict=verdict, prefix=args.prefix
+        ):
+            for judged in page:
+                context.emit(record(judged))
+                shown[judged.verdict] += 1
+    return context.summary(
+        "done" if shown else "nothing-to-do", shown=shown.total(), verdicts=dict(shown)
+    )
+
+
+def record(judged: Judged) -> Record:
+    """One candidate as a line."""
+    entry = judged.object
+    reason = f"  {judged.reason}" if judged.reason else ""
+    return {
+        "type": "candidate",
+        "key": entry.key,
+        "size": entry.size,
+        "etag": entry.etag,
+        "last_modified": entry.last_modified,
+        "verdict": judged.verdict,
+        "layers": judged.layers,
+        "doubts": judged.doubts,
+        "text": f"{judged.verdict:<6} {entry.size:>12}  {entry.key}{reason}",
+    }

@@ -1,0 +1,51 @@
+"""`s3gc execute`: back up and delete what an approved plan holds."""
+
+from __future__ import annotations
+
+from s3gc_core.actions.executing import OperationSummary
+from s3gc_core.collector import Collector
+from s3gc_core.errors import ExitCode
+from s3gc_core.vault import Outcome, Restored, RestoreOutcome, Result
+from s3gc_tui.context import Context
+
+_AS_INTENDED = frozenset({Outcome.DELETED, RestoreOutcome.RESTORED, RestoreOutcome.EXPORTED})
+
+
+async def run(context: Context) -> ExitCode:
+    """Execute; a person at a terminal may type the confirmation when asked."""
+    args = context.args
+    async with context.collector() as collector:
+        plan, _ = await collector.plan(args.plan)
+        confirm = args.confirm
+        if confirm is None and context.ask is not None:
+            confirm = context.ask(
+                f"This deletes {plan.objects} objects ({plan.bytes} bytes) from {plan.bucket}.\n"
+                f"Type the bucket's name and the count, as in {plan.confirmation!r}: "
+            )
+        summary = await collector.execute(args.plan, confirm=confirm or "")
+        return await tell(context, collector, summary)
+
+
+async def tell(context: Context, collector: Collector, summary: OperationSummary) -> ExitCode:
+    """Emit each object that did not end as intended, then the summary."""
+    async for page in collector.results(summary.operation_id):
+        for result in page:
+            if result.outcome not in _AS_INTENDED:
+                context.emit(object_line(result))
+    fields: dict[str, object] = {} if summary.plan_id is None else {"plan_id": summary.plan_id}
+    return context.summary(
+        summary.outcome, summary.operation_id, **summary.counts, bytes=summary.bytes, **fields
+    )
+
+
+def object_line(result: Result | Restored) -> dict[str, object]:
+    """What became of one object, as a line."""
+    reason = f"  {result.reason}" if result.reason else ""
+    return {
+        "type": "object",
+        "key": result.key,
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "inferred": result.inferred,
+        "text": f"{result.outcome:<13} {result.key}{reason}",
+    }

@@ -1,0 +1,39 @@
+"""`s3gc history`: what became of objects."""
+
+from __future__ import annotations
+
+from s3gc_core.errors import ExitCode, NoSuchKey, NoSuchOperation
+from s3gc_core.vault import Purged, Restored, Result
+from s3gc_tui.context import Context
+
+
+async def run(context: Context) -> ExitCode:
+    """Emit the audit records about objects, oldest first."""
+    args = context.args
+    shown = 0
+    async with context.collector() as collector:
+        async for page in collector.audit.entries(operation_id=args.operation, key=args.key):
+            for entry in page:
+                record = entry.record
+                if not isinstance(record, Result | Restored | Purged):
+                    continue
+                shown += 1
+                outcome = "purged" if isinstance(record, Purged) else record.outcome.value
+                context.emit(
+                    {
+                        "type": "object",
+                        "at": entry.at,
+                        "operation_id": entry.operation_id,
+                        "key": record.key,
+                        "outcome": outcome,
+                        "reason": record.reason,
+                        "text": f"{entry.at:%Y-%m-%d %H:%M:%S}  {outcome:<13} {record.key}",
+                    }
+                )
+        if not shown and args.key is not None:
+            raise NoSuchKey("the audit log knows nothing of this key")
+        if not shown and args.operation is not None:
+            known = [o.operation_id for o in await collector.audit.operations()]
+            if args.operation not in known:
+                raise NoSuchOperation(f"there is no operation {args.operation}")
+    return context.summary("done" if shown else "nothing-to-do", records=shown)

@@ -1,0 +1,65 @@
+"""`s3gc plan`: list, show, approve or reject plans."""
+
+from __future__ import annotations
+
+from s3gc_core.errors import ExitCode
+from s3gc_core.judgement import Plan, PlanHistory
+from s3gc_tui.context import Context
+from s3gc_tui.lines import Record
+
+
+async def run(context: Context) -> ExitCode:
+    """Do one of the four actions."""
+    args = context.args
+    async with context.collector() as collector:
+        if args.action == "list":
+            plans = await collector.plans()
+            for plan, history in plans:
+                context.emit(record(plan, history))
+            return context.summary("done" if plans else "nothing-to-do", plans=len(plans))
+        if args.action == "show":
+            plan, history = await collector.plan(args.id)
+            async for page in collector.plan_items(args.id):
+                for item in page:
+                    context.emit(
+                        {
+                            "type": "planned",
+                            "key": item.key,
+                            "size": item.size,
+                            "etag": item.etag,
+                            "last_modified": item.last_modified,
+                            "layers": item.layers,
+                            "text": f"{item.size:>12}  {item.key}",
+                        }
+                    )
+            return context.summary(**_facts(plan, history.state))
+        if args.action == "approve":
+            plan = await collector.approve(
+                args.id, reason=args.reason, prefixes=args.prefix, keys=args.key
+            )
+            return context.summary(**_facts(plan, "approved"))
+        plan = await collector.reject(args.id, reason=args.reason)
+        return context.summary(**_facts(plan, "rejected"))
+
+
+def record(plan: Plan, history: PlanHistory) -> Record:
+    """One plan as a line."""
+    text = (
+        f"{plan.plan_id}  {history.state:<9} {plan.objects:>8} objects {plan.bytes:>14} bytes"
+        f"  expires {plan.expires_at:%Y-%m-%d %H:%M} UTC"
+    )
+    return {"type": "plan", **_facts(plan, history.state), "text": text}
+
+
+def _facts(plan: Plan, state: str) -> dict[str, object]:
+    return {
+        "plan_id": plan.plan_id,
+        "state": state,
+        "objects": plan.objects,
+        "bytes": plan.bytes,
+        "created_at": plan.created_at,
+        "expires_at": plan.expires_at,
+        "sha256": plan.sha256,
+        "parent": plan.parent,
+        "confirm": plan.confirmation,
+    }

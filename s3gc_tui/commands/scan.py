@@ -1,0 +1,46 @@
+"""`s3gc scan`: list, read the references, judge, make a plan."""
+
+from __future__ import annotations
+
+from s3gc_core.errors import ConfigurationError, ExitCode, Problem
+from s3gc_core.judgement import ScanSummary
+from s3gc_tui.context import Context
+
+
+async def run(context: Context) -> ExitCode:
+    """Scan once; exit 3 where a guard blocked the run."""
+    accept, reason = context.args.accept, context.args.reason
+    if accept and not reason.strip():
+        raise ConfigurationError(
+            [Problem("--reason", "nothing", "why the guard may be accepted, in words")],
+            origin="scan --accept",
+        )
+    async with context.collector() as collector:
+        summary = await collector.scan(accept, reason)
+    return tell(context, summary)
+
+
+def tell(context: Context, summary: ScanSummary) -> ExitCode:
+    """Emit a scan's summary."""
+    outcome = "done"
+    if summary.blocked:
+        outcome = "blocked"
+    elif not summary.orphans:
+        outcome = "nothing-to-do"
+    return context.summary(
+        outcome,
+        summary.scan_id,
+        plan_id=summary.plan_id,
+        listed=summary.listed,
+        referenced=summary.referenced,
+        candidates=summary.candidates,
+        orphans=summary.orphans,
+        held=summary.held,
+        kept=summary.kept,
+        bytes=summary.bytes,
+        sources=summary.sources,
+        blocked=[
+            {"guard": t.label, "reason": t.reason, "next_step": t.next_step}
+            for t in summary.blocked
+        ],
+    )

@@ -1,0 +1,33 @@
+"""`s3gc status`: who holds the vault, the last scan, plans that wait, steps left open."""
+
+from __future__ import annotations
+
+from s3gc_core.errors import ExitCode
+from s3gc_tui.context import Context
+
+
+async def run(context: Context) -> ExitCode:
+    """Emit how things stand; changes nothing."""
+    async with context.collector() as collector:
+        status = await collector.status()
+    for plan, history in status.waiting:
+        context.emit(
+            {
+                "type": "plan",
+                "plan_id": plan.plan_id,
+                "state": history.state,
+                "objects": plan.objects,
+                "text": f"plan {plan.plan_id} {history.state}: {plan.objects} objects",
+            }
+        )
+    holder = status.holder
+    return context.summary(
+        mode=status.mode,
+        running=f"{holder.what} {holder.operation_id}" if holder else None,
+        registry_valid_at=status.registry_valid_at,
+        last_scan=status.last_scan.scan_id if status.last_scan else None,
+        last_scan_at=status.last_scan.finished_at if status.last_scan else None,
+        blocked=[trip.label for trip in status.last_scan.blocked] if status.last_scan else [],
+        to_recover=status.to_recover,
+        audit_records=status.audit_records,
+    )

@@ -1,0 +1,83 @@
+"""`s3gc vault`: backups and the audit log."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from s3gc_core.collection import Selection
+from s3gc_core.errors import ExitCode, NoSuchKey
+from s3gc_tui.context import Context
+
+
+async def run(context: Context) -> ExitCode:
+    """Do one of the actions."""
+    action = {
+        "stats": _stats,
+        "verify": _verify,
+        "find": _find,
+        "purge": _purge,
+        "audit": _audit,
+    }[context.args.action]
+    return await action(context)
+
+
+async def _stats(context: Context) -> ExitCode:
+    async with context.collector() as collector:
+        stats = await collector.vault_stats()
+    return context.summary(**asdict(stats))
+
+
+async def _verify(context: Context) -> ExitCode:
+    async with context.collector() as collector:
+        checked = damaged = 0
+        async for key, reason in collector.verify_backups(sample=context.args.sample):
+            checked += 1
+            if reason is not None:
+                damaged += 1
+                context.emit(
+                    {"type": "damaged", "key": key, "reason": reason, "text": f"{key}: {reason}"}
+                )
+    return context.summary("partial" if damaged else "done", checked=checked, damaged=damaged)
+
+
+async def _find(context: Context) -> ExitCode:
+    args = context.args
+    selection = Selection(prefix=args.key) if args.prefix else Selection(keys=(args.key,))
+    found = 0
+    async with context.collector() as collector:
+        async for page in collector.audit.deleted_objects(
+            keys=selection.keys, prefix=selection.prefix
+        ):
+            for backup in page:
+                found += 1
+                intent = backup.intent
+                context.emit(
+                    {
+                        "type": "backup",
+                        "key": intent.key,
+                        "operation_id": backup.operation_id,
+                        "deleted_at": backup.deleted_at,
+                        "size": intent.size,
+                        "path": intent.backup.path,
+                        "text": f"{backup.deleted_at:%Y-%m-%d %H:%M}  {backup.operation_id}"
+                        f"  {intent.size:>12}  {intent.key}",
+                    }
+                )
+    if not found:
+        raise NoSuchKey("the vault holds no backup of this key")
+    return context.summary(backups=found)
+
+
+async def _purge(context: Context) -> ExitCode:
+    async with context.collector() as collector:
+        summary = await collector.purge(
+            older_than_days=context.args.older_than_days, dry_run=context.args.dry_run
+        )
+    outcome = "done" if summary.purged else "nothing-to-do"
+    return context.summary(outcome, **asdict(summary), dry_run=context.args.dry_run)
+
+
+async def _audit(context: Context) -> ExitCode:
+    async with context.collector() as collector:
+        records = await collector.audit.verify()
+    return context.summary(records=records, chain="unbroken")

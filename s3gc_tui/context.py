@@ -1,0 +1,69 @@
+"""What every command is given: its arguments, where its lines go, how its collector is opened."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from s3gc_core.collector import Collector
+from s3gc_core.config import Config
+from s3gc_core.config_file import find_config, load_config
+from s3gc_core.errors import ExitCode
+from s3gc_core.judgement import Progress
+from s3gc_tui.lines import Emit, Output
+
+# The exit code that goes with each outcome of an operation.
+EXIT_OF = {
+    "done": ExitCode.DONE,
+    "nothing-to-do": ExitCode.DONE,
+    "blocked": ExitCode.BLOCKED,
+    "partial": ExitCode.PARTIAL,
+}
+
+
+class Ask(Protocol):
+    """Asks the person at the terminal for a line; not there in batch."""
+
+    def __call__(self, question: str) -> str:
+        """Return what was typed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The surroundings of one command."""
+
+    args: argparse.Namespace
+    emit: Emit
+    output: Output
+    progress: Progress
+    ask: Ask | None
+
+    def config(self) -> Config:
+        """The configuration that the command line names, with the environment over it."""
+        config: Path | None = self.args.config
+        profile: str | None = self.args.profile
+        return load_config(find_config(config, profile), os.environ)
+
+    def collector(self) -> AbstractAsyncContextManager[Collector]:
+        """The collector of that configuration."""
+        return Collector.open(self.config(), progress=self.progress)
+
+    def summary(
+        self, outcome: str = "done", operation_id: str | None = None, /, **fields: object
+    ) -> ExitCode:
+        """Emit the last line; returns the exit code that goes with the outcome."""
+        self.emit({"type": "summary", "outcome": outcome, "operation_id": operation_id, **fields})
+        return EXIT_OF[outcome]
+
+
+class Command(Protocol):
+    """A module of `commands/`."""
+
+    async def run(self, context: Context) -> ExitCode:
+        """Do the command's job."""
+        ...

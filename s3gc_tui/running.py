@@ -1,0 +1,128 @@
+"""Runs one command to its exit code: signals, errors and crashes, the same in batch and by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+
+import structlog
+
+from s3gc_core.errors import ExitCode, GuardBlocked, S3gcError
+from s3gc_tui.context import Command, Context
+from s3gc_tui.lines import Record
+from s3gc_tui.safe_text import safe_text
+
+_SIGNALS = {
+    signal.SIGHUP: ExitCode.HANGUP,
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+}
+_OUTCOMES = {
+    ExitCode.BLOCKED: "blocked",
+    ExitCode.PARTIAL: "partial",
+}
+
+Complain = Callable[[str], None]
+
+
+def complain(text: str) -> None:
+    """A line on standard error, cleaned."""
+    sys.stderr.write(safe_text(text) + "\n")
+    sys.stderr.flush()
+
+
+def log_to_standard_error(level: int) -> None:
+    """Diagnostics as one event a line on standard error; libraries speak from WARNING on."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def run_command(command: Command, context: Context) -> ExitCode:
+    """Run it; every way it can end becomes an exit code and a last line."""
+    try:
+        return asyncio.run(_until_signal(command, context))
+    except S3gcError as error:
+        _tell(context, error)
+        return error.exit_code
+    except _EndedBySignalError as ended:
+        context.emit(_ending("cancelled", f"ended by signal {ended.signal.name}"))
+        return _SIGNALS[ended.signal]
+    except Exception as error:  # noqa: BLE001 - the outermost frame: reported below, never swallowed
+        path = _crash_report(error)
+        complain(f"s3gc failed unexpectedly ({type(error).__name__}); the report is {path}")
+        context.emit(_ending("failed", type(error).__name__))
+        return ExitCode.FAILED
+
+
+class _EndedBySignalError(Exception):
+    def __init__(self, received: signal.Signals) -> None:
+        super().__init__(received.name)
+        self.signal = received
+
+
+async def _until_signal(command: Command, context: Context) -> ExitCode:
+    """Run until done, or until a signal: the command is cancelled and cleans up first."""
+    loop = asyncio.get_running_loop()
+    received: list[signal.Signals] = []
+    task = asyncio.ensure_future(command.run(context))
+
+    def on_signal(number: signal.Signals) -> None:
+        received.append(number)
+        task.cancel()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise _EndedBySignalError(received[0]) from None
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def _tell(context: Context, error: S3gcError) -> None:
+    complain(f"s3gc: {error.what}")
+    complain(f"  why:  {error.why}")
+    complain(f"  next: {error.next_step}")
+    blocked = list(error.guards) if isinstance(error, GuardBlocked) else []
+    if error.exit_code is ExitCode.BLOCKED and not blocked:
+        blocked = [error.name]
+    outcome = _OUTCOMES.get(error.exit_code, "failed")
+    context.emit(
+        {
+            **_ending(outcome, error.name),
+            "blocked": blocked,
+            "what": error.what,
+            "why": error.why,
+            "next_step": error.next_step,
+        }
+    )
+
+
+def _ending(outcome: str, error: str) -> Record:
+    return {"type": "summary", "outcome": outcome, "operation_id": None, "error": error}
+
+
+def _crash_report(error: Exception) -> str:
+    """The traceback, without locals, in a file that only its owner can read."""
+    descriptor, path = tempfile.mkstemp(prefix="s3gc-crash-", suffix=".txt")
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.writelines(traceback.format_exception(error))
+    return path

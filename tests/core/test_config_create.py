@@ -1,0 +1,341 @@
+"""`create_config`: the values it makes, and everything wrong at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3gc_core import Settings, create_config
+from s3gc_core.config import Codec, Config, DatabaseConfig, GuardLimits, Mode, SourceConfig
+from s3gc_core.config_create import CREATE_NAMES, DEFAULTS, GUARDS, LISTS, SCALARS
+from s3gc_core.errors import ConfigurationError, ExitCode
+
+URL = "postgresql://app:secret@db.example/app"
+MYSQL = "mysql://app:secret@db.example/shop"
+
+
+def create(**settings: Any) -> Config:
+    """`create_config` without the type checker, for what it must refuse."""
+    return create_config(**{"bucket": "photos", **settings})
+
+
+def problems(**settings: Any) -> dict[str, str]:
+    """Settings that are refused, with what is allowed."""
+    with pytest.raises(ConfigurationError) as caught:
+        create(**settings)
+    error = caught.value
+    assert error.exit_code is ExitCode.USAGE
+    assert len(error.problems) == len({problem.setting for problem in error.problems})
+    assert all(str(problem) in str(error) for problem in error.problems)
+    return {problem.setting: problem.allowed for problem in error.problems}
+
+
+def test_every_setting_has_a_rule_and_a_type() -> None:
+    of_config = {field.name for field in fields(Config)} - {"databases", "sources", "guards"}
+    assert of_config == {*SCALARS, *LISTS}
+    assert {field.name for field in fields(GuardLimits)} == set(GUARDS)
+    assert set(Settings.__annotations__) == CREATE_NAMES
+
+
+def test_defaults_pass_their_own_rules() -> None:
+    for name, rule in {**SCALARS, **GUARDS}.items():
+        if name != "bucket":
+            assert rule(DEFAULTS[name]) == DEFAULTS[name]
+
+
+def test_only_the_bucket_is_required() -> None:
+    assert create_config(bucket="photos") == Config("photos")
+    with pytest.raises(ConfigurationError, match="bucket: nothing is not usable"):
+        create_config()  # type: ignore[call-arg]
+
+
+def test_everything_at_once() -> None:
+    config = create_config(
+        bucket="photos",
+        region="eu-west-1",
+        endpoint_url="http://127.0.0.1:8333",
+        mode="execute",
+        retention_days=30,
+        exclude_prefixes=["backups/"],
+        exclude_patterns=["*.keep"],
+        cdn_bases=["https://cdn.example.com/"],
+        vault_path="vault",
+        schedule_cron="0 3 * * sun",
+        tables={"users": ["avatar", "cover"]},
+        database=URL,
+        cdc_backend="postgresql",
+        compression_level=3,
+        max_concurrency=8,
+        plan_lifetime_hours=2,
+        vault_horizon_days=10,
+        guards={"max_objects": 5, "max_share": 1},
+    )
+    assert config == Config(
+        bucket="photos",
+        region="eu-west-1",
+        endpoint_url="http://127.0.0.1:8333",
+        mode=Mode.EXECUTE,
+        retention_days=30,
+        exclude_prefixes=("backups/",),
+        exclude_patterns=("*.keep",),
+        cdn_bases=("https://cdn.example.com/",),
+        vault_path=Path("vault"),
+        schedule_cron="0 3 * * sun",
+        databases=(DatabaseConfig(URL, "main", True, "postgresql"),),
+        sources=(SourceConfig("users", ("avatar",)), SourceConfig("users", ("cover",))),
+        compression_level=3,
+        max_concurrency=8,
+        plan_lifetime_hours=2,
+        vault_horizon_days=10,
+        guards=GuardLimits(max_objects=5, max_share=1.0),
+    )
+    assert create(guards=GuardLimits(max_objects=5)).guards == GuardLimits(max_objects=5)
+
+
+def test_all_problems_come_in_one_error() -> None:
+    found = problems(
+        bucket="Photos",
+        retention_days=0,
+        mode="dry-run",
+        exclude_prefixes=["ok/", ""],
+        guards={"max_share": float("nan"), "max_shar": 1, "max_bytes": 0},
+        databases=["oracle://db/app", {"url": URL, "nme": "x"}],
+        tables={"users": [], "posts": [{"column": "body", "codec": "txt"}]},
+        retention_day=3,
+    )
+    assert set(found) == {
+        "bucket",
+        "retention_days",
+        "mode",
+        "exclude_prefixes[1]",
+        "guards.max_share",
+        "guards.max_shar",
+        "guards.max_bytes",
+        "databases[0]",
+        "databases[1].name",
+        "databases[1].nme",
+        "tables.users",
+        "tables.posts[0].codec",
+        "retention_day",
+    }
+    assert 'did you mean "dry_run"?' in found["mode"]
+    assert found["retention_day"] == 'did you mean "retention_days"?'
+    assert found["guards.max_shar"] == 'did you mean "max_share"?'
+    assert found["databases[1].nme"] == 'did you mean "name"?'
+
+
+def test_a_problem_names_setting_value_and_what_is_allowed() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        create(max_concurrency=1000)
+    assert str(caught.value) == (
+        "configuration: max_concurrency: 1000 is not usable; allowed: a whole number from 1 to 256"
+    )
+
+
+def test_names_in_the_wrong_place_are_told_where_they_belong() -> None:
+    assert problems(max_share=0.5, url=URL, cdc=True) == {
+        "max_share": "it belongs under [guards]: guards.max_share",
+        "url": "it belongs under [database]: database.url",
+        "cdc": "it belongs under [database]: database.cdc",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(LISTS))
+@pytest.mark.parametrize("value", ["backups/", None, 5, {"a": 1}])
+def test_a_list_is_a_list(name: str, value: object) -> None:
+    assert problems(**{name: value}) == {name: "a list of texts"}
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", ["x"]])
+def test_tables_and_guards_are_tables(value: object) -> None:
+    assert set(problems(tables=value, guards=value)) == {"tables", "guards"}
+
+
+# Databases
+
+
+def test_the_url_that_is_given_is_the_one_that_is_used() -> None:
+    expected = (DatabaseConfig(MYSQL, "main", True, "mysql"),)
+    assert create(cdc_connection_url=MYSQL).databases == expected
+    assert create(cdc_backend="mysql", cdc_connection_url=MYSQL).databases == expected
+    assert create(cdc_backend="mysql", database=MYSQL).databases == expected
+    assert create(database=MYSQL, cdc_connection_url=MYSQL).databases == expected
+    assert create(database=MYSQL).databases == (DatabaseConfig(MYSQL),)
+    assert set(problems(database=MYSQL, cdc_connection_url=URL)) == {"cdc_connection_url"}
+
+
+def test_databases_in_every_form() -> None:
+    config = create(
+        databases=[
+            URL,
+            {"url": MYSQL, "name": "shop", "cdc": True},
+            DatabaseConfig("sqlite:///a.db", "lite"),
+            {"url": "mariadb://db/x", "name": "x", "cdc_backend": "mysql"},
+            DatabaseConfig(URL, "again", True, "postgresql"),
+        ]
+    )
+    assert config.databases == (
+        DatabaseConfig(URL),
+        DatabaseConfig(MYSQL, "shop", True, "mysql"),
+        DatabaseConfig("sqlite:///a.db", "lite"),
+        DatabaseConfig("mariadb://db/x", "x", True, "mysql"),
+        DatabaseConfig(URL, "again", True, "postgresql"),
+    )
+    assert [d.engine for d in config.databases] == [
+        "postgresql",
+        "mysql",
+        "sqlite",
+        "mysql",
+        "postgresql",
+    ]
+    assert create(database={"url": URL}) == create(databases=[URL]) == create(database=URL)
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        ({"cdc_backend": "mysql"}, {"cdc_backend"}),
+        ({"cdc_backend": "mysql", "database": URL}, {"cdc_backend"}),
+        ({"cdc_backend": "oracle", "database": URL}, {"cdc_backend"}),
+        (
+            {"cdc_backend": "mysql", "databases": [URL, {"url": MYSQL, "name": "b"}]},
+            {"cdc_backend"},
+        ),
+        ({"database": URL, "databases": [URL]}, {"databases", "databases[0].name"}),
+        ({"databases": [URL, MYSQL]}, {"databases[1].name"}),
+        ({"database": {"url": URL, "cdc": 1}}, {"database.cdc"}),
+        (
+            {"database": {"url": URL, "cdc": False, "cdc_backend": "mysql"}},
+            {"database.cdc_backend"},
+        ),
+        ({"database": {"name": "a"}}, {"database.url"}),
+        ({"database": {"url": URL, "name": "a b"}}, {"database.name"}),
+        ({"database": 5}, {"database"}),
+        ({"databases": [5]}, {"databases[0]"}),
+        ({"cdc_connection_url": "nonsense"}, {"cdc_connection_url"}),
+        (
+            {"databases": [DatabaseConfig(URL, "main", False, "postgresql")]},
+            {"databases[0].cdc_backend"},
+        ),
+    ],
+)
+def test_databases_that_are_refused(settings: Mapping[str, Any], refused: set[str]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        create(**settings)
+    assert {problem.setting for problem in caught.value.problems} == refused
+
+
+# Sources
+
+
+def test_sources_in_every_form() -> None:
+    config = create(
+        databases=[URL, {"url": MYSQL, "name": "shop"}],
+        tables={
+            "users": "avatar",
+            "app.media": ["path"],
+            "posts": [
+                {"column": "body", "codec": "text"},
+                {"column": "image", "where": "deleted_at IS NULL", "may_be_empty": True},
+            ],
+            "orders": {"column": "invoice", "codec": Codec.KEY, "database": "shop"},
+            "files": [{"template": "files/{id:.2}/{id}.{type}"}],
+            "store": {"items": ["photo"], "deep": {"er": ("a", "b")}},
+        },
+    )
+    template = "files/{id:.2}/{id}.{type}"
+    assert config.sources == (
+        SourceConfig("users", ("avatar",)),
+        SourceConfig("app.media", ("path",)),
+        SourceConfig("posts", ("body",), Codec.TEXT),
+        SourceConfig("posts", ("image",), where="deleted_at IS NULL", may_be_empty=True),
+        SourceConfig("orders", ("invoice",), Codec.KEY, database="shop"),
+        SourceConfig("files", ("id", "type"), Codec.TEMPLATE, template),
+        SourceConfig("store.items", ("photo",)),
+        SourceConfig("store.deep.er", ("a",)),
+        SourceConfig("store.deep.er", ("b",)),
+    )
+    assert config.sources[5].name == f"main:files.{template}"
+
+
+def test_the_default_database_is_the_first() -> None:
+    tables = {"users": ["avatar"]}
+    first = {"url": URL, "name": "first"}
+    second = {"url": MYSQL, "name": "second"}
+    assert create(databases=[first, second], tables=tables).sources[0].database == "first"
+    assert create(databases=[second, first], tables=tables).sources[0].database == "second"
+    assert create(tables=tables).sources == (SourceConfig("users", ("avatar",)),)
+
+
+def test_nothing_tracked_is_no_configuration_error() -> None:
+    # The collector refuses it (NothingTracked, exit 3): it is a matter of judgement.
+    assert create(tables={}).sources == ()
+    assert create(databases=[]).databases == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "refused"),
+    [
+        ([], ""),
+        (5, ""),
+        ({}, ""),
+        ([5], "[0]"),
+        ([""], "[0].column"),
+        (" ", ".column"),
+        ([{"column": 5}], "[0].column"),
+        ([{"colum": "a", "column": "a"}], "[0].colum"),
+        ([{"column": "a", "codec": "xml"}], "[0].codec"),
+        ([{"column": "a", "codec": "template"}], "[0].codec"),
+        ([{"column": "a", "where": ""}], "[0].where"),
+        ([{"column": "a", "where": 5}], "[0].where"),
+        ([{"column": "a", "may_be_empty": "yes"}], "[0].may_be_empty"),
+        ([{"column": "a", "database": "other"}], "[0].database"),
+        ([{"column": "a", "template": "{a}"}], "[0]"),
+        ([{"codec": "key"}], "[0]"),
+        ([{"template": "{a}", "codec": "key"}], "[0].codec"),
+        ([{"template": "plain"}], "[0].template"),
+        ([{"template": 5}], "[0].template"),
+        (["a", "a"], "[1]"),
+        (["a", {"column": "a", "where": "x"}], "[1]"),
+    ],
+)
+def test_sources_that_are_refused(entry: object, refused: str) -> None:
+    assert set(problems(database=URL, tables={"users": entry})) == {f"tables.users{refused}"}
+
+
+def test_an_empty_table_name_is_refused() -> None:
+    assert set(problems(tables={"": ["a"], "a.": ["a"]})) == {"tables.''[0]", "tables.a.[0]"}
+
+
+def test_the_same_column_in_two_databases_is_no_duplicate() -> None:
+    config = create(
+        databases=[{"url": URL, "name": "a"}, {"url": MYSQL, "name": "b"}],
+        tables={"t": ["c", {"column": "c", "database": "b"}]},
+    )
+    assert {source.name for source in config.sources} == {"a:t.c", "b:t.c"}
+
+
+# Display
+
+
+def test_redacted_is_everything_but_the_password() -> None:
+    config = create(database=f"{URL}?sslpassword=secret", tables={"users": "avatar"})
+    shown = config.redacted()
+    assert set(shown) == {field.name for field in fields(Config)}
+    assert shown["databases"] == [
+        {
+            "url": "postgresql://app:***@db.example/app?***",
+            "name": "main",
+            "cdc": False,
+            "cdc_backend": None,
+        }
+    ]
+    assert shown["mode"] == "dry_run"
+    assert shown["vault_path"] == "s3gc_vault"
+    assert "secret" not in json.dumps(shown)
+    assert json.loads(json.dumps(shown)) == shown

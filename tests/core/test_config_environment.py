@@ -1,0 +1,194 @@
+"""Settings from environment variables alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from s3gc_core import create_config_from_env
+from s3gc_core.config import Config, DatabaseConfig, GuardLimits, Mode, SourceConfig
+from s3gc_core.config_environment import VARIABLES
+from s3gc_core.errors import ConfigurationError
+
+BUCKET = {"S3_BUCKET": "photos"}
+
+
+def wrong(environ: Mapping[str, str]) -> dict[str, str]:
+    with pytest.raises(ConfigurationError) as caught:
+        create_config_from_env(environ=environ)
+    return {problem.setting: problem.allowed for problem in caught.value.problems}
+
+
+def test_every_setting_has_its_variable() -> None:
+    assert VARIABLES == {
+        "S3_BUCKET": ("bucket",),
+        "AWS_REGION": ("region",),
+        "S3GC_ENDPOINT_URL": ("endpoint_url",),
+        "S3GC_MODE": ("mode",),
+        "S3GC_RETENTION_DAYS": ("retention_days",),
+        "S3GC_VAULT_PATH": ("vault_path",),
+        "S3GC_SCHEDULE_CRON": ("schedule_cron",),
+        "S3GC_COMPRESSION_LEVEL": ("compression_level",),
+        "S3GC_MAX_CONCURRENCY": ("max_concurrency",),
+        "S3GC_PLAN_LIFETIME_HOURS": ("plan_lifetime_hours",),
+        "S3GC_VAULT_HORIZON_DAYS": ("vault_horizon_days",),
+        "S3GC_EXCLUDE_PREFIXES": ("exclude_prefixes",),
+        "S3GC_EXCLUDE_PATTERNS": ("exclude_patterns",),
+        "S3GC_CDN_BASES": ("cdn_bases",),
+        "S3GC_CDC_BACKEND": ("cdc_backend",),
+        "S3GC_MAX_OBJECTS": ("guards", "max_objects"),
+        "S3GC_MAX_BYTES": ("guards", "max_bytes"),
+        "S3GC_MAX_SHARE": ("guards", "max_share"),
+        "S3GC_SOURCE_SHRUNK_SHARE": ("guards", "source_shrunk_share"),
+        "S3GC_LISTING_SHRUNK_SHARE": ("guards", "listing_shrunk_share"),
+    }
+    in_environment = {where[-1] for where in VARIABLES.values()}
+    of_config = {field.name for of in (Config, GuardLimits) for field in fields(of)}
+    assert of_config - in_environment == {"databases", "sources", "guards"}
+
+
+def test_all_of_them() -> None:
+    environ = {
+        "S3_BUCKET": "photos",
+        "AWS_REGION": "eu-west-1",
+        "S3GC_ENDPOINT_URL": "http://127.0.0.1:8333",
+        "S3GC_MODE": "execute",
+        "S3GC_EXECUTE_MODE": "true",
+        "S3GC_RETENTION_DAYS": "30",
+        "S3GC_VAULT_PATH": "/srv/vault",
+        "S3GC_SCHEDULE_CRON": "0 3 * * *",
+        "S3GC_COMPRESSION_LEVEL": "3",
+        "S3GC_MAX_CONCURRENCY": "8",
+        "S3GC_PLAN_LIFETIME_HOURS": "2",
+        "S3GC_VAULT_HORIZON_DAYS": "10",
+        "S3GC_EXCLUDE_PREFIXES": "backups/, static/",
+        "S3GC_EXCLUDE_PATTERNS": "*.keep",
+        "S3GC_CDN_BASES": "https://a.example/,https://b.example/",
+        "S3GC_CDC_BACKEND": "mysql",
+        "DATABASE_URL": "mysql://app:pw@db/shop",
+        "S3GC_MAX_OBJECTS": "5",
+        "S3GC_MAX_BYTES": "6",
+        "S3GC_MAX_SHARE": "0.25",
+        "S3GC_SOURCE_SHRUNK_SHARE": "1",
+        "S3GC_LISTING_SHRUNK_SHARE": ".5",
+        "S3GC_ADMIN_API_KEY": "reserved",
+        "S3GC_PROFILE": "reserved",
+        "HOME": "/home/operator",
+    }
+    assert create_config_from_env(tables={"users": ["avatar"]}, environ=environ) == Config(
+        bucket="photos",
+        region="eu-west-1",
+        endpoint_url="http://127.0.0.1:8333",
+        mode=Mode.EXECUTE,
+        retention_days=30,
+        exclude_prefixes=("backups/", "static/"),
+        exclude_patterns=("*.keep",),
+        cdn_bases=("https://a.example/", "https://b.example/"),
+        vault_path=Path("/srv/vault"),
+        schedule_cron="0 3 * * *",
+        databases=(DatabaseConfig("mysql://app:pw@db/shop", "main", True, "mysql"),),
+        sources=(SourceConfig("users", ("avatar",)),),
+        compression_level=3,
+        max_concurrency=8,
+        plan_lifetime_hours=2,
+        vault_horizon_days=10,
+        guards=GuardLimits(5, 6, 0.25, 1.0, 0.5),
+    )
+
+
+def test_only_the_bucket_is_required() -> None:
+    assert create_config_from_env(environ=BUCKET) == Config("photos")
+    assert set(wrong({})) == {"S3_BUCKET"}
+
+
+def test_by_default_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S3_BUCKET", "from-process")
+    assert create_config_from_env().bucket == "from-process"
+
+
+@pytest.mark.parametrize("variable", sorted(set(VARIABLES) - {"S3GC_VAULT_PATH"}))
+def test_a_bad_value_names_its_variable(variable: str) -> None:
+    found = wrong({**BUCKET, "DATABASE_URL": "mysql://db/x", variable: "/,*"})
+    assert {setting.partition("[")[0] for setting in found} == {variable}
+
+
+@pytest.mark.parametrize("variable", sorted({*VARIABLES, "DATABASE_URL", "S3GC_EXECUTE_MODE"}))
+def test_an_empty_variable_is_not_dropped(variable: str) -> None:
+    environ = {**BUCKET, "DATABASE_URL": "mysql://db/x", variable: ""}
+    if variable in ("S3GC_ENDPOINT_URL", *(f"S3GC_{x}" for x in ("EXCLUDE_PREFIXES",))):
+        assert create_config_from_env(environ=environ).exclude_prefixes == ()
+    elif variable in ("S3GC_EXCLUDE_PATTERNS", "S3GC_CDN_BASES"):
+        assert create_config_from_env(environ=environ).cdn_bases == ()
+    else:
+        assert set(wrong(environ)) == {variable}
+
+
+def test_an_empty_entry_of_a_list_is_refused() -> None:
+    # An empty prefix would exclude everything.
+    assert set(wrong({**BUCKET, "S3GC_EXCLUDE_PREFIXES": "a/,"})) == {"S3GC_EXCLUDE_PREFIXES[1]"}
+
+
+def test_numbers_are_numbers() -> None:
+    for text in ("7.5", "seven", "0x7", "7_0", "nan", "9" * 5000, "true"):
+        assert set(wrong({**BUCKET, "S3GC_RETENTION_DAYS": text})) == {"S3GC_RETENTION_DAYS"}
+    for text in ("nan", "inf", "1e-1", "1.2.3", ".", "true"):
+        assert set(wrong({**BUCKET, "S3GC_MAX_SHARE": text})) == {"S3GC_MAX_SHARE"}
+
+
+def test_unknown_names_are_errors() -> None:
+    found = wrong(
+        {**BUCKET, "S3GC_RETENTION_DAY": "1", "S3GC_BUCKET": "x", "S3GC_": "", "s3gc_x": "fine"}
+    )
+    assert set(found) == {"S3GC_RETENTION_DAY", "S3GC_BUCKET", "S3GC_"}
+    assert found["S3GC_RETENTION_DAY"] == 'did you mean "S3GC_RETENTION_DAYS"?'
+    assert found["S3GC_BUCKET"] == 'did you mean "S3_BUCKET"?'
+
+
+def test_everything_wrong_at_once() -> None:
+    environ = {
+        "S3_BUCKET": "X",
+        "S3GC_NONE": "1",
+        "S3GC_MODE": "x",
+        "S3GC_EXECUTE_MODE": "yes",
+        "S3GC_MAX_SHARE": "2",
+        "DATABASE_URL": "redis://db",
+    }
+    assert set(wrong(environ)) == set(environ)
+
+
+@pytest.mark.parametrize(
+    ("mode", "execute", "expected"),
+    [
+        (None, "true", Mode.EXECUTE),
+        (None, "TRUE", Mode.EXECUTE),
+        (None, "false", Mode.DRY_RUN),
+        ("execute", "true", Mode.EXECUTE),
+        ("dry_run", "false", Mode.DRY_RUN),
+        ("audit_only", "False", Mode.AUDIT_ONLY),
+        ("dry_run", "true", None),
+        ("audit_only", "true", None),
+        ("execute", "false", None),
+        (None, "1", None),
+    ],
+)
+def test_execute_mode(mode: str | None, execute: str, expected: Mode | None) -> None:
+    environ = {**BUCKET, "S3GC_EXECUTE_MODE": execute, **({"S3GC_MODE": mode} if mode else {})}
+    if expected is None:
+        assert set(wrong(environ)) == {"S3GC_EXECUTE_MODE"}
+    else:
+        assert create_config_from_env(environ=environ).mode is expected
+
+
+def test_our_own_endpoint_wins_over_the_one_of_aws() -> None:
+    aws = {**BUCKET, "AWS_ENDPOINT_URL": "http://aws:1"}
+    assert create_config_from_env(environ=aws).endpoint_url == "http://aws:1"
+    both = {**aws, "S3GC_ENDPOINT_URL": "http://own:2"}
+    assert create_config_from_env(environ=both).endpoint_url == "http://own:2"
+    assert set(wrong({**BUCKET, "AWS_ENDPOINT_URL": "x"})) == {"AWS_ENDPOINT_URL"}
+
+
+def test_a_backend_needs_a_database() -> None:
+    assert set(wrong({**BUCKET, "S3GC_CDC_BACKEND": "mysql"})) == {"S3GC_CDC_BACKEND"}

@@ -1,0 +1,59 @@
+"""The file that `s3gc init` writes is valid, complete, and changes nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from s3gc_core import CONFIG_TEMPLATE, load_config
+from s3gc_core.config import Codec, Config, DatabaseConfig, GuardLimits, SourceConfig
+from s3gc_core.errors import ConfigurationError
+
+
+def load(folder: Path, text: str) -> Config:
+    path = folder / "s3gc.toml"
+    path.write_text(text)
+    return load_config(path, {"APP_DATABASE_URL": "sqlite:////a.db"})
+
+
+def test_it_is_valid_but_for_the_bucket(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, CONFIG_TEMPLATE)
+    assert [p.setting.partition(" ")[0] for p in caught.value.problems] == ["bucket"]
+
+
+def test_it_holds_the_defaults(tmp_path: Path) -> None:
+    text = CONFIG_TEMPLATE.replace('bucket = ""', 'bucket = "photos"')
+    assert load(tmp_path, text) == Config("photos", vault_path=tmp_path / "s3gc_vault")
+
+
+def test_every_setting_is_written(tmp_path: Path) -> None:
+    written = set(re.findall(r"^([a-z_]+) = ", CONFIG_TEMPLATE, re.MULTILINE))
+    settings = {field.name for of in (Config, GuardLimits) for field in fields(of)}
+    assert written == settings - {"databases", "sources", "guards"}
+    for header in ("[guards]", "# [database]", "[tables]"):
+        assert f"\n{header}\n" in CONFIG_TEMPLATE
+    for name in (*(field.name for field in fields(DatabaseConfig)), "url_env"):
+        assert f"\n# {name} = " in CONFIG_TEMPLATE
+    for name in {*(field.name for field in fields(SourceConfig))} - {"table", "columns"}:
+        assert f"{name} = " in CONFIG_TEMPLATE.partition("[tables]")[2]
+    assert all(str(codec) in CONFIG_TEMPLATE for codec in Codec)
+
+
+def test_its_examples_are_valid(tmp_path: Path) -> None:
+    text = CONFIG_TEMPLATE.replace('bucket = ""', 'bucket = "photos"')
+    head, tables, tail = text.partition("# [database]")
+    examples = re.sub(r"^# ?", "", tables + tail, flags=re.MULTILINE)
+    examples = re.sub(r"^(The|url =).*\n", "", examples, flags=re.MULTILINE)
+    config = load(tmp_path, head + examples.replace('cdc_backend = "postgresql" ', ""))
+    assert config.databases == (DatabaseConfig("sqlite:////a.db"),)
+    assert [source.name for source in config.sources] == [
+        "main:users.avatar_url",
+        "main:users.cover_photo",
+        "main:posts.body",
+        "main:posts.image",
+        "main:media.files.files/{id:.2}/{id}.{type}",
+    ]
