@@ -11,8 +11,6 @@ import tempfile
 import traceback
 from collections.abc import Callable
 
-import structlog
-
 from s3gc_core.errors import ExitCode, GuardBlocked, S3gcError
 from s3gc_tui.context import Command, Context
 from s3gc_tui.lines import Record
@@ -39,16 +37,8 @@ def complain(text: str) -> None:
 
 def log_to_standard_error(level: int) -> None:
     """Diagnostics as one event a line on standard error; libraries speak from WARNING on."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    logging.getLogger("s3gc").setLevel(level)
 
 
 def run_command(command: Command, context: Context) -> ExitCode:

@@ -11,6 +11,7 @@ import pytest
 from s3gc_core.config import Config
 from s3gc_core.databases import DatabaseUrl, Engine
 from s3gc_tui.demo.seaweed import SeaweedServer
+from tests.forbid_skips import pytest_addoption, pytest_sessionfinish  # noqa: F401
 from tests.servers.app_database import AppDatabase
 from tests.servers.mariadb import MariadbServer
 from tests.servers.ministack import Ministack, running_ministack

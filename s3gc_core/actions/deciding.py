@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import structlog
 from ulid import ULID
 
 from s3gc_core.actions.parts import Parts
 from s3gc_core.errors import NoSuchKey
 from s3gc_core.jobs import actor
 from s3gc_core.judgement import Plan, PlanState, check_decidable, plan_history
+from s3gc_core.log import log
 from s3gc_core.vault import PlanDecided, PlanRecorded
-
-log = structlog.get_logger("s3gc")
 
 
 async def approve(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from s3gc_core.actions.parts import Parts
 from s3gc_core.bucket import probe_store
-from s3gc_core.collection import Execution
+from s3gc_core.collection import Execution, remove_strays
 from s3gc_core.config import Mode
 from s3gc_core.errors import StoreUnsafe
 from s3gc_core.judgement import check_executable, executions_of, plan_history
@@ -62,6 +64,8 @@ async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSumma
             await execution.run(await _finished_keys(parts, plan_id))
         finally:
             run.counts = dict(execution.counts)
+            # Backups that were begun and never recorded: nothing was deleted on their word.
+            await asyncio.shield(remove_strays(parts.audit, parts.files, run.operation_id))
         if execution.counts[Outcome.FAILED] or execution.counts[Outcome.CHANGED]:
             run.outcome = "partial"
     return OperationSummary(

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
 from ulid import ULID
 
 from s3gc_core.bucket import Bucket
@@ -16,9 +15,8 @@ from s3gc_core.collection import Recovered, recover
 from s3gc_core.config import Mode
 from s3gc_core.errors import GuardBlocked, Refused, S3gcError, VaultUnreachable
 from s3gc_core.jobs import actor, vault_lease
+from s3gc_core.log import log
 from s3gc_core.vault import AuditLog, BackupFiles, OperationFinished, OperationStarted
-
-log = structlog.get_logger("s3gc")
 
 
 @dataclass(slots=True)

@@ -12,7 +12,15 @@ from s3gc_core.clock import Clock
 from s3gc_core.config import Config
 from s3gc_core.databases import Database
 from s3gc_core.errors import GuardBlocked, NoSuchPlan, NothingTracked
-from s3gc_core.judgement import Catalogue, Identity, Plan, Progress, identity, identity_bound
+from s3gc_core.judgement import (
+    Catalogue,
+    Identity,
+    Plan,
+    Progress,
+    Tripped,
+    identity,
+    identity_bound,
+)
 from s3gc_core.references import Registry
 from s3gc_core.vault import AuditLog, BackupFiles
 
@@ -58,13 +66,25 @@ class Parts:
         present = Identity(
             await self.bucket.identity(), {d.name: await d.identity() for d in self.databases}
         )
-        tripped = identity(await identity_bound(self.audit), present, accept)
+        self._refuse(identity(await identity_bound(self.audit), present, accept))
+        return present
+
+    async def check_bucket_identity(self) -> None:
+        """As `check_identity`, for the bucket alone: who needs an object back at once must not
+        wait for a database.
+        """
+        bound = await identity_bound(self.audit)
+        if bound is not None:
+            present = Identity(await self.bucket.identity(), bound.databases)
+            self._refuse(identity(bound, present))
+
+    @staticmethod
+    def _refuse(tripped: Sequence[Tripped]) -> None:
         if tripped:
             what = "; ".join(f"{trip.guard}: {trip.reason}" for trip in tripped)
             raise GuardBlocked(
                 what, [trip.label for trip in tripped], next_step=tripped[0].next_step
             )
-        return present
 
     async def plan(self, plan_id: str) -> Plan:
         """A plan's head. Raises `NoSuchPlan`."""

@@ -11,7 +11,8 @@ from s3gc_core import collection
 from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.actions.parts import Parts
 from s3gc_core.collection import FolderRestore, PurgeSummary, Restore, Selection, select
-from s3gc_core.errors import NoSuchKey
+from s3gc_core.config import Mode
+from s3gc_core.errors import DryRunRefused, NoSuchKey
 from s3gc_core.vault import RestoreOutcome
 
 
@@ -25,7 +26,7 @@ async def restore(
     await _refuse_nothing_found(parts, selection)
     async with parts.operation("restore", arguments=_in_words(selection)) as run:
         await parts.bucket.check()
-        await parts.check_identity()
+        await parts.check_bucket_identity()
         restore = Restore(
             parts.bucket,
             parts.audit,
@@ -61,6 +62,8 @@ async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) ->
 
 async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> PurgeSummary:
     """Remove backups past the horizon that nothing needs; never a sole copy."""
+    if parts.config.mode is Mode.DRY_RUN and not dry_run:
+        raise DryRunRefused("backups are not removed in mode dry_run")
     days = parts.config.vault_horizon_days if older_than_days is None else older_than_days
     arguments = {"older_than_days": str(days), "dry_run": str(dry_run)}
     async with parts.operation("purge", arguments=arguments) as run:
@@ -77,6 +80,8 @@ async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> 
 
 
 async def _refuse_nothing_found(parts: Parts, selection: Selection) -> None:
+    if selection.operation_id is not None:
+        await parts.audit.operation(selection.operation_id)
     async for page in select(parts.audit, selection):
         if page:
             return

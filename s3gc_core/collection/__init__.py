@@ -6,6 +6,7 @@ from s3gc_core.collection.folder import FolderRestore, relative_name
 from s3gc_core.collection.purge import PurgeSummary, purge
 from s3gc_core.collection.recovery import Recovered, recover
 from s3gc_core.collection.restore import Restore, Selection, select
+from s3gc_core.collection.strays import remove_strays
 
 __all__ = [
     "Execution",
@@ -19,5 +20,6 @@ __all__ = [
     "purge",
     "recover",
     "relative_name",
+    "remove_strays",
     "select",
 ]

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from s3gc_core.collection.strays import remove_strays
 from s3gc_core.vault import AuditLog, BackupFiles, Intent, Outcome, Purged, RestoreOutcome
 
 
@@ -46,7 +47,7 @@ async def purge(
 ) -> PurgeSummary:
     """Remove what nothing needs; each removal is recorded before the file goes.
 
-    Died in between, the file is a stray without record, and removed by the next purge.
+    Died in between, the file is a stray without record, and removed with all others at the end.
     """
     purged = size = sole = young = 0
     async for page in audit.backups():
@@ -62,6 +63,9 @@ async def purge(
                 sole += 1
             else:
                 young += 1
+    if not dry_run:
+        for operation in await audit.operations():
+            await remove_strays(audit, files, operation.operation_id)
     return PurgeSummary(purged, size, sole, young)
 
 

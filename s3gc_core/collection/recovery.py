@@ -7,11 +7,11 @@ anew when its plan is gone on with.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from s3gc_core.bucket import Bucket, ObjectState
 from s3gc_core.collection.comparison import differences
+from s3gc_core.collection.strays import remove_strays
 from s3gc_core.vault import (
     AuditLog,
     BackupFiles,
@@ -92,12 +92,8 @@ async def recover(bucket: Bucket, audit: AuditLog, files: BackupFiles) -> Recove
     operations = files_removed = 0
     for operation in await audit.operations():
         if operation.finished is None:
-            operation_id = operation.operation_id
-            known = await audit.backup_paths(operation_id)
-            for stray in await asyncio.to_thread(files.strays, operation_id, known):
-                await asyncio.to_thread(files.remove, stray)
-                files_removed += 1
-            await audit.append(operation_id, [OperationFinished("interrupted")])
+            files_removed += await remove_strays(audit, files, operation.operation_id)
+            await audit.append(operation.operation_id, [OperationFinished("interrupted")])
             operations += 1
     return Recovered(
         operations,

@@ -74,8 +74,7 @@ async def _find(connection: Connection, name: str, read: TableRead) -> tuple[str
         for table, engine in await fetch(
             connection, f"{query} AND TABLE_NAME = %s", schema, wanted
         ):
-            if table == wanted:  # the catalogue may compare without regard to case
-                return schema, table, engine
+            return schema, table, engine
         # A table on which we have no right at all is not in the catalogue.
         await _probe(connection, name, read, f"{quote(schema)}.{quote(wanted)}", (), ())
     existing = [table for table, _ in await fetch(connection, f"{query} LIMIT 5000", schema)]

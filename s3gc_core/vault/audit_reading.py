@@ -35,7 +35,7 @@ def hash_at(connection: sqlite3.Connection, seq: int) -> bytes | None:
 def rows_after(connection: sqlite3.Connection, seq: int, limit: int) -> list[Row]:
     """The next rows, by sequence number."""
     query = f"SELECT {_COLUMNS} FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
-    return [Row(*row) for row in connection.execute(query, (seq, limit))]
+    return list(map(Row._make, connection.execute(query, (seq, limit))))
 
 
 def page(
@@ -53,7 +53,8 @@ def page(
     tail = f"seq {compare} ? ORDER BY seq {order} LIMIT ?"
     conditions, values = [], []
     if operation_id is not None:
-        conditions.append("operation_id = ?")
+        # The plus signs say which index to use: the key's, else the operation's, else the kind's.
+        conditions.append("operation_id = ?" if key is None else "+operation_id = ?")
         values.append(operation_id)
     if key is not None:
         conditions.append("key = ?")
@@ -66,7 +67,6 @@ def page(
         bound: list[object] = [v for kind in kinds for v in (kind, start, limit)]
         return _entries(connection.execute(query, (*bound, limit)))
     if kinds is not None:
-        # The plus sign keeps SQLite from preferring the index on kinds.
         conditions.append(f"+kind IN ({_marks(kinds)})")
         values.extend(kinds)
     where = " AND ".join([*conditions, tail])
@@ -129,8 +129,8 @@ def keys_with_intents(
     """The next keys ever backed up, by their UTF-8 bytes, from `first` to before `end`."""
     condition, values = ("AND key < ?", [end]) if end is not None else ("", [])
     query = (
-        "SELECT DISTINCT key FROM audit WHERE kind = 'intent' AND key IS NOT NULL "
-        f"AND key >= ? {condition} ORDER BY key LIMIT ?"
+        "SELECT DISTINCT key FROM audit INDEXED BY audit_by_key "
+        f"WHERE key IS NOT NULL AND kind = 'intent' AND key >= ? {condition} ORDER BY key LIMIT ?"
     )
     return [key for (key,) in connection.execute(query, (first, *values, limit))]
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from s3gc_core.databases import DatabaseUrl, Row
+from s3gc_core.databases.mysql_connection import Connection
 from s3gc_core.errors import DatabaseUnreachable, SourceMissing, SourceUnreadable
 from tests.core.databases.reading import all_rows, opened, pages, read, rest, shape, values
 from tests.servers.app_database import AppDatabase
@@ -63,7 +64,7 @@ async def test_a_type_without_a_text_is_refused_by_name(app: AppDatabase) -> Non
     await app.execute("CREATE TABLE t (id INT PRIMARY KEY, place POINT, k TEXT)")
     await app.execute("INSERT INTO t VALUES (1, POINT(1, 2), 'x')")
     with pytest.raises(SourceUnreadable, match="column 'place' of table 't' has type point"):
-        await all_rows(app.url, "t", "place")
+        await shape(app.url, "t", "place")
     assert await values(app.url, "t", "k") == ["x"]
 
 
@@ -157,7 +158,13 @@ async def test_a_killed_statement_is_no_end(app: AppDatabase) -> None:
             await rest(stream)
 
 
-async def test_encryption_that_is_asked_for_is_never_given_up(mariadb: MariadbServer) -> None:
+@pytest.mark.parametrize("guard", ["greeting", "afterwards"])
+async def test_encryption_that_is_asked_for_is_never_given_up(
+    mariadb: MariadbServer, monkeypatch: pytest.MonkeyPatch, guard: str
+) -> None:
+    if guard == "afterwards":
+        monkeypatch.delattr(Connection, "_get_server_information")
+    message = {"greeting": "the server offers no TLS", "afterwards": "is not encrypted"}[guard]
     url = await mariadb.create_database()
     await mariadb.stop()
     mariadb.extra = ("--skip-ssl",)
@@ -165,7 +172,7 @@ async def test_encryption_that_is_asked_for_is_never_given_up(mariadb: MariadbSe
         await mariadb.start()
         assert await opened(url).identity() == await opened(f"{url}?ssl-mode=disabled").identity()
         for options in ("ssl-mode=required", f"ssl-ca={mariadb.certificate}"):
-            with pytest.raises(DatabaseUnreachable, match="the server offers no TLS"):
+            with pytest.raises(DatabaseUnreachable, match=message):
                 await opened(f"{url}?{options}").identity()
     finally:
         await mariadb.stop()
