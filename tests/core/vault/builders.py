@@ -31,7 +31,7 @@ class SteppingClock:
 
 def noise(size: int, seed: int = 1) -> bytes:
     """Bytes that nothing compresses."""
-    return random.Random(seed).randbytes(size)  # noqa: S311
+    return random.Random(seed).randbytes(size)
 
 
 def prose(size: int) -> bytes:
