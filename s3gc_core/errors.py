@@ -83,6 +83,7 @@ class ConfigurationError(S3gcError):
 
     def __init__(self, problems: Sequence[Problem], *, origin: str = "configuration") -> None:
         self.problems = tuple(problems)
+        self.origin = origin
         super().__init__(f"{origin}: " + "; ".join(str(problem) for problem in self.problems))
 
 

@@ -6,12 +6,20 @@ import sys
 
 from s3gc_core.errors import ExitCode
 from s3gc_tui.cli import build_parser
+from s3gc_tui.lines import Output, json_line
 
 
 def main() -> int:
     """Parse the command line and run; returns the exit code."""
     parser = build_parser()
-    args = parser.parse_args()
+    try:
+        args = parser.parse_args()
+    except SystemExit as ended:
+        if ended.code == ExitCode.USAGE and "--batch" in sys.argv:
+            # Scripts get their last line even where the command line was wrong.
+            summary = {"type": "summary", "outcome": "failed", "operation_id": None}
+            Output().line(json_line({**summary, "error": "usage"}))
+        raise
     if args.command is None:
         parser.print_usage(sys.stderr)
         sys.stderr.write(

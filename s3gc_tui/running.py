@@ -11,7 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 
-from s3gc_core.errors import ExitCode, GuardBlocked, S3gcError
+from s3gc_core.errors import ConfigurationError, ExitCode, GuardBlocked, S3gcError
 from s3gc_tui.context import Command, Context
 from s3gc_tui.lines import Record
 from s3gc_tui.safe_text import safe_text
@@ -49,12 +49,15 @@ def run_command(command: Command, context: Context) -> ExitCode:
         _tell(context, error)
         return error.exit_code
     except _EndedBySignalError as ended:
-        context.emit(_ending("cancelled", f"ended by signal {ended.signal.name}"))
+        complain(
+            f"s3gc: ended by {ended.signal.name}; what had begun was finished or will be recovered"
+        )
+        _last_line(context, _ending("cancelled", f"ended by signal {ended.signal.name}"))
         return _SIGNALS[ended.signal]
     except Exception as error:  # noqa: BLE001 - the outermost frame: reported below, never swallowed
         path = _crash_report(error)
         complain(f"s3gc failed unexpectedly ({type(error).__name__}); the report is {path}")
-        context.emit(_ending("failed", type(error).__name__))
+        _last_line(context, _ending("failed", type(error).__name__))
         return ExitCode.FAILED
 
 
@@ -88,22 +91,33 @@ async def _until_signal(command: Command, context: Context) -> ExitCode:
 
 
 def _tell(context: Context, error: S3gcError) -> None:
-    complain(f"s3gc: {error.what}")
+    if isinstance(error, ConfigurationError):
+        complain(f"s3gc: {error.origin}:")
+        for problem in error.problems:
+            complain(f"  - {problem}")
+    else:
+        complain(f"s3gc: {error.what}")
     complain(f"  why:  {error.why}")
     complain(f"  next: {error.next_step}")
     blocked = list(error.guards) if isinstance(error, GuardBlocked) else []
     if error.exit_code is ExitCode.BLOCKED and not blocked:
         blocked = [error.name]
-    outcome = _OUTCOMES.get(error.exit_code, "failed")
-    context.emit(
+    _last_line(
+        context,
         {
-            **_ending(outcome, error.name),
+            **_ending(_OUTCOMES.get(error.exit_code, "failed"), error.name),
             "blocked": blocked,
             "what": error.what,
             "why": error.why,
             "next_step": error.next_step,
-        }
+        },
     )
+
+
+def _last_line(context: Context, record: Record) -> None:
+    """Scripts get a summary however a job ends; a person has read it on standard error."""
+    if context.args.batch:
+        context.emit(record)
 
 
 def _ending(outcome: str, error: str) -> Record:

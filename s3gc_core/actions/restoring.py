@@ -68,6 +68,7 @@ async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> 
     arguments = {"older_than_days": str(days), "dry_run": str(dry_run)}
     async with parts.operation("purge", arguments=arguments) as run:
         summary = await collection.purge(
+            parts.bucket,
             parts.audit,
             parts.files,
             run.operation_id,

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from s3gc_core.bucket import Bucket, DeleteOutcome, DeleteResult, ListedObject
 from s3gc_core.clock import Clock
 from s3gc_core.collection.backup import BackupRun
+from s3gc_core.collection.classification import classify_intent
 from s3gc_core.config import Config, Mode
 from s3gc_core.databases.protocol import Database
 from s3gc_core.errors import VaultFull
@@ -159,10 +160,25 @@ class Execution:
     async def _delete(self, intents: Sequence[Intent]) -> None:
         sizes = {intent.key: intent.size for intent in intents}
         answers = await self.bucket.delete_batch([(i.key, i.etag) for i in intents])
-        self._note([_result(key, answer) for key, answer in answers.items()])
-        for key, answer in answers.items():
-            if answer.outcome is DeleteOutcome.DELETED:
-                self.bytes_deleted += sizes[key]
+        heard = [_result(k, a) for k, a in answers.items() if a.outcome is not DeleteOutcome.FAILED]
+        self._note(heard)
+        self.bytes_deleted += sum(sizes[r.key] for r in heard if r.outcome is Outcome.DELETED)
+        for intent in intents:
+            answer = answers[intent.key]
+            if answer.outcome is DeleteOutcome.FAILED:
+                await self._look_after(intent, answer.reason)
+
+    async def _look_after(self, intent: Intent, reason: str) -> None:
+        """A delete that failed, or of which nothing was heard, may have been done all the same.
+
+        Where the bucket cannot be asked the step stays open, and recovery asks.
+        """
+        seen = classify_intent(intent, await self.bucket.head(intent.key))
+        if seen.outcome is Outcome.KEPT:
+            seen = Result(intent.key, Outcome.FAILED, reason)
+        self._note([seen])
+        if seen.outcome is Outcome.DELETED:
+            self.bytes_deleted += intent.size
 
     def _note(self, results: Sequence[Result]) -> None:
         self._pending.extend(results)

@@ -6,8 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from s3gc_core.bucket import Bucket
 from s3gc_core.collection.strays import remove_strays
-from s3gc_core.vault import AuditLog, BackupFiles, Intent, Outcome, Purged, RestoreOutcome
+from s3gc_core.vault import AuditLog, BackupFiles, BackupState, Purged
+
+SAME_OBJECT = "the same object is in the bucket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +23,16 @@ class PurgeSummary:
     too_young: int
 
 
-def purge_reason(
-    outcome: Outcome | None, restored: RestoreOutcome | None, age: timedelta, horizon: timedelta
-) -> str | None:
-    """Why a backup may go; None where it must stay.
+def may_go(etag: str, etag_there: str | None) -> bool:
+    """Whether a backup past its horizon may go: only while the very object is in the bucket.
 
-    A deleted object that was not restored lives in the vault only: its backup always stays.
+    What the log says became of the object does not count here, only the bucket's word does.
     """
-    if age < horizon or outcome is None:
-        return None
-    if outcome is not Outcome.DELETED:
-        return f"the object was not deleted ({outcome})"
-    if restored in (RestoreOutcome.RESTORED, RestoreOutcome.ALREADY_THERE):
-        return "the object was restored"
-    return None
+    return etag == etag_there
 
 
 async def purge(
+    bucket: Bucket,
     audit: AuditLog,
     files: BackupFiles,
     operation_id: str,
@@ -48,35 +44,33 @@ async def purge(
     """Remove what nothing needs; each removal is recorded before the file goes.
 
     Died in between, the file is a stray without record, and removed with all others at the end.
+    Raises `BucketUnreachable`: without an answer nothing goes.
     """
     purged = size = sole = young = 0
     async for page in audit.backups():
-        for entry in page:
-            intent = entry.intent
-            reason = purge_reason(entry.outcome, entry.restored, now - entry.at, horizon)
-            if reason is not None:
-                purged += 1
-                size += intent.backup.stored_size
-                if not dry_run:
-                    await _remove(audit, files, operation_id, entry.operation_id, intent, reason)
-            elif entry.outcome is Outcome.DELETED and now - entry.at >= horizon:
-                sole += 1
-            else:
+        for backup in page:
+            if now - backup.at < horizon:
                 young += 1
+                continue
+            state = await bucket.head(backup.intent.key)
+            if not may_go(backup.intent.etag, state.etag if state else None):
+                sole += 1
+                continue
+            purged += 1
+            size += backup.intent.backup.stored_size
+            if not dry_run:
+                await _remove(audit, files, operation_id, backup)
     if not dry_run:
         for operation in await audit.operations():
-            await remove_strays(audit, files, operation.operation_id)
+            if operation.operation_id != operation_id:
+                await remove_strays(audit, files, operation.operation_id)
     return PurgeSummary(purged, size, sole, young)
 
 
 async def _remove(
-    audit: AuditLog,
-    files: BackupFiles,
-    operation_id: str,
-    from_operation: str,
-    intent: Intent,
-    reason: str,
+    audit: AuditLog, files: BackupFiles, operation_id: str, backup: BackupState
 ) -> None:
-    record = Purged(intent.key, from_operation, intent.backup.path, reason)
+    intent = backup.intent
+    record = Purged(intent.key, backup.operation_id, intent.backup.path, SAME_OBJECT)
     await audit.append(operation_id, [record])
     await asyncio.to_thread(files.remove_backup, intent.backup)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from s3gc_core.bucket import Bucket, ObjectState
+from s3gc_core.bucket import Bucket
+from s3gc_core.collection.classification import classify_intent, classify_restore
 from s3gc_core.collection.comparison import differences
 from s3gc_core.collection.strays import remove_strays
 from s3gc_core.vault import (
@@ -20,8 +21,6 @@ from s3gc_core.vault import (
     Outcome,
     Restored,
     RestoreIntent,
-    RestoreOutcome,
-    Result,
 )
 
 
@@ -40,33 +39,6 @@ class Recovered:
     def anything(self) -> bool:
         """Whether there was anything to recover."""
         return self != Recovered()
-
-
-def classify_intent(intent: Intent, state: ObjectState | None) -> Result:
-    """What became of a delete whose answer was never recorded, from the object at its key now."""
-    if state is None:
-        return Result(intent.key, Outcome.DELETED, "gone when looked for", inferred=True)
-    if state.etag == intent.etag:
-        return Result(
-            intent.key, Outcome.KEPT, "the operation ended before its delete", inferred=True
-        )
-    return Result(intent.key, Outcome.CHANGED, "another object lives at the key now", inferred=True)
-
-
-def classify_restore(
-    intent: RestoreIntent, state: ObjectState | None, unequal: str | None
-) -> Restored:
-    """What became of a restore whose end was never recorded. `unequal`: how the object at the
-    key differs from the backup, None where it does not.
-    """
-    if state is None:
-        outcome, reason = RestoreOutcome.FAILED, "the operation ended before the object was written"
-    elif unequal is None:
-        outcome, reason = RestoreOutcome.RESTORED, "found identical when looked for"
-    else:
-        outcome, reason = RestoreOutcome.NEWER_KEPT, unequal
-    etag = state.etag if state else None
-    return Restored(intent.key, intent.from_operation, outcome, etag, reason, inferred=True)
 
 
 async def recover(bucket: Bucket, audit: AuditLog, files: BackupFiles) -> Recovered:

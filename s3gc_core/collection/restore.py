@@ -53,9 +53,16 @@ def choose(backups: Iterable[DeletedObject], as_of: datetime | None) -> DeletedO
 
 
 async def select(audit: AuditLog, selection: Selection) -> AsyncIterator[list[DeletedObject]]:
-    """The backups that a selection names, one a key, by key, in pages."""
+    """The backups that a selection names, one a key, by key, in pages.
+
+    A key that is named gets any backup there is, whatever the log says became of its object: a
+    delete whose answer came after our death is not known to anyone.
+    """
     async for page in audit.deleted_objects(
-        keys=selection.keys, prefix=selection.prefix, operation_id=selection.operation_id
+        keys=selection.keys,
+        prefix=selection.prefix,
+        operation_id=selection.operation_id,
+        every_backup=bool(selection.keys),
     ):
         chosen = [choose(of_key, selection.as_of) for of_key in _by_key(page)]
         yield [backup for backup in chosen if backup is not None]

@@ -195,8 +195,11 @@ class AuditLog:
         keys: Sequence[str] = (),
         prefix: str | None = None,
         operation_id: str | None = None,
+        every_backup: bool = False,
     ) -> AsyncIterator[list[DeletedObject]]:
         """Deleted objects whose backup is kept, in pages; each condition that is given must hold.
+
+        With `every_backup` also objects that were backed up and, as far as is known, not deleted.
 
         All of one key are in one page, next to each other, oldest first. Pages are in the order of
         the keys' UTF-8 bytes; with an operation alone, in that of its records.
@@ -206,7 +209,7 @@ class AuditLog:
             page = [
                 deleted
                 for key in of_keys
-                for deleted in deleted_of(states.get(key, ()))
+                for deleted in deleted_of(states.get(key, ()), every_backup=every_backup)
                 if operation_id is None or deleted.operation_id == operation_id
             ]
             if page:

@@ -17,6 +17,8 @@ from s3gc_core.vault.records import (
     Result,
 )
 
+# The object is gone. `vanished` after a backup may be our own delete, whose first answer was lost.
+GONE = frozenset({Outcome.DELETED, Outcome.VANISHED})
 # The kinds that `backups_of` looks at.
 KINDS = ("intent", "result", "restored", "purged")
 
@@ -60,12 +62,16 @@ def backups_of(entries: Iterable[Entry]) -> list[BackupState]:
     return states
 
 
-def deleted_of(states: Iterable[BackupState]) -> list[DeletedObject]:
-    """Those whose object was deleted: what a restore can bring back."""
+def deleted_of(states: Iterable[BackupState], *, every_backup: bool = False) -> list[DeletedObject]:
+    """Those whose object is gone: what a restore brings back.
+
+    With `every_backup` those of all others too: whatever became of the object, its backup is
+    proven, and can be asked for.
+    """
     return [
         DeletedObject(state.operation_id, state.at, state.intent)
         for state in states
-        if state.outcome is Outcome.DELETED
+        if every_backup or state.outcome in GONE
     ]
 
 

@@ -1,0 +1,123 @@
+"""A store whose answer to a delete is lost or wrong: nothing is lost with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from s3gc_core.errors import BucketUnreachable
+from tests.servers.proxy import Exchange, Proxy, running_proxy
+from tests.world import World
+
+DENIED = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>no</Message></Error>'
+BODY = b"an orphan's bytes " * 20
+
+
+@pytest.fixture
+async def proxied(sqlite_world: World) -> AsyncIterator[tuple[World, Proxy]]:
+    """Three orphans and a referenced object, behind a proxy that is still honest."""
+    world = sqlite_world
+    async with running_proxy(world.config.endpoint_url) as proxy:
+        world.config = replace(world.config, endpoint_url=proxy.endpoint)
+        world.track({"files": ["path"]})
+        await world.app.execute("CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT)")
+        await world.app.execute("INSERT INTO files (path) VALUES ('used.txt')")
+        for key in ("used.txt", "a.bin", "b.bin", "c.bin"):
+            await world.put(key, BODY)
+        world.days(10)
+        yield world, proxy
+
+
+def deletes_of_the_plan(exchange: Exchange) -> bool:
+    return exchange.method == "POST" and b"a.bin" in exchange.body
+
+
+async def test_a_lost_answer_of_a_done_delete_is_found_out(proxied: tuple[World, Proxy]) -> None:
+    world, proxy = proxied
+
+    async def lose(exchange: Exchange) -> None:
+        if deletes_of_the_plan(exchange):
+            assert exchange.status == 200
+            exchange.status, exchange.answer = 403, DENIED
+
+    proxy.after = lose
+    done = await world.collect()
+    assert await world.outcomes(done.operation_id) == dict.fromkeys(
+        ("a.bin", "b.bin", "c.bin"), "deleted"
+    )
+    assert await world.keys() == {"used.txt"}
+    proxy.after = None
+    restored = await world.restore(operation_id=done.operation_id)
+    assert restored.counts == {"restored": 3}
+    assert (await world.contents("b.bin"))[0] == BODY
+
+
+async def test_a_key_the_store_is_silent_about_or_lies_about(
+    proxied: tuple[World, Proxy],
+) -> None:
+    world, proxy = proxied
+
+    async def hide(exchange: Exchange) -> None:
+        if deletes_of_the_plan(exchange):
+            told = exchange.answer.decode()
+            told = re.sub(r"<Deleted><Key>b\.bin</Key>.*?</Deleted>", "", told)
+            error = "<Error><Key>c.bin</Key><Code>AccessDenied</Code><Message>no</Message></Error>"
+            told = re.sub(r"<Deleted><Key>c\.bin</Key>.*?</Deleted>", error, told)
+            assert "b.bin" not in told
+            assert error in told
+            exchange.answer = told.encode()
+
+    proxy.after = hide
+    done = await world.collect()
+    assert await world.outcomes(done.operation_id) == dict.fromkeys(
+        ("a.bin", "b.bin", "c.bin"), "deleted"
+    )
+    assert done.outcome == "done"
+
+
+async def test_a_refused_delete_is_failed_and_the_object_is_there(
+    proxied: tuple[World, Proxy],
+) -> None:
+    world, proxy = proxied
+
+    async def refuse(exchange: Exchange) -> None:
+        if deletes_of_the_plan(exchange):
+            exchange.status, exchange.answer = 403, DENIED
+
+    proxy.before = refuse
+    done = await world.collect()
+    assert done.outcome == "partial"
+    assert done.counts == {"failed": 3}
+    assert await world.keys() == {"used.txt", "a.bin", "b.bin", "c.bin"}
+
+
+async def test_without_any_answer_the_step_stays_open_and_recovery_closes_it(
+    proxied: tuple[World, Proxy],
+) -> None:
+    world, proxy = proxied
+    cut = False
+
+    async def go_away(exchange: Exchange) -> None:
+        nonlocal cut
+        if deletes_of_the_plan(exchange):
+            assert exchange.status == 200
+            cut = True
+        if cut:
+            exchange.status, exchange.answer = 401, DENIED
+
+    proxy.after = go_away
+    with pytest.raises(BucketUnreachable):
+        await world.collect()
+    proxy.after = None
+    async with world.collector() as collector:
+        [plan] = [plan for plan, _ in await collector.plans()]
+        left = [e.record async for page in collector.audit.unresolved_intents() for e in page]
+        assert len(left) == 3
+        done = await collector.execute(plan.plan_id, confirm=plan.confirmation)
+        assert done.counts == {}
+        assert [p async for p in collector.audit.unresolved_intents()] == []
+    assert await world.keys() == {"used.txt"}
+    assert (await world.restore("a.bin", "b.bin", "c.bin")).counts == {"restored": 3}
