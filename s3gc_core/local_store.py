@@ -87,10 +87,12 @@ class LocalStore:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 result = function(self._connection, *args, **kwargs)
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # SQLite ends some transactions itself when it fails, such as on a full disk.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
             return result
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, in_transaction)

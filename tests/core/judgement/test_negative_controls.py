@@ -1,0 +1,463 @@
+"""Negative controls: what blocks or keeps, does so alone; without it, the object would go.
+
+Each test shows both: the scan as it is, and the same scan with one function taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from s3gc_core.bucket import Bucket, ListedObject
+from s3gc_core.collector import Collector
+from s3gc_core.databases import DatabaseUrl, Engine
+from s3gc_core.errors import GuardBlocked
+from s3gc_core.judgement import LayerVerdict, ScanSummary, Tripped, Verdict
+from s3gc_core.judgement.layers import Evidence
+from s3gc_tui.demo.seaweed import SeaweedServer
+from tests.conftest import MakeBucket
+from tests.servers.app_database import AppDatabase
+from tests.world import World
+
+SOURCE = "main:t.k"
+
+
+def silent(*_: object) -> Iterator[Tripped]:
+    """A guard that has been taken out."""
+    return iter(())
+
+
+def passes(*_: object) -> LayerVerdict:
+    """A layer that has been taken out."""
+    return LayerVerdict(Verdict.PASS, "taken out")
+
+
+async def rows(world: World, *keys: str, table: str = "t") -> None:
+    """Make the tracked table with these keys in it."""
+    await world.app.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, k TEXT)")
+    await world.app.executemany(f"INSERT INTO {table} VALUES (?, ?)", list(enumerate(keys)))
+
+
+async def planned(world: World, summary: ScanSummary) -> set[str]:
+    """The keys of the plan that a scan made."""
+    if summary.plan_id is None:
+        return set()
+    async with world.collector() as collector:
+        pages = collector.plan_items(summary.plan_id)
+        return {item.key async for page in pages for item in page}
+
+
+async def blocks_alone(
+    world: World, label: str, taken_out: str, monkeypatch: pytest.MonkeyPatch, *orphans: str
+) -> None:
+    """The scan is blocked by this one guard; with it taken out, its orphans are planned."""
+    summary = await world.scan()
+    assert [trip.label for trip in summary.blocked] == [label]
+    assert summary.plan_id is None
+    assert summary.orphans == len(orphans)
+    with monkeypatch.context() as patch:
+        patch.setattr(taken_out, silent)
+        without = await world.scan()
+    assert without.blocked == []
+    assert await planned(world, without) == set(orphans)
+
+
+GUARDS = "s3gc_core.judgement.guards."
+
+
+async def test_without_any_trouble_nothing_blocks(sqlite_world: World) -> None:
+    """The world that the other tests change in one respect each."""
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]})
+    await world.put("used")
+    await world.put("orphan")
+    world.days(10)
+    summary = await world.scan()
+    assert summary.blocked == []
+    assert await planned(world, summary) == {"orphan"}
+    assert (summary.listed, summary.referenced, summary.candidates) == (2, 1, 1)
+
+
+async def test_no_references(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = sqlite_world
+    await rows(world)
+    world.track({"t": [{"column": "k", "may_be_empty": True}]})
+    await world.put("a")
+    await world.put("b")
+    world.days(10)
+    await blocks_alone(world, "no-references", GUARDS + "no_references", monkeypatch, "a", "b")
+
+
+async def test_source_empty(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = sqlite_world
+    await rows(world, "used")
+    await rows(world, table="u")
+    world.track({"t": ["k"], "u": ["k"]})
+    await world.put("orphan")
+    world.days(10)
+    await blocks_alone(
+        world, "source-empty:main:u.k", GUARDS + "source_empty", monkeypatch, "orphan"
+    )
+
+
+async def shrunk(world: World) -> None:
+    """A healthy scan, after which most of the rows go away."""
+    await rows(world, *(f"used/{n}" for n in range(10)))
+    world.track({"t": ["k"]})
+    await world.put("orphan")
+    world.days(10)
+    assert (await world.scan()).blocked == []
+    await world.app.execute("DELETE FROM t WHERE id >= 4")
+
+
+async def test_source_shrunk(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shrunk(sqlite_world)
+    label = f"source-shrunk:{SOURCE}"
+    await blocks_alone(sqlite_world, label, GUARDS + "source_shrunk", monkeypatch, "orphan")
+
+
+async def test_a_blocked_scan_is_no_memory_for_the_next(sqlite_world: World) -> None:
+    """Else the second of two scans would compare with the loss itself."""
+    await shrunk(sqlite_world)
+    for _ in range(3):
+        summary = await sqlite_world.scan()
+        assert [trip.label for trip in summary.blocked] == [f"source-shrunk:{SOURCE}"]
+    accepted = await sqlite_world.scan([f"source-shrunk:{SOURCE}"])
+    assert accepted.blocked == []
+    assert (await sqlite_world.scan()).blocked == []
+
+
+async def test_listing_incomplete(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]})
+    for n in range(5):
+        await world.put(f"orphan/{n}")
+    world.days(10)
+    assert (await world.scan()).blocked == []
+    for n in range(3):
+        await world.remove(f"orphan/{n}")
+    await blocks_alone(
+        world,
+        "listing-incomplete",
+        GUARDS + "listing_incomplete",
+        monkeypatch,
+        "orphan/3",
+        "orphan/4",
+    )
+
+
+async def test_what_we_deleted_ourselves_is_expected(sqlite_world: World) -> None:
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]})
+    await world.put("used")
+    for n in range(5):
+        await world.put(f"orphan/{n}")
+    world.days(10)
+    assert (await world.collect()).counts == {"deleted": 5}
+    summary = await world.scan()
+    assert (summary.listed, summary.blocked) == (1, [])
+
+
+class BackwardsClock:
+    """A clock that is set back a second every time someone looks."""
+
+    def __init__(self) -> None:
+        self._now = datetime.now(UTC) + timedelta(days=10)
+
+    def now(self) -> datetime:
+        self._now -= timedelta(seconds=1)
+        return self._now
+
+    def bucket_now(self, server_date: datetime) -> datetime:
+        return server_date + timedelta(days=10)
+
+
+async def test_registry_stale(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry that is not true up to the listing: the guard blocks, and the layer holds."""
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]})
+    await world.put("orphan")
+
+    async def scan() -> ScanSummary:
+        async with Collector.open(world.config, clock=BackwardsClock()) as collector:
+            return await collector.scan()
+
+    summary = await scan()
+    assert [trip.label for trip in summary.blocked] == ["registry-stale"]
+    assert (summary.plan_id, summary.orphans, summary.held) == (None, 0, 1)
+    monkeypatch.setattr(GUARDS + "registry_stale", silent)
+    without_guard = await scan()
+    assert (without_guard.blocked, without_guard.held) == ([], 1)
+    monkeypatch.setattr(LAYERS + "registry_layer", passes)
+    assert await planned(world, await scan()) == {"orphan"}
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"max_objects": 1, "max_share": 1.0}, "the orphans are 2 objects (limit 1)"),
+        ({"max_bytes": 199, "max_share": 1.0}, "the orphans are 200 bytes (limit 199)"),
+        ({"max_share": 0.6}, "the orphans are 67% of the bucket (limit 60%)"),
+    ],
+)
+async def test_budget(
+    sqlite_world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    limits: dict[str, Any],
+    reason: str,
+) -> None:
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]}, guards=limits)
+    await world.put("used")
+    await world.put("a", b"x" * 100)
+    await world.put("b", b"y" * 100)
+    world.days(10)
+    [trip] = (await world.scan()).blocked
+    assert trip.reason == reason
+    await blocks_alone(world, "budget", GUARDS + "budget", monkeypatch, "a", "b")
+
+
+async def test_another_bucket(
+    sqlite_world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    make_bucket: MakeBucket,
+    seaweed: SeaweedServer,
+) -> None:
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]})
+    await world.put("a")
+    world.days(10)
+    assert (await world.scan()).blocked == []
+    world.change(bucket=(await make_bucket(seaweed)).bucket)
+    await world.put("b")
+    for accept in ([], ["identity:bucket"]):
+        with pytest.raises(GuardBlocked) as blocked:
+            await world.scan(accept)
+        assert blocked.value.guards == ("identity:bucket",)
+    monkeypatch.setattr("s3gc_core.actions.parts.identity", lambda *_: [])
+    without = await world.scan()
+    assert without.blocked == []
+    assert await planned(world, without) == {"b"}
+
+
+async def test_another_database(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    world = sqlite_world
+    await rows(world, "used", "a")
+    world.track({"t": ["k"]})
+    await world.put("a")
+    world.days(10)
+    assert (await world.scan()).blocked == []
+    other = AppDatabase(DatabaseUrl(Engine.SQLITE, str(tmp_path / "other.db")).render())
+    await other.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, k TEXT)")
+    await other.execute("INSERT INTO t VALUES (1, 'used')")
+    world.track({"t": ["k"]}, database=other.url, retention_days=1)
+    with pytest.raises(GuardBlocked) as blocked:
+        await world.scan()
+    assert blocked.value.guards == ("identity:main",)
+    with monkeypatch.context() as patch:
+        patch.setattr("s3gc_core.actions.parts.identity", lambda *_: [])
+        # Not blocked: the key that only the first database holds begins its retention.
+        without = await world.scan()
+    assert (without.blocked, without.kept) == ([], 1)
+    await other.close()
+
+
+async def test_a_database_that_was_accepted_is_the_one_from_then_on(
+    sqlite_world: World, tmp_path: Any
+) -> None:
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]})
+    await world.put("a")
+    assert (await world.scan()).blocked == []
+    first = world.app.url
+    other = AppDatabase(DatabaseUrl(Engine.SQLITE, str(tmp_path / "other.db")).render())
+    await other.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, k TEXT)")
+    await other.execute("INSERT INTO t VALUES (1, 'used')")
+    world.track({"t": ["k"]}, database=other.url)
+    assert (await world.scan(["identity:main"])).blocked == []
+    assert (await world.scan()).blocked == []
+    world.track({"t": ["k"]}, database=first)
+    with pytest.raises(GuardBlocked):
+        await world.scan()
+    await other.close()
+
+
+LAYERS = "s3gc_core.judgement.layers."
+
+
+async def keeps_alone(
+    world: World, layer: str, verdict: str, taken_out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The object `x` is kept or held by this layer alone; with it taken out, it is planned."""
+    summary = await world.scan()
+    assert (summary.blocked, summary.plan_id) == ([], None)
+    judged = (await world.judged())["x"]
+    assert judged.verdict.value == verdict
+    of_layers = {
+        name: getattr(judged.layers, name).verdict.value
+        for name in ("registry", "database", "retention", "exclusion")
+    }
+    others = {name: found for name, found in of_layers.items() if name != layer}
+    assert set(others.values()) == {"pass"}
+    assert of_layers[layer] == {"keep": "keep", "held": "unknown"}[verdict]
+    monkeypatch.setattr(LAYERS + taken_out, passes)
+    without = await world.scan()
+    assert without.blocked == []
+    assert await planned(world, without) == {"x"}
+
+
+async def test_registry_layer_keeps_what_was_released_lately(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    await rows(world, "used", "x", "also used")
+    world.track({"t": ["k"]})
+    await world.put("x")
+    world.days(10)
+    assert (await world.scan()).referenced == 1
+    await world.app.execute("DELETE FROM t WHERE k = 'x'")
+    await keeps_alone(world, "registry", "keep", "registry_layer", monkeypatch)
+
+
+async def test_registry_layer_holds_near_misses(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    await rows(world, "X")
+    world.track({"t": ["k"]})
+    await world.put("x")
+    world.days(10)
+    await keeps_alone(world, "registry", "held", "registry_layer", monkeypatch)
+
+
+async def test_database_layer_keeps_what_the_registry_misread(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The codec is declared wrongly, so that the registry holds no edge to `x`."""
+    world = sqlite_world
+    await rows(world, '{"image": "x"}')
+    world.track({"t": [{"column": "k", "codec": "key"}]})
+    await world.put("x")
+    world.days(10)
+    await keeps_alone(world, "database", "keep", "database_layer", monkeypatch)
+
+
+async def test_retention_layer_keeps_what_is_young(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]}, retention_days=7)
+    await world.put("x")
+    world.days(6.9)
+    await keeps_alone(world, "retention", "keep", "retention_layer", monkeypatch)
+
+
+@pytest.mark.parametrize("protected", [{"exclude_prefixes": ["x"]}, {"exclude_patterns": ["[x]"]}])
+async def test_exclusion_layer_keeps_what_is_protected(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch, protected: dict[str, Any]
+) -> None:
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]}, **protected)
+    await world.put("x")
+    world.days(10)
+    await keeps_alone(world, "exclusion", "keep", "exclusion_layer", monkeypatch)
+
+
+async def test_doubts_hold_what_cannot_be_read(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]})
+    await world.put("x")
+    world.days(10)
+    monkeypatch.setattr(LAYERS + "UNREADABLE_CLASSES", frozenset({"STANDARD"}))
+    summary = await world.scan()
+    assert (summary.blocked, summary.plan_id, summary.held) == ([], None, 1)
+    monkeypatch.setattr(LAYERS + "doubts_about", lambda _: ())
+    assert await planned(world, await world.scan()) == {"x"}
+
+
+async def test_the_databases_are_really_asked(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that is written after the registry was read keeps its object: no order may lose it."""
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]})
+    await world.put("x")
+    world.days(10)
+    seen: list[Evidence] = []
+    from s3gc_core.judgement import layers
+
+    database_layer = layers.database_layer
+
+    def noting(evidence: Evidence) -> LayerVerdict:
+        seen.append(evidence)
+        return database_layer(evidence)
+
+    monkeypatch.setattr(LAYERS + "database_layer", noting)
+
+    def on_progress(phase: str, done: int, total: int | None = None) -> None:
+        if phase == "compare":
+            with_row.append(done)
+
+    with_row: list[int] = []
+    async with Collector.open(world.config, clock=world.clock, progress=on_progress) as collector:
+        find = collector.registry.referenced
+
+        async def then_insert(hashes: Any) -> set[int]:
+            found = await find(hashes)
+            await world.app.execute("INSERT OR IGNORE INTO t VALUES (99, 'x')")
+            return found
+
+        monkeypatch.setattr(collector.registry, "referenced", then_insert)
+        summary = await collector.scan()
+    assert (summary.plan_id, summary.kept) == (None, 1)
+    assert [evidence.holders for evidence in seen] == [(f"{SOURCE} row 99",)]
+    assert seen[0].edges == ()
+
+
+async def test_a_key_that_is_listed_twice_is_counted_once(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """candidates = orphans + held + kept, and listed = referenced + candidates."""
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]})
+    await world.put("used")
+    await world.put("x")
+    world.days(10)
+    list_pages = Bucket.list_pages
+
+    async def twice(bucket: Bucket, *args: Any, **kwargs: Any) -> AsyncIterator[list[ListedObject]]:
+        async with aclosing(list_pages(bucket, *args, **kwargs)) as pages:
+            async for page in pages:
+                yield list(page)
+                yield list(page)
+
+    monkeypatch.setattr(Bucket, "list_pages", twice)
+    summary = await world.scan()
+    assert await planned(world, summary) == {"x"}
+    assert (summary.orphans, summary.held, summary.kept) == (1, 0, 0)
+    assert summary.candidates == 1
+    assert summary.listed == summary.referenced + summary.candidates
+
+
+def every_label(trips: Sequence[Tripped]) -> list[str]:
+    return [trip.label for trip in trips]

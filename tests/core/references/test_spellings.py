@@ -1,0 +1,121 @@
+"""Spellings, folding and hashing, rule by rule."""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import quote, quote_plus
+
+import pytest
+import xxhash
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3gc_core.references import fold, key_hash, near_forms, spellings
+from tests.core.references.writings import KEYS
+
+NFC = "M\u00fcller/\u00e9.png"
+NFD = unicodedata.normalize("NFD", NFC)
+
+
+@pytest.mark.parametrize(
+    ("text", "forms"),
+    [
+        ("a/b.jpg", {"a/b.jpg"}),
+        ("a=b@c~d,e:f.jpg", {"a=b@c~d,e:f.jpg"}),
+        ("/a.jpg", {"/a.jpg", "a.jpg"}),
+        ("///a.jpg", {"///a.jpg", "/a.jpg", "a.jpg"}),
+        ("a//b.jpg", {"a//b.jpg", "a/b.jpg"}),
+        (" a.jpg ", {" a.jpg ", "a.jpg"}),
+        ("./a.jpg", {"./a.jpg", "a.jpg"}),
+        ("a%20b.jpg", {"a%20b.jpg", "a b.jpg"}),
+        ("a+b.jpg", {"a+b.jpg", "a b.jpg"}),
+        ("a%2Bb.jpg", {"a%2Bb.jpg", "a+b.jpg", "a b.jpg"}),
+        ("a%2520b.jpg", {"a%2520b.jpg", "a%20b.jpg", "a b.jpg"}),
+        ("100%.jpg", {"100%.jpg"}),
+        ("a%zz.jpg", {"a%zz.jpg"}),
+        ("a&amp;b.jpg", {"a&amp;b.jpg", "a&b.jpg"}),
+        ("a&#39;b.jpg", {"a&#39;b.jpg", "a'b.jpg"}),
+        ("a&#x27;b.jpg", {"a&#x27;b.jpg", "a'b.jpg"}),
+        ("a\\/b.jpg", {"a\\/b.jpg", "a/b.jpg", "a//b.jpg"}),
+        ("\\u00e9.jpg", {"\\u00e9.jpg", "\u00e9.jpg", "e\u0301.jpg", "/u00e9.jpg", "u00e9.jpg"}),
+        ("a\\b.jpg", {"a\\b.jpg", "a\x08.jpg", "a/b.jpg"}),
+        (NFC, {NFC, NFD}),
+        (NFD, {NFC, NFD}),
+        ("", set()),
+        ("/", {"/"}),
+        (" ", {" "}),
+    ],
+)
+def test_each_rule(text: str, forms: set[str]) -> None:
+    assert spellings(text) == forms
+
+
+def test_too_long_to_be_a_key() -> None:
+    assert spellings("a" * 9216) == {"a" * 9216}
+    assert spellings("a" * 9217) == set()
+
+
+def test_the_longest_keys_are_found_in_their_longest_spellings() -> None:
+    for key in ("\u65e5" * 341, "\U0001f5d1" * 256, "\u00e9" * 512, "&" * 1024, " " + "~" * 1023):
+        assert len(key.encode()) <= 1024
+        entities = "".join(f"&#{ord(c):07d};" if ord(c) > 127 else c for c in key)
+        for text in (quote(key, safe=""), quote_plus(key), entities):
+            assert key in spellings(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(max_size=100) | KEYS)
+def test_a_text_stands_for_itself(text: str) -> None:
+    assert spellings(text) >= ({text} if text else set())
+
+
+HOSTILE = (
+    "%25" * 500,
+    "%2525" * 300 + "&amp;amp;" * 300,
+    "".join(f"%25{'25' * n}41&{'amp;' * n}\\\\u00e9+/./ //" for n in range(1, 12)),
+    " ./ ./ ./" * 300,
+    "/./" * 1000 + "\u00e9",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_has_more_than_some_dozens_of_spellings(text: str) -> None:
+    assert 1 <= len(spellings(text)) <= 64 + 10
+
+
+@pytest.mark.parametrize(
+    ("key", "folded"),
+    [
+        ("A/B.JPG", "a/b.jpg"),
+        ("a%20b.jpg", "a b.jpg"),
+        ("/a//b.jpg/", "a/b.jpg"),
+        ("a\\b.jpg", "a/b.jpg"),
+        ("Stra\u00dfe.jpg", "strasse.jpg"),
+        (NFC, unicodedata.normalize("NFKC", "m\u00fcller/\u00e9.png")),
+        (NFD, unicodedata.normalize("NFKC", "m\u00fcller/\u00e9.png")),
+        ("\ufb01le.jpg", "file.jpg"),
+        ("", ""),
+    ],
+)
+def test_folding(key: str, folded: str) -> None:
+    assert fold(key) == folded
+
+
+@pytest.mark.parametrize(
+    ("key", "forms"),
+    [
+        ("A.jpg", ["a.jpg"]),
+        ("u/1/A.jpg", ["u/1/a.jpg", "1/a.jpg", "a.jpg"]),
+        ("u/1/readme", ["u/1/readme", "1/readme"]),
+        ("word", ["word"]),
+    ],
+)
+def test_near_forms(key: str, forms: list[str]) -> None:
+    assert list(near_forms(key)) == forms
+
+
+@settings(max_examples=300, deadline=None)
+@given(key=st.text(st.characters(exclude_categories=()), max_size=50))
+def test_a_hash_is_that_of_the_utf_8_bytes_as_a_signed_integer(key: str) -> None:
+    expected = xxhash.xxh3_64_digest(key.encode("utf-8", "surrogatepass"))
+    assert key_hash(key) == int.from_bytes(expected, "big", signed=True)

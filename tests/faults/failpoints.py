@@ -1,0 +1,166 @@
+"""Named instants of the product at which a child process ends itself, or is made wrong on purpose.
+
+The product knows nothing of this: its functions are wrapped from outside, in the child only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from s3gc_core.bucket import Bucket
+from s3gc_core.collection import execute, recovery, restore
+from s3gc_core.collection.execute import Execution
+from s3gc_core.judgement import Catalogue, scan
+from s3gc_core.references import Registry
+from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit
+from s3gc_core.vault.writer import BackupWriter
+
+Function = Callable[..., Any]
+
+# Where each point lies: the object that holds the function, and the function's name there.
+POINTS: dict[str, tuple[Any, str]] = {
+    "audit-append": (AuditLog, "append"),
+    "audit-rows": (audit, "_append"),  # within the transaction: its rows are not committed yet
+    "anchor": (AuditLog, "anchor"),
+    "anchor-line": (anchors, "write_all"),
+    "make-folder": (BackupFiles, "create_operation"),
+    "write": (BackupWriter, "write"),
+    "close": (BackupWriter, "close"),
+    "settle": (BackupFiles, "settle"),
+    "fsync": (os, "fsync"),
+    "rename": (os, "rename"),
+    "verify": (BackupFiles, "verify"),
+    "judge-again": (Execution, "_judge_again"),
+    "delete": (Bucket, "delete_batch"),
+    "head": (Bucket, "head"),
+    "put": (Bucket, "put"),
+    "compare": (restore, "differences"),
+    "classify": (recovery, "classify_intent"),
+    "remove-stray": (BackupFiles, "remove"),
+    "add-listing": (Catalogue, "add_listing"),
+    "refresh": (scan, "refresh"),
+    "add-candidates": (Catalogue, "add_candidates"),
+    "set-verdicts": (Catalogue, "set_verdicts"),
+    "create-plan": (Catalogue, "create_plan"),
+    "finish-scan": (Catalogue, "finish_scan"),
+}
+
+
+class Fault:
+    """`POINT:WHEN:N[:SIGNAL]`: at the Nth call of POINT, `before`, `after` or `half` of it, the
+    process sends itself SIGNAL (SIGKILL).
+    """
+
+    def __init__(self, text: str) -> None:
+        point, self.when, number, *sent = text.split(":")
+        self.where = POINTS[point]
+        self.number = int(number)
+        self.signal = signal.Signals[sent[0]] if sent else signal.SIGKILL
+        self._calls = 0
+        self._lock = threading.Lock()  # some points lie in threads
+
+    def install(self) -> None:
+        """Wrap the function."""
+        holder, name = self.where
+        original: Function = getattr(holder, name)
+        wrapper = self._in_loop if inspect.iscoroutinefunction(original) else self._in_thread
+        setattr(holder, name, wrapper(original))
+
+    def _is_now(self) -> bool:
+        with self._lock:
+            self._calls += 1
+            return self._calls == self.number
+
+    def _fire(self) -> None:
+        os.kill(os.getpid(), self.signal)
+
+    def _in_loop(self, original: Function) -> Function:
+        @functools.wraps(original)
+        async def wrapped(*args: Any, **kwargs: Any) -> Any:
+            now = self._is_now()
+            if now and self.when == "before":
+                self._fire()
+            result = await original(*args, **kwargs)
+            if now and self.when == "after":
+                self._fire()
+            return result
+
+        return wrapped
+
+    def _in_thread(self, original: Function) -> Function:
+        @functools.wraps(original)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            now = self._is_now()
+            if now and self.when == "half":
+                descriptor, data = args
+                original(descriptor, data[: len(data) // 2])
+            if now and self.when in ("before", "half"):
+                self._fire()
+            result = original(*args, **kwargs)
+            if now and self.when == "after":
+                self._fire()
+            return result
+
+        return wrapped
+
+
+def install(faults: str) -> None:
+    """Install faults, separated by commas."""
+    for text in faults.split(","):
+        Fault(text).install()
+
+
+def make_batches_small(objects: int) -> None:
+    """Several batches of few objects, so that an instant can lie between any two of them."""
+    setattr(execute, "BATCH_OBJECTS", objects)  # noqa: B010 - a constant to everyone but us
+    setattr(restore, "_BATCH", objects)  # noqa: B010
+
+
+def delete_before_the_commit() -> None:
+    """Wrong on purpose: the delete is sent before its intent is in the audit log."""
+    commit = Execution._commit
+
+    async def wrong(self: Execution, intents: Sequence[Intent]) -> None:
+        if intents:
+            await self._delete(intents)
+        await commit(self, intents)
+
+    setattr(Execution, "_commit", wrong)  # noqa: B010
+
+
+def record_before_the_rename() -> None:
+    """Wrong on purpose: backups get their final names a moment after they were recorded."""
+    settle = BackupFiles.settle
+    late: list[Any] = []
+
+    async def later(self: BackupFiles, operation_id: str, backups: Sequence[Any]) -> None:
+        late.append(functools.partial(settle, self, operation_id, backups))
+
+    async def unchecked(self: BackupFiles, backup: Any) -> None:
+        await asyncio.sleep(0)
+
+    append = AuditLog.append
+
+    async def wrong(self: AuditLog, operation_id: str, records: Sequence[Any]) -> list[int]:
+        numbers = await append(self, operation_id, records)
+        while late:
+            await late.pop()()
+        return numbers
+
+    setattr(BackupFiles, "settle", later)  # noqa: B010
+    setattr(BackupFiles, "verify", unchecked)  # noqa: B010
+    setattr(AuditLog, "append", wrong)  # noqa: B010
+
+
+# What the oracle must notice, or a green result proves nothing.
+WRONGS: dict[str, Callable[[], None]] = {
+    "delete-before-commit": delete_before_the_commit,
+    "record-before-rename": record_before_the_rename,
+}

@@ -1,0 +1,194 @@
+"""kill -9 during an execution: at every named step, and at random instants.
+
+After each kill the witness looks; then a fresh process goes on with the same plan, and is killed
+in its turn, until one comes to the end. Then everything is restored, and the next round begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from tests.faults.ground import Ground
+from tests.faults.oracle import PromiseBroken
+
+# Each line is a chain: what comes later needs what the kill before it left behind.
+NAMED = (
+    # The records: before, within and after their transaction.
+    *((f"audit-append:{when}:{n}",) for n in (1, 2, 3, 4, 5) for when in ("before", "after")),
+    *((f"audit-rows:after:{n}",) for n in (1, 2, 3, 4)),
+    # The files.
+    ("make-folder:before:1",),
+    ("make-folder:after:1",),
+    ("write:before:1",),
+    ("write:after:2",),
+    ("close:before:2",),
+    ("close:after:1",),
+    ("close:after:5",),
+    ("settle:before:1",),
+    ("settle:before:2",),
+    ("settle:after:1",),
+    ("settle:after:2",),
+    ("fsync:before:2",),
+    ("fsync:before:5",),
+    ("fsync:after:6",),
+    ("rename:before:1",),
+    ("rename:after:1",),
+    ("rename:after:2",),
+    ("rename:before:5",),
+    ("verify:before:1",),
+    ("verify:after:2",),
+    ("verify:after:5",),
+    # The deletes; the first one is the store's probe.
+    ("judge-again:before:1",),
+    ("judge-again:after:1",),
+    ("judge-again:before:2",),
+    ("judge-again:after:2",),
+    ("put:after:1",),
+    ("delete:before:1",),
+    ("delete:after:1",),
+    ("delete:before:2",),
+    ("delete:after:2",),
+    ("delete:before:3",),
+    ("delete:after:3",),
+    # Recovery itself, with something to recover.
+    ("judge-again:before:1", "head:before:2", "classify:before:1", "classify:after:2"),
+    ("delete:after:2", "classify:after:1", "audit-append:after:1", "audit-append:before:1"),
+    ("settle:after:1", "remove-stray:before:1", "remove-stray:after:1"),
+    # The very end of the operation.
+    ("anchor:before:1",),
+    ("anchor-line:before:1",),
+    ("anchor-line:half:1",),
+    ("anchor-line:after:1",),
+    ("anchor:after:1",),
+)
+NAMED_KILLS = sum(map(len, NAMED))
+RANDOM_KILLS = 36
+SEED = 20261121
+
+
+def test_there_are_enough_kills() -> None:
+    from tests.faults import test_restore_killed, test_scan_killed
+
+    assert test_restore_killed.KILLS >= 10
+    assert test_scan_killed.KILLS >= 5
+    assert NAMED_KILLS + RANDOM_KILLS + test_restore_killed.KILLS + test_scan_killed.KILLS >= 100
+
+
+async def test_the_witness_is_content_with_a_life_that_nobody_disturbs(ground: Ground) -> None:
+    await ground.begin_round()
+    assert (await ground.after_kill()).only_in_vault == 0
+    await ground.finish_execution()
+    assert (await ground.after_kill()).only_in_vault == len(ground.orphans)
+    await ground.finish_restore()
+
+
+async def test_killed_at_each_named_step(ground: Ground) -> None:
+    """A chain whose instant lies behind the end of the plan is begun again with the next plan."""
+    await ground.begin_round()
+    killed: list[str] = []
+    for chain in NAMED:
+        fired = await _kill_along(ground, chain)
+        if fired < len(chain):
+            await ground.end_round()
+            await ground.begin_round()
+            fired = await _kill_along(ground, chain)
+        assert fired == len(chain), f"did not fire: {chain[fired]} of {chain}"
+        killed.extend(chain)
+    assert len(killed) == NAMED_KILLS
+    await ground.end_round()
+
+
+async def _kill_along(ground: Ground, chain: tuple[str, ...]) -> int:
+    """How many of the chain's faults fired before the plan came to its end."""
+    for fired, fault in enumerate(chain):
+        ended = await ground.children.run(*ground.execution, fault=fault)
+        if not ended.killed:
+            ground.check_executed(ended)
+            return fired
+        try:
+            await ground.after_kill()
+        except PromiseBroken as broken:
+            broken.add_note(f"killed at {fault}")
+            raise
+    return len(chain)
+
+
+async def test_killed_at_random_instants(ground: Ground) -> None:
+    """Kills that come too late do not count; the delays spread over a whole execution."""
+    chance = random.Random(SEED)  # noqa: S311 - instants, not keys
+    await ground.begin_round()
+    whole = await ground.finish_execution()
+    await ground.finish_restore()
+    kills: list[tuple[float, int]] = []
+    while len(kills) < RANDOM_KILLS:
+        await ground.begin_round()
+        while len(kills) < RANDOM_KILLS:
+            # Half of them early: what recovery and the first batches do comes with every start.
+            delay = chance.uniform(0, whole * chance.choice((0.5, 1.0)))
+            ended = await ground.children.run(*ground.execution, kill_after=delay)
+            if not ended.killed:
+                ground.check_executed(ended)
+                break
+            try:
+                seen = await ground.after_kill()
+            except PromiseBroken as broken:
+                broken.add_note(f"seed {SEED}, kill {len(kills) + 1} after {delay:.3f} s")
+                raise
+            kills.append((round(delay, 3), seen.only_in_vault))
+        await ground.end_round()
+    told = f"seed {SEED}, whole {whole:.3f} s, (delay, objects deleted): {kills}"
+    print(told)  # noqa: T201 - pytest shows it where something fails
+    # Some died before the first delete, some in the middle, some near the end of the plan.
+    thirds = {min(3 * deleted // len(ground.orphans), 2) for _, deleted in kills}
+    assert thirds == {0, 1, 2}, told
+    assert 0 in {deleted for _, deleted in kills}, told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "fault", "broken"),
+    [
+        ("delete-before-commit", "audit-append:before:2", "deleted without a recorded backup"),
+        ("record-before-rename", "fsync:before:7", "a recorded backup is not there"),
+    ],
+)
+async def test_the_witness_notices_a_wrong_order(
+    ground: Ground, wrong: str, fault: str, broken: str
+) -> None:
+    """The negative control: without it, green proves nothing."""
+    await ground.begin_round()
+    ended = await ground.children.run(*ground.execution, fault=fault, wrong=wrong)
+    assert ended.killed
+    with pytest.raises(PromiseBroken, match=broken):
+        await ground.after_kill()
+
+
+async def test_the_same_kill_without_the_wrong_order_is_harmless(ground: Ground) -> None:
+    await ground.begin_round()
+    for fault in ("audit-append:before:2", "fsync:before:7"):
+        assert (await ground.children.run(*ground.execution, fault=fault)).killed
+        await ground.after_kill()
+
+
+async def test_the_next_scan_knows_what_a_killed_execution_deleted(ground: Ground) -> None:
+    """Its counts died with it; the guard `listing-incomplete` must not trip over our own deletes."""
+    await ground.begin_round()
+    assert (await ground.children.run(*ground.execution, fault="delete:after:9")).killed
+    assert (await ground.after_kill()).only_in_vault == 8 * 3
+    await ground.finish_execution()
+    scanned = await ground.children.run("scan")
+    assert scanned.summary["blocked"] == []
+    assert scanned.returncode == 0
+    assert scanned.summary["listed"] == len(ground.objects) - len(ground.orphans)
+
+
+@pytest.mark.parametrize("fault", ["put:after:1", "delete:before:1"])
+async def test_no_probe_stays_behind(ground: Ground, fault: str) -> None:
+    """A process that dies while it asks the store questions leaves its probe; the next cleans up."""
+    await ground.begin_round()
+    assert (await ground.children.run(*ground.execution, fault=fault)).killed
+    await ground.finish_execution()
+    left = await asyncio.to_thread(ground.store.keys)
+    assert left == set(ground.objects) - ground.orphans

@@ -1,0 +1,120 @@
+"""SIGTERM, SIGINT and SIGHUP: the command ends in order, says so, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from pathlib import Path
+
+from s3gc_tui.demo.seaweed import die_with_parent
+from tests.faults.children import LIMIT_SECONDS, ROOT
+from tests.faults.ground import Ground
+
+CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
+
+
+async def test_an_execution_that_is_told_to_end(ground: Ground) -> None:
+    """Whatever step it is in: a delete that was sent is heard to its end, no file is left over."""
+    await ground.begin_round()
+    told = (
+        ("audit-append:before:1", signal.SIGTERM),
+        ("make-folder:after:1", signal.SIGINT),
+        ("close:after:1", signal.SIGHUP),
+        ("close:after:3", signal.SIGTERM),
+        ("rename:after:1", signal.SIGINT),
+        ("settle:after:2", signal.SIGHUP),
+        ("verify:after:2", signal.SIGTERM),
+        ("audit-append:before:2", signal.SIGINT),
+        ("judge-again:before:1", signal.SIGHUP),
+        ("delete:before:2", signal.SIGTERM),
+        ("delete:before:3", signal.SIGINT),
+        ("delete:after:3", signal.SIGHUP),
+    )
+    gone: list[int] = []
+    for fault, sent in told:
+        ended = await ground.children.run(*ground.execution, fault=f"{fault}:{sent.name}")
+        assert ended.returncode == CODES[sent], (fault, ended.diagnostics)
+        assert ended.summary["outcome"] == "cancelled"
+        assert ended.summary["error"] == f"ended by signal {sent.name}"
+        await ground.after_kill()
+        await asyncio.to_thread(ground.oracle.operations_have_ended)
+        heard = await asyncio.to_thread(ground.oracle.what_is_gone_is_recorded, ground.since)
+        gone.append(len(heard))
+    # Up to the first delete nothing is gone; each delete that was sent took its batch.
+    assert gone == [*[0] * 9, *[3], *[9], *[15]]
+    await ground.end_round()
+
+
+async def test_a_restore_that_is_told_to_end(ground: Ground) -> None:
+    await ground.begin_round()
+    await ground.finish_execution()
+    for fault, sent in (
+        ("put:before:2", signal.SIGTERM),
+        ("put:after:2", signal.SIGINT),
+        ("audit-append:before:3", signal.SIGHUP),
+    ):
+        ended = await ground.children.run(*ground.restoring, fault=f"{fault}:{sent.name}")
+        assert ended.returncode == CODES[sent], (fault, ended.diagnostics)
+        assert ended.summary["outcome"] == "cancelled"
+        await ground.after_kill()
+        await asyncio.to_thread(ground.oracle.operations_have_ended)
+    await ground.finish_restore()
+
+
+async def test_a_demo_that_is_told_to_end_takes_its_world_with_it(tmp_path: Path) -> None:
+    """The temporary folder and the S3 server in it are gone, whatever it was doing."""
+    await asyncio.gather(
+        _demo_ended(tmp_path / "1", "world", signal.SIGHUP),
+        _demo_ended(tmp_path / "2", "scanned", signal.SIGINT),
+        _demo_ended(tmp_path / "3", "approved", signal.SIGTERM),
+    )
+
+
+async def _demo_ended(folder: Path, step: str, sent: signal.Signals) -> None:
+    folder.mkdir()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "s3gc_tui", "demo", "--batch"),
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(folder)},
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        preexec_fn=die_with_parent(),
+    )
+    assert process.stdout is not None
+    seen: dict[str, object] = {}
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while seen.get("step") != step:
+            line = await process.stdout.readline()
+            assert line, f"the demo ended before {step}"
+            seen = json.loads(line)
+        servers = _processes_in(folder)
+        process.send_signal(sent)
+        rest, diagnostics = await process.communicate()
+    assert len(servers) == 1
+    assert process.returncode == CODES[sent], diagnostics.decode()
+    last = json.loads(rest.splitlines()[-1])
+    assert last["type"] == "summary"
+    assert last["outcome"] == "cancelled"
+    assert last["error"] == f"ended by signal {sent.name}"
+    assert list(folder.iterdir()) == []
+    assert _processes_in(folder) == set()
+
+
+def _processes_in(folder: Path) -> set[int]:
+    """Processes whose command line names the folder (a zombie has none)."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if str(folder).encode() + b"/" in command:
+                found.add(int(entry.name))
+    return found

@@ -1,0 +1,120 @@
+"""Setting a scene: many objects at once, whole pictures of a bucket, events at chosen moments."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from s3gc_core.bucket import Bucket, ObjectHeaders
+from s3gc_core.config import DatabaseConfig
+from s3gc_core.databases import Database, Snapshot, open_database
+from s3gc_core.parallel import in_parallel
+from tests.world import PLAIN, World
+
+Picture = dict[str, tuple[bytes, ObjectHeaders]]
+Event = Callable[[], Awaitable[None]]
+
+
+def body_of(key: str) -> bytes:
+    """Bytes that no other key has."""
+    return f"the bytes of {key}".encode()
+
+
+async def upload(world: World, keys: Iterable[str], headers: ObjectHeaders = PLAIN) -> None:
+    """New objects, each with bytes of its own."""
+    await upload_bodies(world, {key: (body_of(key), headers) for key in keys})
+
+
+async def upload_bodies(world: World, objects: Mapping[str, tuple[bytes, ObjectHeaders]]) -> None:
+    """New objects as given."""
+    async with world.bucket() as bucket:
+        await in_parallel(
+            bucket.put(key, _once(body), len(body), headers)
+            for key, (body, headers) in objects.items()
+        )
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    if body:
+        yield body
+
+
+async def picture(world: World) -> Picture:
+    """Every object of the bucket with its bytes, headers and tags."""
+    async with world.bucket() as bucket:
+        keys = [entry.key async for page in bucket.list_pages() for entry in page]
+        return dict(await in_parallel(_object(bucket, key) for key in keys))
+
+
+async def _object(bucket: Bucket, key: str) -> tuple[str, tuple[bytes, ObjectHeaders]]:
+    state = await bucket.head(key)
+    assert state is not None, key
+    async with bucket.read(key, if_match=state.etag) as body:
+        data = b"".join([chunk async for chunk in body.chunks()])
+    tags = await bucket.tags(key)
+    return key, (data, msgspec.structs.replace(body.state.headers, tags=tags))
+
+
+async def rows(world: World, table: str, values: Iterable[str]) -> None:
+    """A new table with an id and a text column `k`, one row for each value."""
+    await world.app.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, k VARCHAR(4000))")
+    await world.app.executemany(f"INSERT INTO {table} VALUES (?, ?)", enumerate(values, start=1))
+
+
+def backup_files(world: World) -> dict[str, bytes]:
+    """Every file below `backups/`, by its path relative to the vault."""
+    vault = world.config.vault_path
+    return {
+        str(path.relative_to(vault)): path.read_bytes()
+        for path in (vault / "backups").glob("*/*")
+        if path.is_file()
+    }
+
+
+async def file_of(world: World, operation_id: str, key: str) -> Path:
+    """The backup that an operation made of a key."""
+    async with world.collector() as collector:
+        intent = await collector.audit.intent(operation_id, key)
+    assert intent is not None
+    return world.config.vault_path / intent.backup.path
+
+
+class WatchedDatabase:
+    """The real database; besides, an event happens whenever its rows are about to be read."""
+
+    def __init__(self, real: Database, before_reading: Event) -> None:
+        self.name = real.name
+        self._real = real
+        self._before_reading = before_reading
+
+    @property
+    def address(self) -> str:
+        """The real one's."""
+        return self._real.address
+
+    async def identity(self) -> str:
+        """The real one's; it reads no rows, so nothing happens."""
+        return await self._real.identity()
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """The event, then a snapshot of the real database, which sees what the event did."""
+        await self._before_reading()
+        async with self._real.snapshot() as snapshot:
+            yield snapshot
+
+
+def before_reading(monkeypatch: pytest.MonkeyPatch, event: Event) -> None:
+    """Let `event` happen before each reading of a database from now on.
+
+    Set up between approval and execution, that is before the last judgement of each batch.
+    """
+
+    def opened(config: DatabaseConfig) -> Database:
+        return WatchedDatabase(open_database(config), event)
+
+    monkeypatch.setattr("s3gc_core.collector.open_database", opened)
