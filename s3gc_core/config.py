@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from s3gc_core.redaction import redact_url
+from s3gc_core.database_url import DatabaseUrl, Engine
 
 
 class Mode(StrEnum):
@@ -32,15 +32,6 @@ class Codec(StrEnum):
     TEMPLATE = "template"
 
 
-# The schemes of database URLs and the engine each one names; frameworks append a driver's name.
-ENGINES = {
-    **dict.fromkeys(("postgresql", "postgres"), "postgresql"),
-    **{f"postgresql+{driver}": "postgresql" for driver in ("asyncpg", "psycopg", "psycopg2")},
-    **dict.fromkeys(("mysql", "mariadb", "mysql+aiomysql", "mysql+pymysql"), "mysql"),
-    **dict.fromkeys(("sqlite", "sqlite+aiosqlite"), "sqlite"),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class DatabaseConfig:
     """One application database. `url` holds a password and is never shown.
@@ -54,9 +45,9 @@ class DatabaseConfig:
     cdc_backend: str | None = None
 
     @property
-    def engine(self) -> str:
-        """`postgresql`, `mysql` or `sqlite`, from the URL's scheme."""
-        return ENGINES[self.url.partition("://")[0]]
+    def engine(self) -> Engine:
+        """The engine that the URL names."""
+        return DatabaseUrl.parse(self.url).engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +110,12 @@ class Config:
         values["mode"] = str(self.mode)
         values["vault_path"] = str(self.vault_path)
         values["databases"] = [
-            {**asdict(database), "url": redact_url(database.url)} for database in self.databases
+            {
+                **asdict(database),
+                "url": DatabaseUrl.parse(database.url).redacted,
+                "cdc_backend": database.cdc_backend and str(database.cdc_backend),
+            }
+            for database in self.databases
         ]
         values["sources"] = [
             {**asdict(source), "codec": str(source.codec), "columns": list(source.columns)}

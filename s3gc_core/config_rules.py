@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from string import Formatter
 from typing import TypeVar
 
-from s3gc_core.config import ENGINES, Codec, Mode
+from s3gc_core.config import Codec, Mode
 from s3gc_core.config_schedule import BadSchedule, parse_schedule
-from s3gc_core.errors import Problem
+from s3gc_core.database_url import ALLOWED, DatabaseUrl, Engine
+from s3gc_core.errors import ConfigurationError, Problem
 from s3gc_core.redaction import shown, shown_url
 
 T = TypeVar("T")
@@ -29,10 +30,6 @@ _IP_ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_SUFFIXES = (".mrap", "--ol-s3", "--table-s3")
 _WEB_URL = re.compile(r"https?://(?:[\w.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[^\s?#@]*)?")
-_HOST = r"(?:[\w.\-%]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{1,5})?"
-_DATABASE = re.compile(
-    rf"(?:[^:/?#]*(?::[^/?#]*)?@)?{_HOST}(?:,{_HOST})*(?:/[^?#@]*)?(?:\?[^#@]*)?"
-)
 _NAME = re.compile(r"[A-Za-z0-9_\-]{1,63}")
 _PART = r"(?:\"(?:[^\"]|\"\")+\"|`(?:[^`]|``)+`|[^\s.\"`][^.]*)"
 _TABLE = re.compile(rf"{_PART}(?:\.{_PART})*")
@@ -41,7 +38,14 @@ RETENTION_FLOOR = "1 day is the floor: objects younger than 24 hours may be uplo
 
 
 class Unusable(Exception):
-    """A rule says no; the text completes "allowed: ..."."""
+    """A rule says no; the text completes "allowed: ...".
+
+    Where the rule names `parts` of the value that are wrong, they are told, and no value is shown.
+    """
+
+    def __init__(self, allowed: str, parts: Sequence[Problem] = ()) -> None:
+        super().__init__(allowed)
+        self.parts = tuple(parts)
 
 
 Rule = Callable[[object], T]
@@ -64,7 +68,10 @@ class Findings:
         try:
             return rule(value)
         except Unusable as unusable:
-            self.add(where, value, str(unusable))
+            if not unusable.parts:
+                self.add(where, value, str(unusable))
+            for part in unusable.parts:
+                self.add(where, value, part.allowed, said=part.value)
             return otherwise
 
     def unknown(self, where: Where, names: Iterable[str]) -> None:
@@ -75,8 +82,8 @@ class Findings:
 
 
 def _holds_url(where: Where) -> bool:
-    last = next((part for part in reversed(where) if isinstance(part, str)), "")
-    return last in ("url", "endpoint_url", "cdc_connection_url", "database", "databases")
+    # A source's `database` is a name, but a URL may be written there by mistake.
+    return where[-1] in ("endpoint_url", "database")
 
 
 def did_you_mean(word: object, names: Iterable[str]) -> str:
@@ -134,6 +141,7 @@ def one_of(members: type[E]) -> Rule[E]:
 
 mode: Rule[Mode] = one_of(Mode)
 codec: Rule[Codec] = one_of(Codec)
+engine: Rule[Engine] = one_of(Engine)
 
 
 def bucket_name(value: object) -> str:
@@ -217,28 +225,14 @@ def schedule(value: object) -> str:
 
 
 def database_url(value: object) -> str:
-    """The URL of an application database; the scheme names its engine."""
-    scheme, colon, rest = value.partition("://") if isinstance(value, str) else ("", "", "")
-    if scheme not in ENGINES or not colon:
-        raise Unusable("a URL that begins with postgresql://, mysql://, mariadb:// or sqlite:///")
-    if not rest.isprintable() or (" " in rest and ENGINES[scheme] != "sqlite"):
-        raise Unusable("a URL without spaces and control characters (percent-encode them)")
-    if ENGINES[scheme] == "sqlite":
-        if not rest.startswith("/") or rest == "/" or ":memory:" in rest:
-            raise Unusable("sqlite:///relative/file.db or sqlite:////absolute/file.db")
-    elif not rest or not _DATABASE.fullmatch(rest):
-        raise Unusable(
-            f"{scheme}://user:password@host:port/database; percent-encode / ? # @ : % in a password"
-        )
-    return f"{scheme}://{rest}"
-
-
-def engine(value: object) -> str:
-    """A database engine that changes can be followed on."""
-    engines = sorted(set(ENGINES.values()))
-    if not isinstance(value, str) or value not in engines:
-        meant = did_you_mean(value, engines) if isinstance(value, str) else ""
-        raise Unusable(", ".join(engines) + (f"; {meant}" if meant else ""))
+    """The URL of an application database, as it is; `DatabaseUrl` judges it."""
+    if not isinstance(value, str):
+        raise Unusable(ALLOWED)
+    try:
+        DatabaseUrl.parse(value)
+    except ConfigurationError as error:
+        allowed = "; ".join(f"{part.value}: {part.allowed}" for part in error.problems)
+        raise Unusable(allowed, error.problems) from None
     return value
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from s3gc_core import config_rules as rules
-from s3gc_core.config import ENGINES, Codec, DatabaseConfig, SourceConfig
+from s3gc_core.config import Codec, DatabaseConfig, SourceConfig
 from s3gc_core.config_rules import Findings, Where
+from s3gc_core.database_url import DatabaseUrl
 
 _DATABASE_NAMES = tuple(field.name for field in fields(DatabaseConfig))
 _SOURCE_NAMES = ("column", "template", "codec", "where", "database", "may_be_empty")
@@ -96,7 +97,8 @@ def _add_connection_url(url: object, written: list[_Written], findings: Findings
     elif len(written) == 1 and written[0].values.get("url") == url:
         written[0].values.setdefault("cdc", True)
     else:
-        findings.add(where, url, "left out, or the same URL as the one database that is given")
+        allowed = "left out, or the same URL as the one database that is given"
+        findings.add(where, url, allowed, said="another URL")
 
 
 def _add_backend(backend: object, written: list[_Written], findings: Findings) -> None:
@@ -125,15 +127,15 @@ def _database(entry: _Written, findings: Findings) -> DatabaseConfig:
     cdc = findings.take(
         entry.place("cdc"), rules.flag, entry.values.get("cdc", written_backend is not None), False
     )
-    engine = ENGINES[url.partition("://")[0]] if url else ""
+    engine = DatabaseUrl.parse(url).engine if url else None
     if written_backend is not None:
         where = entry.place("cdc_backend")
-        backend = findings.take(where, rules.engine, written_backend, "")
+        backend = findings.take(where, rules.engine, written_backend, None)
         if backend and engine and backend != engine:
             findings.add(where, backend, f"{engine}, which the database's URL names")
         if not cdc and entry.values.get("cdc") is False:
             findings.add(where, written_backend, "left out where cdc is false")
-    return DatabaseConfig(url, name, cdc, (engine or None) if cdc else None)
+    return DatabaseConfig(url, name, cdc, engine if cdc else None)
 
 
 def read_sources(

@@ -31,7 +31,9 @@ def redact_url(url: str) -> str:
     credentials, at, place = rest.rpartition("@")
     address = re.split(r"[?#]", place, maxsplit=1)[0]
     # An unescaped / ? or # in a password moves the borders: then nothing of the rest is certain.
-    if re.search(r"[/?#]", credentials) or not _ADDRESS.fullmatch(address):
+    # Without an @ a colon may stand before a port, or before a password whose host is missing.
+    ambiguous = not at and ":" in re.sub(r"\[.*?\]", "", place.partition("/")[0])
+    if ambiguous or re.search(r"[/?#]", credentials) or not _ADDRESS.fullmatch(address):
         return f"{scheme}://***"
     user, colon, _ = credentials.partition(":")
     shown_user = f"{user}:***" if colon else "***"

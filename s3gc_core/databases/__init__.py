@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from s3gc_core.config import DatabaseConfig
+from s3gc_core.database_url import DatabaseUrl, Engine
 from s3gc_core.databases.mysql import MysqlDatabase
 from s3gc_core.databases.postgres import PostgresDatabase
 from s3gc_core.databases.protocol import (
@@ -15,7 +16,6 @@ from s3gc_core.databases.protocol import (
     Value,
 )
 from s3gc_core.databases.sqlite import SqliteDatabase
-from s3gc_core.databases.url import DatabaseUrl, Engine
 
 __all__ = [
     "Database",

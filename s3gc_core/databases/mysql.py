@@ -9,6 +9,7 @@ from typing import Any
 
 import aiomysql
 
+from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases import naming
 from s3gc_core.databases.mysql_catalogue import BINARY, NO_RIGHT, Table, check, key_part, quote
 from s3gc_core.databases.mysql_connection import (
@@ -19,7 +20,6 @@ from s3gc_core.databases.mysql_connection import (
     fetch,
 )
 from s3gc_core.databases.protocol import Row, RowId, TableRead, TableShape, Value
-from s3gc_core.databases.url import DatabaseUrl
 from s3gc_core.errors import DatabaseUnreachable, S3gcError
 
 # One page: a selective `where` may pass over many rows before it has filled one.

@@ -9,8 +9,8 @@ from typing import Any
 
 import aiomysql
 
+from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases.naming import unreachable
-from s3gc_core.databases.url import DatabaseUrl
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 # Flag of the server's greeting: it can speak TLS (MySQL manual, "Capabilities Flags").

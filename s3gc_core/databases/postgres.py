@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 import asyncpg
 
+from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases import naming
 from s3gc_core.databases.postgres_catalogue import Table, check, expression
 from s3gc_core.databases.protocol import Row, RowId, TableRead, TableShape
-from s3gc_core.databases.url import DatabaseUrl
 from s3gc_core.errors import S3gcError
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import Any
 
 import aiosqlite
 
+from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases import naming
 from s3gc_core.databases.protocol import Row, RowId, TableRead, TableShape, Value
-from s3gc_core.databases.url import DatabaseUrl
 
 # How long to wait for a writer that holds the file.
 BUSY_TIMEOUT_SECONDS = 10.0

@@ -230,6 +230,25 @@ def test_databases_that_are_refused(settings: Mapping[str, Any], refused: set[st
     assert {problem.setting for problem in caught.value.problems} == refused
 
 
+def test_all_that_is_wrong_with_a_url_is_told_with_the_rest_and_the_url_is_not_shown() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        create(database="postgresql://app:secret@db:port/?sslmod=x", retention_days=0)
+    told = [(problem.setting, problem.value) for problem in caught.value.problems]
+    assert told == [
+        ("retention_days", "0"),
+        ("database", "the database name"),
+        ("database", "the port"),
+        ("database", "option 1"),
+    ]
+    assert "secret" not in str(caught.value)
+
+
+def test_a_second_url_is_not_shown() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        create(database=MYSQL, cdc_connection_url=URL)
+    assert [problem.value for problem in caught.value.problems] == ["another URL"]
+
+
 # Sources
 
 
@@ -324,12 +343,12 @@ def test_the_same_column_in_two_databases_is_no_duplicate() -> None:
 
 
 def test_redacted_is_everything_but_the_password() -> None:
-    config = create(database=f"{URL}?sslpassword=secret", tables={"users": "avatar"})
+    config = create(database=f"{URL}?sslkey=/secret.key", tables={"users": "avatar"})
     shown = config.redacted()
     assert set(shown) == {field.name for field in fields(Config)}
     assert shown["databases"] == [
         {
-            "url": "postgresql://app:***@db.example/app?***",
+            "url": "postgresql://app@db.example/app",
             "name": "main",
             "cdc": False,
             "cdc_backend": None,
@@ -339,3 +358,9 @@ def test_redacted_is_everything_but_the_password() -> None:
     assert shown["vault_path"] == "s3gc_vault"
     assert "secret" not in json.dumps(shown)
     assert json.loads(json.dumps(shown)) == shown
+
+
+def test_redacted_holds_plain_values() -> None:
+    shown = create(database=MYSQL, cdc_backend="mysql").redacted()
+    database = {"url": "mysql://app@db.example/shop", "name": "main"}
+    assert repr(shown["databases"]) == repr([{**database, "cdc": True, "cdc_backend": "mysql"}])

@@ -247,6 +247,23 @@ def test_a_wrong_variable_is_named_instead_of_the_line(tmp_path: Path) -> None:
     assert set(wrong(tmp_path, FULL, environ)) == set(environ)
 
 
+def test_every_wrong_part_of_a_database_url_has_the_line_or_the_variable(tmp_path: Path) -> None:
+    bad = "postgresql://app:hunter2@a,b/app?pool_size=5"
+    text = f'bucket = "photos"\nretention_days = 0\n[database]\nurl = "{bad}"\n'
+    for environ, setting in (
+        ({}, "database.url (line 4)"),
+        ({"DATABASE_URL": bad}, "DATABASE_URL"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            load(tmp_path, text, environ)
+        assert [(problem.setting, problem.value) for problem in caught.value.problems] == [
+            ("retention_days (line 2)", "0"),
+            (setting, "the host"),
+            (setting, "option 1"),
+        ]
+        assert "hunter2" not in str(caught.value)
+
+
 def test_the_environment_can_forbid_execution(tmp_path: Path) -> None:
     execute = FULL.replace("audit_only", "execute")
     assert load(tmp_path, execute).mode is Mode.EXECUTE

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from s3gc_core import config_rules as rules
-from s3gc_core.config import ENGINES, Codec, Mode
+from s3gc_core.config import Codec, Mode
 from s3gc_core.config_create import GUARDS, LISTS, SCALARS
 from s3gc_core.config_rules import Unusable
 from s3gc_core.config_schedule import BadSchedule, parse_schedule
+from s3gc_core.database_url import Engine
 
 RULES = {**SCALARS, **LISTS, **GUARDS}
 ARN = "arn:aws:s3:eu-west-1:123456789012:accesspoint/photos"
@@ -139,11 +140,19 @@ def test_the_floor_of_retention_is_explained() -> None:
     "url",
     [
         "postgresql://app:pw@db.example:5432/app?sslmode=require",
-        "postgresql://h1:5432,h2:5433/app",
         "postgresql:///app?host=/var/run/postgresql",
         "postgresql://app:p@ss:word@db/app",
         "postgresql+asyncpg://app@[::1]:5432/app",
         "postgres://db/app",
+        "POSTGRESQL://db/app",
+        "postgresql://app:pw@db/app\n",
+        "postgresql://app:pa/ss@db/app",
+        "postgresql://app:pa?ss@db/app",
+        "postgresql://app:pa#ss@db/app",
+        "postgresql://app:12/34@db/app",
+        "postgresql://app:12?34@db/app",
+        "postgresql://app:p w@db/app",
+        "mysql+mysqldb://db/shop",
         "mysql://root@127.0.0.1:3306/shop",
         "mysql+aiomysql://root:%2F%40@db/shop",
         "mariadb://db/shop",
@@ -163,17 +172,14 @@ def test_a_database_url_passes_as_it_is(url: str) -> None:
         5,
         "db.example/app",
         "oracle://db/app",
-        "POSTGRESQL://db/app",
         "postgresql:/db/app",
         "postgresql://",
-        "postgresql://app:pa/ss@db/app",
-        "postgresql://app:pa?ss@db/app",
-        "postgresql://app:pa#ss@db/app",
-        "postgresql://app:12/34@db/app",
-        "postgresql://app:12?34@db/app",
+        "postgresql://db",
+        "postgresql://db/",
+        "postgresql://h1:5432,h2:5433/app",
+        "postgresql://db/app?connect_timeout=5",
+        "postgresql://app:1/d?sslkey=x@db/app",
         "postgresql://app:pw@db:port/app",
-        "postgresql://app:p w@db/app",
-        "postgresql://app:pw@db/app\n",
         "postgresql://app:pw@db/app#fragment",
         "sqlite://",
         "sqlite:///",
@@ -186,10 +192,16 @@ def test_a_bad_database_url_is_refused(url: object) -> None:
         rules.database_url(url)
 
 
+def test_every_wrong_part_of_a_database_url_is_told() -> None:
+    with pytest.raises(Unusable) as caught:
+        rules.database_url("postgresql://app:pw@db:port/app?sslmode=maybe")
+    parts = [part.value for part in caught.value.parts]
+    assert parts == ["the port", "the option sslmode"]
+    assert all(part in str(caught.value) for part in parts)
+
+
 def test_engines_and_codecs() -> None:
-    assert {rules.engine(name) for name in ("postgresql", "mysql", "sqlite")} == set(
-        ENGINES.values()
-    )
+    assert {rules.engine(name) for name in ("postgresql", "mysql", "sqlite")} == set(Engine)
     assert {rules.codec(str(member)) for member in Codec} == set(Codec)
     for refused in ("mariadb", "postgres", "MySQL", "", None, 5):
         with pytest.raises(Unusable):

@@ -184,6 +184,16 @@ class Children:
         return await ending
 
 
+async def until_stopped(pid: int) -> None:
+    """Poll until a process has stopped itself."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + LIMIT_SECONDS
+    stat = Path(f"/proc/{pid}/stat")
+    while stat.read_text().rpartition(")")[2].split()[0] != "T":
+        assert loop.time() < deadline, "the process did not stop itself"
+        await asyncio.sleep(0.01)
+
+
 async def run_s3gc(*argv: str, config: Path) -> Ended:
     """The command line as it is, with the real clock."""
     process = await asyncio.create_subprocess_exec(

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from s3gc_core.config import Config
 from s3gc_tui.demo.seaweed import SeaweedServer
 from tests.conftest import MakeBucket
 from tests.faults.children import Children, Nursery, running_nursery
 from tests.faults.ground import BATCH_OBJECTS, Ground, make_objects, refer_to, write_config
+from tests.faults.late import Proxied
 from tests.faults.oracle import Oracle
 from tests.faults.store import Store
+from tests.servers.proxy import running_proxy
 
 
 @pytest.fixture(scope="session")
@@ -29,11 +34,31 @@ async def ground(
 ) -> AsyncIterator[Ground]:
     """A filled bucket, its database and an empty vault."""
     config = await make_bucket(seaweed)
-    file = write_config(config, tmp_path)
+    async with furnished(config, seaweed, nursery, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def proxied(
+    seaweed: SeaweedServer, nursery: Nursery, make_bucket: MakeBucket, tmp_path: Path
+) -> AsyncIterator[Proxied]:
+    """The same, with a proxy between s3gc and the bucket."""
+    async with running_proxy(seaweed.endpoint) as proxy:
+        config = replace(await make_bucket(seaweed), endpoint_url=proxy.endpoint)
+        async with furnished(config, seaweed, nursery, tmp_path) as made:
+            yield Proxied(made, proxy)
+
+
+@asynccontextmanager
+async def furnished(
+    config: Config, server: SeaweedServer, nursery: Nursery, folder: Path
+) -> AsyncIterator[Ground]:
+    """Upload everything and let the application refer to what is in use."""
+    file = write_config(config, folder)
     objects, orphans, protected = make_objects()
-    refer_to(tmp_path, frozenset(objects) - orphans - protected)
+    refer_to(folder, frozenset(objects) - orphans - protected)
     store = await asyncio.to_thread(
-        Store, seaweed.endpoint, config.bucket, seaweed.access_key, seaweed.secret_key
+        Store, server.endpoint, config.bucket, server.access_key, server.secret_key
     )
     try:
         await asyncio.to_thread(store.put_all, objects)

@@ -18,7 +18,6 @@ from s3gc_core.bucket import Bucket
 from s3gc_core.collection import execute, recovery, restore
 from s3gc_core.collection.execute import Execution
 from s3gc_core.judgement import Catalogue, scan
-from s3gc_core.references import Registry
 from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit
 from s3gc_core.vault.writer import BackupWriter
 

@@ -21,7 +21,7 @@ ORPHANS = 29
 
 def make_objects() -> tuple[dict[str, Stored], frozenset[str], frozenset[str]]:
     """Objects of all kinds; those nothing refers to; and those under a protected prefix."""
-    chance = random.Random(20260817)  # noqa: S311 - bodies, not keys
+    chance = random.Random(20260817)
     objects: dict[str, Stored] = {}
     for n in range(ORPHANS):
         bodies = (
@@ -123,7 +123,7 @@ class Ground:
         await self.finish_restore()
 
     def _remove_probes(self) -> None:
-        for key in self.store.keys():
+        for key in self.store.listed():
             if key.startswith(PROBES):
                 self.store.remove(key)
 

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -158,7 +159,7 @@ class Oracle:
 
     def keys(self) -> set[str]:
         """Keys in the bucket, but for probes of a process that died (they have their own test)."""
-        return {key for key in self._store.keys() if not key.startswith(PROBES)}
+        return {key for key in self._store.listed() if not key.startswith(PROBES)}
 
     def rows(self) -> list[Row]:
         """The audit log, from a copy; what a dead process had not committed is not in it."""
@@ -177,6 +178,26 @@ class Oracle:
                     "FROM audit ORDER BY seq"
                 )
                 return [Row(*row) for row in database.execute(query)]
+
+    def has_ended(self, plan_id: str) -> bool:
+        """Whether an execution of the plan came to its end and said so."""
+        rows = self.rows()
+        return any(
+            row.kind == "operation-finished" and row.record["outcome"] == "done"
+            for row in rows
+            if row.operation_id in executions(rows, plan_id)
+        )
+
+    def seconds_of_batches(self, plan_id: str) -> float:
+        """From the first intent of the plan to the end of its operation, by the log's times."""
+        rows = self.rows()
+        times = [
+            datetime.fromisoformat(row.at)
+            for row in rows
+            if row.operation_id in executions(rows, plan_id)
+            and row.kind in ("intent", "operation-finished")
+        ]
+        return (max(times) - min(times)).total_seconds()
 
     def head(self) -> int:
         """The number of the last row."""
@@ -217,7 +238,7 @@ def read_backup(vault: Path, backup: dict[str, Any]) -> bytes:
     body = stored
     if backup["codec"] == "zstd":
         decoder = zstandard.ZstdDecompressor().decompressobj()
-        body = decoder.decompress(stored)
+        body = bytes(decoder.decompress(stored))
         _demand(decoder.eof and not decoder.unused_data, f"{path} is not one whole frame")
     _demand(hashlib.sha256(body).hexdigest() == backup["raw_sha256"], f"{path} decodes wrongly")
     return body

@@ -45,7 +45,7 @@ class Store:
             aws_secret_access_key=secret_key,
             config=ClientConfig(
                 s3={"addressing_style": "path"},
-                max_pool_connections=THREADS,
+                max_pool_connections=2 * THREADS,
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             ),
@@ -57,7 +57,7 @@ class Store:
         self._threads.shutdown()
         self._s3.close()
 
-    def keys(self) -> set[str]:
+    def listed(self) -> set[str]:
         """Every key in the bucket."""
         found: set[str] = set()
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from s3gc_core.bucket import ObjectHeaders, ObjectState
-from s3gc_core.collection.recovery import classify_intent, classify_restore
+from s3gc_core.collection.classification import classify_intent, classify_restore
 from s3gc_core.vault import (
     Intent,
     Outcome,

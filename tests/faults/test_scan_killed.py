@@ -29,7 +29,7 @@ SEED = 20261123
 
 
 async def test_killed_during_a_scan(ground: Ground) -> None:
-    chance = random.Random(SEED)  # noqa: S311 - instants, not keys
+    chance = random.Random(SEED)
     for fault in NAMED:
         ended = await ground.children.run("scan", fault=fault)
         assert ended.killed, f"did not fire: {fault}"

@@ -13,12 +13,14 @@ from pathlib import Path
 from s3gc_tui.demo.seaweed import die_with_parent
 from tests.faults.children import LIMIT_SECONDS, ROOT
 from tests.faults.ground import Ground
+from tests.faults.late import Proxied
+from tests.servers.proxy import Exchange
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 
 
 async def test_an_execution_that_is_told_to_end(ground: Ground) -> None:
-    """Whatever step it is in: a delete that was sent is heard to its end, no file is left over."""
+    """Whatever step it is in, a delete that was sent is heard out, and no file is left over."""
     await ground.begin_round()
     told = (
         ("audit-append:before:1", signal.SIGTERM),
@@ -44,8 +46,30 @@ async def test_an_execution_that_is_told_to_end(ground: Ground) -> None:
         await asyncio.to_thread(ground.oracle.operations_have_ended)
         heard = await asyncio.to_thread(ground.oracle.what_is_gone_is_recorded, ground.since)
         gone.append(len(heard))
-    # Up to the first delete nothing is gone; each delete that was sent took its batch.
-    assert gone == [*[0] * 9, *[3], *[9], *[15]]
+    # Each delete that was sent took its batch of three, also where the signal came before it.
+    assert gone == [0, 0, 0, 0, 0, 3, 3, 3, 3, 6, 12, 18]
+    await ground.end_round()
+
+
+async def test_an_execution_that_is_told_twice(proxied: Proxied) -> None:
+    """An impatient second signal while a delete is on its way: safe, and the next one finishes."""
+    ground = proxied.ground
+    await ground.begin_round()
+    running, ending = await ground.children.begin(
+        *ground.execution, fault="delete:before:2:SIGTERM"
+    )
+
+    async def again(exchange: Exchange) -> None:
+        running.send(signal.SIGTERM)
+        await asyncio.wait([ending], timeout=1)
+
+    proxied.at_delete(2, again)
+    ended = await ending
+    assert ended.returncode == 143, ended.diagnostics
+    assert ended.summary["outcome"] == "cancelled"
+    assert ended.diagnostics.count("Traceback") == 0, ended.diagnostics
+    await ground.after_kill()
+    await asyncio.to_thread(ground.oracle.operations_have_ended)
     await ground.end_round()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import aiomysql
 import asyncpg
 
-from s3gc_core.databases.url import DatabaseUrl, Engine
+from s3gc_core.database_url import DatabaseUrl, Engine
 
 # Strings and quoted names stay as they are; a `?` outside of them is a placeholder.
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\?|%")

@@ -7,7 +7,7 @@ import signal
 
 import aiomysql
 
-from s3gc_core.databases.url import DatabaseUrl, Engine
+from s3gc_core.database_url import DatabaseUrl, Engine
 from tests.servers.process import DatabaseServer, find_program
 
 INSTALL = "apt-get install mariadb-server"

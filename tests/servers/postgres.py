@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncpg
 
-from s3gc_core.databases.url import DatabaseUrl, Engine
+from s3gc_core.database_url import DatabaseUrl, Engine
 from tests.servers.process import DatabaseServer, find_program
 
 INSTALL = "apt-get install postgresql"

@@ -105,6 +105,7 @@ def test_a_password_that_can_be_read_in_two_ways_is_refused() -> None:
         ("oracle://u:secret@h/db", "postgresql://"),
         ("postgresql+mysqldb://u:secret@h/db", "postgresql://"),
         ("u:secret@h/db", "postgresql://"),
+        ("", "postgresql://"),
         ("postgresql://u:secret@h", "a name after the host"),
         ("postgresql://u:secret@h/", "a name after the host"),
         ("postgresql://u:secret@h:port/db", "a number from 1 to 65535"),
@@ -142,14 +143,41 @@ def test_a_bad_url_is_refused_without_showing_it(text: str, allowed: str) -> Non
     assert "secret" not in str(caught.value)
 
 
-def test_an_unknown_option_is_named_and_everything_wrong_is_told_at_once() -> None:
+def test_an_unknown_option_is_counted_and_everything_wrong_is_told_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         DatabaseUrl.parse("postgresql://u:secret@h:x/db?sslmod=require&pool_size=5")
     assert [problem.value for problem in caught.value.problems] == [
         "the port",
-        "the option 'sslmod'",
-        "the option 'pool_size'",
+        "option 1",
+        "option 2",
     ]
+
+
+def test_an_odd_password_that_cannot_be_read_brings_the_hint_to_encode_it() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        DatabaseUrl.parse("postgresql://u:se/cret@h:x/db")
+    assert [(problem.value, problem.allowed) for problem in caught.value.problems] == [
+        ("the port", "a number from 1 to 65535"),
+        ("the password", "percent-encoded, like every part with / ? # @ in it"),
+    ]
+    assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://u\udcff@h/db",
+        "postgresql://u:p\udcff@h/db",
+        "postgresql://u@%2Frun\udcff/db",
+        "postgresql://u@%2Frun%00/db",
+        "postgresql://u@h/db\udcff",
+        "postgresql://u@h/db?sslkey=\udcff",
+        "sqlite:///\ud800",
+    ],
+)
+def test_text_that_no_driver_could_send_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        DatabaseUrl.parse(text)
 
 
 def test_the_password_is_in_no_text_for_people() -> None:

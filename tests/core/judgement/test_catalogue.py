@@ -269,12 +269,18 @@ async def test_a_part_of_a_plan_is_a_plan(
     assert await catalogue.plans() == [part, parent]
 
 
+def _as_blob(old: str, new: str) -> str:
+    return f"CAST(replace(CAST(item AS TEXT), '{old}', '{new}') AS BLOB)"
+
+
 TAMPERING = {
-    "an item's bytes": "UPDATE plan_item SET item = replace(item, 'e1', 'e9') WHERE key = 'b'",
+    "an item's ETag": (f"UPDATE plan_item SET item = {_as_blob('e1', 'e9')} WHERE key = 'b'"),
     "an item is gone": "DELETE FROM plan_item WHERE key = 'a'",
-    "another item": "INSERT INTO plan_item SELECT plan_id, 'c', replace(item, '\"a\"', '\"c\"')"
-    " FROM plan_item WHERE key = 'a'",
-    "two items changed places": "UPDATE plan_item SET key = CASE key WHEN 'a' THEN 'z' ELSE key END",
+    "another item": (
+        f"INSERT INTO plan_item SELECT plan_id, 'c', {_as_blob('a', 'c')}"
+        " FROM plan_item WHERE key = 'a'"
+    ),
+    "another order": "UPDATE plan_item SET key = 'z' WHERE key = 'a'",
 }
 
 

@@ -1,13 +1,10 @@
-"""Negative controls: what blocks or keeps, does so alone; without it, the object would go.
-
-Each test shows both: the scan as it is, and the same scan with one function taken out.
-"""
+"""Negative controls: the guard that blocks does so alone; without it, the orphans are planned."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,39 +13,14 @@ from s3gc_core.bucket import Bucket, ListedObject
 from s3gc_core.collector import Collector
 from s3gc_core.databases import DatabaseUrl, Engine
 from s3gc_core.errors import GuardBlocked
-from s3gc_core.judgement import LayerVerdict, ScanSummary, Tripped, Verdict
-from s3gc_core.judgement.layers import Evidence
+from s3gc_core.judgement import ScanSummary
 from s3gc_tui.demo.seaweed import SeaweedServer
 from tests.conftest import MakeBucket
+from tests.core.judgement.controlled import GUARDS, LAYERS, passes, planned, rows, silent
 from tests.servers.app_database import AppDatabase
 from tests.world import World
 
 SOURCE = "main:t.k"
-
-
-def silent(*_: object) -> Iterator[Tripped]:
-    """A guard that has been taken out."""
-    return iter(())
-
-
-def passes(*_: object) -> LayerVerdict:
-    """A layer that has been taken out."""
-    return LayerVerdict(Verdict.PASS, "taken out")
-
-
-async def rows(world: World, *keys: str, table: str = "t") -> None:
-    """Make the tracked table with these keys in it."""
-    await world.app.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, k TEXT)")
-    await world.app.executemany(f"INSERT INTO {table} VALUES (?, ?)", list(enumerate(keys)))
-
-
-async def planned(world: World, summary: ScanSummary) -> set[str]:
-    """The keys of the plan that a scan made."""
-    if summary.plan_id is None:
-        return set()
-    async with world.collector() as collector:
-        pages = collector.plan_items(summary.plan_id)
-        return {item.key async for page in pages for item in page}
 
 
 async def blocks_alone(
@@ -64,9 +36,6 @@ async def blocks_alone(
         without = await world.scan()
     assert without.blocked == []
     assert await planned(world, without) == set(orphans)
-
-
-GUARDS = "s3gc_core.judgement.guards."
 
 
 async def test_without_any_trouble_nothing_blocks(sqlite_world: World) -> None:
@@ -251,7 +220,7 @@ async def test_another_bucket(
 
 
 async def test_another_database(
-    sqlite_world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     world = sqlite_world
     await rows(world, "used", "a")
@@ -275,7 +244,7 @@ async def test_another_database(
 
 
 async def test_a_database_that_was_accepted_is_the_one_from_then_on(
-    sqlite_world: World, tmp_path: Any
+    sqlite_world: World, tmp_path: Path
 ) -> None:
     world = sqlite_world
     await rows(world, "used")
@@ -295,144 +264,6 @@ async def test_a_database_that_was_accepted_is_the_one_from_then_on(
     await other.close()
 
 
-LAYERS = "s3gc_core.judgement.layers."
-
-
-async def keeps_alone(
-    world: World, layer: str, verdict: str, taken_out: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The object `x` is kept or held by this layer alone; with it taken out, it is planned."""
-    summary = await world.scan()
-    assert (summary.blocked, summary.plan_id) == ([], None)
-    judged = (await world.judged())["x"]
-    assert judged.verdict.value == verdict
-    of_layers = {
-        name: getattr(judged.layers, name).verdict.value
-        for name in ("registry", "database", "retention", "exclusion")
-    }
-    others = {name: found for name, found in of_layers.items() if name != layer}
-    assert set(others.values()) == {"pass"}
-    assert of_layers[layer] == {"keep": "keep", "held": "unknown"}[verdict]
-    monkeypatch.setattr(LAYERS + taken_out, passes)
-    without = await world.scan()
-    assert without.blocked == []
-    assert await planned(world, without) == {"x"}
-
-
-async def test_registry_layer_keeps_what_was_released_lately(
-    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = sqlite_world
-    await rows(world, "used", "x", "also used")
-    world.track({"t": ["k"]})
-    await world.put("x")
-    world.days(10)
-    assert (await world.scan()).referenced == 1
-    await world.app.execute("DELETE FROM t WHERE k = 'x'")
-    await keeps_alone(world, "registry", "keep", "registry_layer", monkeypatch)
-
-
-async def test_registry_layer_holds_near_misses(
-    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = sqlite_world
-    await rows(world, "X")
-    world.track({"t": ["k"]})
-    await world.put("x")
-    world.days(10)
-    await keeps_alone(world, "registry", "held", "registry_layer", monkeypatch)
-
-
-async def test_database_layer_keeps_what_the_registry_misread(
-    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The codec is declared wrongly, so that the registry holds no edge to `x`."""
-    world = sqlite_world
-    await rows(world, '{"image": "x"}')
-    world.track({"t": [{"column": "k", "codec": "key"}]})
-    await world.put("x")
-    world.days(10)
-    await keeps_alone(world, "database", "keep", "database_layer", monkeypatch)
-
-
-async def test_retention_layer_keeps_what_is_young(
-    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = sqlite_world
-    await rows(world, "used")
-    world.track({"t": ["k"]}, retention_days=7)
-    await world.put("x")
-    world.days(6.9)
-    await keeps_alone(world, "retention", "keep", "retention_layer", monkeypatch)
-
-
-@pytest.mark.parametrize("protected", [{"exclude_prefixes": ["x"]}, {"exclude_patterns": ["[x]"]}])
-async def test_exclusion_layer_keeps_what_is_protected(
-    sqlite_world: World, monkeypatch: pytest.MonkeyPatch, protected: dict[str, Any]
-) -> None:
-    world = sqlite_world
-    await rows(world, "used")
-    world.track({"t": ["k"]}, **protected)
-    await world.put("x")
-    world.days(10)
-    await keeps_alone(world, "exclusion", "keep", "exclusion_layer", monkeypatch)
-
-
-async def test_doubts_hold_what_cannot_be_read(
-    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = sqlite_world
-    await rows(world, "used")
-    world.track({"t": ["k"]})
-    await world.put("x")
-    world.days(10)
-    monkeypatch.setattr(LAYERS + "UNREADABLE_CLASSES", frozenset({"STANDARD"}))
-    summary = await world.scan()
-    assert (summary.blocked, summary.plan_id, summary.held) == ([], None, 1)
-    monkeypatch.setattr(LAYERS + "doubts_about", lambda _: ())
-    assert await planned(world, await world.scan()) == {"x"}
-
-
-async def test_the_databases_are_really_asked(
-    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A row that is written after the registry was read keeps its object: no order may lose it."""
-    world = sqlite_world
-    await rows(world, "used")
-    world.track({"t": ["k"]})
-    await world.put("x")
-    world.days(10)
-    seen: list[Evidence] = []
-    from s3gc_core.judgement import layers
-
-    database_layer = layers.database_layer
-
-    def noting(evidence: Evidence) -> LayerVerdict:
-        seen.append(evidence)
-        return database_layer(evidence)
-
-    monkeypatch.setattr(LAYERS + "database_layer", noting)
-
-    def on_progress(phase: str, done: int, total: int | None = None) -> None:
-        if phase == "compare":
-            with_row.append(done)
-
-    with_row: list[int] = []
-    async with Collector.open(world.config, clock=world.clock, progress=on_progress) as collector:
-        find = collector.registry.referenced
-
-        async def then_insert(hashes: Any) -> set[int]:
-            found = await find(hashes)
-            await world.app.execute("INSERT OR IGNORE INTO t VALUES (99, 'x')")
-            return found
-
-        monkeypatch.setattr(collector.registry, "referenced", then_insert)
-        summary = await collector.scan()
-    assert (summary.plan_id, summary.kept) == (None, 1)
-    assert [evidence.holders for evidence in seen] == [(f"{SOURCE} row 99",)]
-    assert seen[0].edges == ()
-
-
 async def test_a_key_that_is_listed_twice_is_counted_once(
     sqlite_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -446,10 +277,9 @@ async def test_a_key_that_is_listed_twice_is_counted_once(
     list_pages = Bucket.list_pages
 
     async def twice(bucket: Bucket, *args: Any, **kwargs: Any) -> AsyncIterator[list[ListedObject]]:
-        async with aclosing(list_pages(bucket, *args, **kwargs)) as pages:
-            async for page in pages:
-                yield list(page)
-                yield list(page)
+        async for page in list_pages(bucket, *args, **kwargs):
+            yield list(page)
+            yield list(page)
 
     monkeypatch.setattr(Bucket, "list_pages", twice)
     summary = await world.scan()
@@ -457,7 +287,3 @@ async def test_a_key_that_is_listed_twice_is_counted_once(
     assert (summary.orphans, summary.held, summary.kept) == (1, 0, 0)
     assert summary.candidates == 1
     assert summary.listed == summary.referenced + summary.candidates
-
-
-def every_label(trips: Sequence[Tripped]) -> list[str]:
-    return [trip.label for trip in trips]

@@ -1,4 +1,7 @@
-"""Database URLs: what the operator wrote, taken apart. Pure; nothing here opens a connection."""
+"""Database URLs: what the operator wrote, judged and taken apart, for configuration and drivers.
+
+Pure; nothing here opens a connection.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ _DRIVERS = {
     Engine.MYSQL: frozenset({"aiomysql", "asyncmy", "pymysql", "mysqldb", "mysqlconnector"}),
     Engine.SQLITE: frozenset({"aiosqlite", "pysqlite"}),
 }
-_ALLOWED_SCHEMES = "postgresql://, mysql://, mariadb:// or sqlite:///"
+ALLOWED = "a URL that begins with postgresql://, mysql://, mariadb:// or sqlite:///"
 
 _ANYTHING: frozenset[str] = frozenset()
 # Option -> the values it may have (none listed: any text). Everything else is an error.
@@ -91,8 +94,11 @@ class DatabaseUrl:
         scheme, separator, rest = url.strip().partition("://")
         name, _, driver = scheme.lower().partition("+")
         engine = _SCHEMES.get(name)
-        if not separator or engine is None or (driver and driver not in _DRIVERS[engine]):
-            raise _refusal([_problem("the scheme", f"one of {_ALLOWED_SCHEMES}")])
+        if not separator:
+            what = "a text that is no URL (hidden)" if scheme else "an empty text"
+            raise _refusal([_problem(what, ALLOWED)])
+        if engine is None or (driver and driver not in _DRIVERS[engine]):
+            raise _refusal([_problem("the scheme", ALLOWED)])
         if engine is Engine.SQLITE:
             return _parse_sqlite(rest)
         return _parse_network(engine, rest)
@@ -145,6 +151,10 @@ def _parse_sqlite(rest: str) -> DatabaseUrl:
     # `unquote` keeps bytes that are not UTF-8 the way `os.fsencode` takes them back.
     name = unquote(path[1:], errors="surrogateescape")
     problems = []
+    try:
+        name.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        problems.append(_problem("the path", "text without lone surrogates"))
     if question:
         problems.append(_problem("an option", "none for SQLite; write `?` in a path as %3F"))
     if not path.startswith("/"):
@@ -166,6 +176,9 @@ def _parse_network(engine: Engine, rest: str) -> DatabaseUrl:
     odd = _read(engine, rest, last)
     if isinstance(standard, DatabaseUrl) and isinstance(odd, DatabaseUrl):
         raise _refusal([_problem("the password", "percent-encoded: it can be read in two ways")])
+    if isinstance(standard, list) and isinstance(odd, list):
+        hint = _problem("the password", "percent-encoded, like every part with / ? # @ in it")
+        return _accept([*odd, hint])
     return _accept(standard if isinstance(standard, DatabaseUrl) else odd)
 
 
@@ -182,7 +195,8 @@ def _read(engine: Engine, rest: str, at: int) -> DatabaseUrl | list[Problem]:
     def decode(text: str, what: str) -> str:
         try:
             decoded = unquote(text, errors="strict")
-        except UnicodeDecodeError:
+            decoded.encode()  # an environment variable may hold bytes that are no UTF-8
+        except UnicodeError:
             decoded = "\0"
         if "\0" in decoded:
             problems.append(_problem(what, "UTF-8 without NUL, percent-encoded where needed"))
@@ -200,7 +214,7 @@ def _read(engine: Engine, rest: str, at: int) -> DatabaseUrl | list[Problem]:
     database = decode(path, "the database name")
     if not database:
         problems.append(_problem("the database name", "a name after the host: ...host/NAME"))
-    host, port = _read_place(place, problems)
+    host, port = _read_place(place, problems, decode)
     options = _read_options(engine, query, problems, decode)
     socket = options.pop(_SOCKET_OPTION[engine], None)
     if socket is not None:
@@ -217,12 +231,14 @@ def _read(engine: Engine, rest: str, at: int) -> DatabaseUrl | list[Problem]:
     )
 
 
-def _read_place(place: str, problems: list[Problem]) -> tuple[str | None, int | None]:
+def _read_place(
+    place: str, problems: list[Problem], decode: _Decode
+) -> tuple[str | None, int | None]:
     found = re.fullmatch(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[^:]*))?", place)
     if found is None:
         problems.append(_problem("the host", "one name or address; IPv6 as [::1]"))
         return None, None
-    host, port = unquote(found["host"]), found["port"]
+    host, port = decode(found["host"], "the host"), found["port"]
     if host and not host.startswith("/") and not _HOST.fullmatch(host):
         problems.append(_problem("the host", "one name or address; IPv6 as [::1]"))
     if port is not None and not (
@@ -238,12 +254,12 @@ def _read_options(
 ) -> dict[str, str]:
     known = {*_OPTIONS[engine], _SOCKET_OPTION[engine]}
     options: dict[str, str] = {}
-    for part in filter(None, query.split("&")):
-        written, equals, value = part.partition("=")
+    for number, part in enumerate(filter(None, query.split("&")), 1):
+        written, _, value = part.partition("=")
         name = written.replace("_", "-") if engine is Engine.MYSQL else written
         if name not in known:
-            shown = f"the option {written!r}" if equals and written.isidentifier() else "an option"
-            problems.append(_problem(shown, ", ".join(sorted(known))))
+            # Its name may be the end of a password with a `?` or `&` in it.
+            problems.append(_problem(f"option {number}", ", ".join(sorted(known))))
             continue
         text = decode(value, f"the option {name}")
         allowed = _OPTIONS[engine].get(name, _ANYTHING)
