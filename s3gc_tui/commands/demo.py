@@ -12,6 +12,7 @@ from s3gc_core.collector import Collector
 from s3gc_core.errors import ExitCode, S3gcError
 from s3gc_core.judgement import ScanSummary
 from s3gc_tui.commands.candidates import record
+from s3gc_tui.commands.plan import planned
 from s3gc_tui.context import Context
 from s3gc_tui.demo.world import World, small_world
 
@@ -43,6 +44,9 @@ async def run(context: Context) -> ExitCode:
 
 async def _whole_life(context: Context, world: World, collector: Collector) -> ExitCode:
     summary = await _scan(context, world, collector)
+    async for page in collector.plan_items(summary.plan_id or ""):
+        for item in page:
+            context.emit(planned(item))
     plan = await collector.approve(summary.plan_id or "", reason="demo")
     _step(context, "approved", plan_id=plan.plan_id, confirm=plan.confirmation)
     executed = await collector.execute(plan.plan_id, confirm=plan.confirmation)

@@ -235,10 +235,10 @@ def read_backup(vault: Path, backup: dict[str, Any]) -> bytes:
         hashlib.sha256(stored).hexdigest() == backup["stored_sha256"],
         f"{path} has other bytes than recorded",
     )
-    body = stored
+    body: bytes = stored
     if backup["codec"] == "zstd":
         decoder = zstandard.ZstdDecompressor().decompressobj()
-        body = bytes(decoder.decompress(stored))
+        body = decoder.decompress(stored)
         _demand(decoder.eof and not decoder.unused_data, f"{path} is not one whole frame")
     _demand(hashlib.sha256(body).hexdigest() == backup["raw_sha256"], f"{path} decodes wrongly")
     return body

@@ -23,7 +23,7 @@ async def test_an_execution_that_is_told_to_end(ground: Ground) -> None:
     """Whatever step it is in, a delete that was sent is heard out, and no file is left over."""
     await ground.begin_round()
     told = (
-        ("audit-append:before:1", signal.SIGTERM),
+        ("make-folder:before:1", signal.SIGTERM),
         ("make-folder:after:1", signal.SIGINT),
         ("close:after:1", signal.SIGHUP),
         ("close:after:3", signal.SIGTERM),
@@ -49,6 +49,15 @@ async def test_an_execution_that_is_told_to_end(ground: Ground) -> None:
     # Each delete that was sent took its batch of three, also where the signal came before it.
     assert gone == [0, 0, 0, 0, 0, 3, 3, 3, 3, 6, 12, 18]
     await ground.end_round()
+
+
+async def test_an_operation_that_is_told_at_its_very_start_has_an_end(ground: Ground) -> None:
+    """The signal comes while the operation's first record is being committed."""
+    await ground.begin_round()
+    ended = await ground.children.run(*ground.execution, fault="audit-rows:after:1:SIGTERM")
+    assert ended.returncode == 143, ended.diagnostics
+    assert ended.summary["outcome"] == "cancelled"
+    await asyncio.to_thread(ground.oracle.operations_have_ended)
 
 
 async def test_an_execution_that_is_told_twice(proxied: Proxied) -> None:

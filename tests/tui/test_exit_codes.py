@@ -26,7 +26,7 @@ def ending(ran: Ran) -> tuple[int, str, str]:
 async def test_1_what_nobody_expected_leaves_a_report(small: SmallWorld) -> None:
     await small.world.scan()
     with closing(sqlite3.connect(small.world.config.vault_path / "catalogue.db")) as database:
-        database.execute("UPDATE scan SET summary = '{'")
+        database.execute("UPDATE scan SET summary = x'7b'")
         database.commit()
     ran = await small.cli.batch("status")
     assert ending(ran)[:2] == (1, "failed")

@@ -273,11 +273,12 @@ def _as_blob(old: str, new: str) -> str:
     return f"CAST(replace(CAST(item AS TEXT), '{old}', '{new}') AS BLOB)"
 
 
+A_KEY, C_KEY = '"a"', '"c"'
 TAMPERING = {
     "an item's ETag": (f"UPDATE plan_item SET item = {_as_blob('e1', 'e9')} WHERE key = 'b'"),
     "an item is gone": "DELETE FROM plan_item WHERE key = 'a'",
     "another item": (
-        f"INSERT INTO plan_item SELECT plan_id, 'c', {_as_blob('a', 'c')}"
+        f"INSERT INTO plan_item SELECT plan_id, 'c', {_as_blob(A_KEY, C_KEY)}"
         " FROM plan_item WHERE key = 'a'"
     ),
     "another order": "UPDATE plan_item SET key = 'z' WHERE key = 'a'",

@@ -217,7 +217,7 @@ async def test_a_part_of_a_plan_is_executed_and_nothing_else(sqlite_world: World
     await is_refused(world, whole, NotApproved)
     assert await execute(world, part) == {"deleted": 2}
     assert await world.keys() == {"b"}
-    assert {r: o for r, o in (await outcomes(world, part)).items()} == {
+    assert await outcomes(world, part) == {
         "a/1": "deleted",
         "a/2": "deleted",
     }

@@ -135,7 +135,6 @@ EXECUTED = PlanHistory("h1", True, "someone@host", started=True, finished=True)
         (EXECUTED, PlanState.EXECUTED, PlanFinished, PlanFinished),
         # Begun without an approval: only a tampered log says so.
         (PlanHistory("h1", None, started=True), PlanState.EXECUTING, PlanFinished, NotApproved),
-        (PlanHistory("h1", False, started=True), PlanState.EXECUTING, PlanFinished, NotApproved),
         (PlanHistory(None, True), PlanState.APPROVED, None, PlanChanged),
         (PlanHistory("h2", True), PlanState.APPROVED, None, PlanChanged),
     ],
