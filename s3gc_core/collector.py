@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -168,9 +169,22 @@ class Collector:
         return await restoring.restore_to_folder(self._parts, selection, folder)
 
     async def restorable(self, selection: Selection) -> AsyncIterator[list[DeletedObject]]:
-        """The backups a restore of this selection would use, in pages; changes nothing."""
+        """The backups a restore of this selection would use, in pages; changes nothing.
+
+        Without those whose file is missing or has another size (see `preview`).
+        """
+        async for page in self.preview(selection):
+            yield [backup for backup, present in page if present]
+
+    async def preview(
+        self, selection: Selection
+    ) -> AsyncIterator[list[tuple[DeletedObject, bool]]]:
+        """The backups of a selection, each with whether its file is there in its full size."""
         async for page in select(self.audit, selection):
-            yield page
+            yield await asyncio.to_thread(self._with_presence, page)
+
+    def _with_presence(self, page: list[DeletedObject]) -> list[tuple[DeletedObject, bool]]:
+        return [(b, self._parts.files.is_present(b.intent.backup)) for b in page]
 
     async def results(self, operation_id: str) -> AsyncIterator[list[Result | Restored]]:
         """What became of each object of an execution or a restore, in pages."""

@@ -49,6 +49,8 @@ class S3gcError(Exception):
     exit_code: ExitCode = ExitCode.FAILED
     why: str = "the operation could not go on"
     next_step: str = "read the message; nothing was deleted without a backup"
+    # The recorded operation that it ended, where there was one.
+    operation_id: str | None = None
 
     def __init__(self, what: str, *, why: str | None = None, next_step: str | None = None) -> None:
         super().__init__(what)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
     | {"fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs", "fuse.goofys", "davfs"}
 )
 
+# How the kernel writes space, tab, newline and backslash in a mount point.
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
 
 def file_system_of(path: Path, mountinfo: str) -> str:
     """Type of the file system that holds `path`, from the text of /proc/self/mountinfo.
@@ -30,7 +34,7 @@ def file_system_of(path: Path, mountinfo: str) -> str:
     best, kind = -1, ""
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
-        mount = Path(left.split()[4].encode().decode("unicode_escape"))
+        mount = Path(_OCTAL.sub(lambda match: chr(int(match[1], 8)), left.split()[4]))
         if path.is_relative_to(mount) and len(mount.parts) >= best:
             best, kind = len(mount.parts), right.split()[0]
     return kind
@@ -41,28 +45,29 @@ def refuse_network_file_system(folder: Path) -> None:
     table = Path("/proc/self/mountinfo")
     if not table.exists():
         return
-    kind = file_system_of(folder.resolve(), table.read_text())
+    kind = file_system_of(folder.resolve(), table.read_text(errors="surrogateescape"))
     if kind in NETWORK_FILE_SYSTEMS:
         raise NetworkFileSystem(f"{folder} is on a network file system ({kind})")
 
 
 class LocalStore:
-    """A SQLite database used from one thread of its own.
-
-    `synchronous=FULL` with a write-ahead log: a commit that returned survives a power cut.
-    """
+    """A SQLite database used from one thread of its own, with a write-ahead log."""
 
     def __init__(self, connection: sqlite3.Connection, executor: ThreadPoolExecutor) -> None:
         self._connection = connection
         self._executor = executor
 
     @classmethod
-    async def open(cls, path: Path, schema: str) -> LocalStore:
-        """Open or create `path` (0600) and bring it to `schema` (idempotent DDL)."""
+    async def open(cls, path: Path, schema: str, *, durable: bool = True) -> LocalStore:
+        """Open or create `path` (0600) and bring it to `schema` (idempotent DDL).
+
+        `durable`: a commit that returned survives a power cut. Otherwise the last ones may be
+        lost, never half of one: enough for what can be rebuilt.
+        """
         executor = ThreadPoolExecutor(1, thread_name_prefix=f"s3gc-{path.stem}")
         loop = asyncio.get_running_loop()
         try:
-            connection = await loop.run_in_executor(executor, _connect, path, schema)
+            connection = await loop.run_in_executor(executor, _connect, path, schema, durable)
         except BaseException as error:
             executor.shutdown(wait=False)
             if isinstance(error, (OSError, sqlite3.Error)):
@@ -104,13 +109,13 @@ class LocalStore:
         self._executor.shutdown(wait=False)
 
 
-def _connect(path: Path, schema: str) -> sqlite3.Connection:
+def _connect(path: Path, schema: str, durable: bool) -> sqlite3.Connection:
     refuse_network_file_system(path.parent)
     # Created by us first, so that SQLite's side files inherit 0600 from it.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA temp_store = FILE")
     connection.executescript(schema)

@@ -1,22 +1,31 @@
-"""The core's log: structured events through the standard library's logger `s3gc`.
+"""The core's log: events with fields, one JSON line each, through the standard logger `s3gc`.
 
 An application that uses the core as a library decides where they go, as with any library; nothing
-is ever printed by itself.
+is ever printed by itself. (structlog would do this, but importing it imports Rich, which batch
+must not.)
 """
 
 from __future__ import annotations
 
+import json
 import logging
+from datetime import UTC, datetime
 
-import structlog
+_logger = logging.getLogger("s3gc")
 
-log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
-    logging.getLogger("s3gc"),
-    processors=[
-        structlog.stdlib.filter_by_level,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.JSONRenderer(),
-    ],
-    wrapper_class=structlog.stdlib.BoundLogger,
-)
+
+def info(event: str, **fields: object) -> None:
+    """Something happened as it should."""
+    _write(logging.INFO, event, fields)
+
+
+def warning(event: str, **fields: object) -> None:
+    """Something happened that a person should know of."""
+    _write(logging.WARNING, event, fields)
+
+
+def _write(level: int, event: str, fields: dict[str, object]) -> None:
+    if _logger.isEnabledFor(level):
+        stamp = datetime.now(UTC).isoformat()
+        line = {"event": event, **fields, "level": logging.getLevelName(level).lower(), "at": stamp}
+        _logger.log(level, "%s", json.dumps(line, default=str))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 from s3gc_core.errors import ExitCode
 from s3gc_tui.cli import build_parser
@@ -11,14 +12,16 @@ from s3gc_tui.lines import Output, json_line
 
 def main() -> int:
     """Parse the command line and run; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that is not UTF-8 shows an escape instead of ending the program.
+            stream.reconfigure(errors="backslashreplace")
     parser = build_parser()
     try:
         args = parser.parse_args()
     except SystemExit as ended:
         if ended.code == ExitCode.USAGE and "--batch" in sys.argv:
-            # Scripts get their last line even where the command line was wrong.
-            summary = {"type": "summary", "outcome": "failed", "operation_id": None}
-            Output().line(json_line({**summary, "error": "usage"}))
+            _usage_summary()
         raise
     if args.command is None:
         parser.print_usage(sys.stderr)
@@ -26,6 +29,8 @@ def main() -> int:
             "s3gc: name a sub-command (`s3gc --help` lists them); `s3gc demo --batch` shows a"
             " whole life of objects on a small real world\n"
         )
+        if args.batch:
+            _usage_summary()
         return ExitCode.USAGE
     if args.batch:
         from s3gc_tui.batch import run_batch
@@ -34,6 +39,12 @@ def main() -> int:
     from s3gc_tui.by_hand import run_by_hand
 
     return run_by_hand(args)
+
+
+def _usage_summary() -> None:
+    """Scripts get their last line even where the command line was wrong."""
+    summary = {"type": "summary", "outcome": "failed", "operation_id": None, "error": "usage"}
+    Output(sys.stdout).line(json_line(summary))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 
 from s3gc_core.errors import ExitCode
 from s3gc_tui.cli import load_command
@@ -19,6 +20,6 @@ def unwatched(phase: str, done: int, total: int | None = None) -> None:
 def run_batch(args: argparse.Namespace) -> ExitCode:
     """Run one sub-command for a script."""
     log_to_standard_error(logging.INFO)
-    output = Output()
+    output = Output(sys.stdout)
     context = Context(args, JsonLines(output), output, unwatched, ask=None)
     return run_command(load_command(args.command), context)

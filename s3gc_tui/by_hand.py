@@ -70,7 +70,7 @@ def ask(question: str) -> str:
 def run_by_hand(args: argparse.Namespace) -> ExitCode:
     """Run one sub-command for a person."""
     log_to_standard_error(logging.WARNING)
-    output = Output()
+    output = Output(sys.stdout)
     questions = ask if sys.stdin.isatty() and sys.stderr.isatty() else None
     # A question and a moving bar do not go together on one screen.
     if not sys.stderr.isatty() or (args.command == "execute" and args.confirm is None):

@@ -7,13 +7,28 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import NoReturn, TypeAlias, cast
 
+from s3gc_core.redaction import shown
 from s3gc_tui.context import Command
+from s3gc_tui.safe_text import safe_text
 
 Add: TypeAlias = Callable[..., argparse.ArgumentParser]
 
 VERDICTS = ("orphan", "keep", "held")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints never repeat what may be a secret, nor what a terminal acts on."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end with the exit code of wrong usage."""
+        if message.startswith("unrecognized arguments"):
+            message = "unknown arguments (not repeated here: they may hold a secret)"
+        elif "invalid choice: " in message:
+            before, _, after = message.partition("invalid choice: ")
+            message = f"{before}invalid choice {after.partition(' (')[1]}{after.partition(' (')[2]}"
+        super().error(safe_text(message))
 
 
 def parse_time(text: str) -> datetime:
@@ -22,7 +37,7 @@ def parse_time(text: str) -> datetime:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no time; write 2026-11-21 or 2026-11-21T14:30:00+00:00"
+            f"{shown(text)} is no time; write 2026-11-21 or 2026-11-21T14:30:00+00:00"
         ) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -30,13 +45,13 @@ def parse_time(text: str) -> datetime:
 def positive(text: str) -> int:
     """A whole number of at least 0."""
     if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number")
     return int(text)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of `s3gc` with all sub-commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="s3gc",
         description="Finds S3 objects no database row refers to, proves it, backs each one up,"
         " deletes it, and can bring any of them back. Without a sub-command: the dashboard.",

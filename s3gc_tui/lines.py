@@ -7,7 +7,6 @@ record for people, and not part of the JSON.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from json import dumps
 from typing import Protocol, TextIO
@@ -41,21 +40,26 @@ def json_line(record: Record) -> str:
 class Output:
     """Standard output, one line at a time; a reader that went away does not stop the work."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
-        self._open = True
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
 
     def line(self, text: str) -> None:
-        """Write and flush a line."""
-        if not self._open:
+        """Write and flush a line. Raises `OSError` once where the stream is broken, such as on a
+        full disk; after that, and where there is no stream, lines go nowhere.
+        """
+        stream = self._stream
+        if stream is None:
             return
         try:
-            self._stream.write(text + "\n")
-            self._stream.flush()
-        except BrokenPipeError:
+            stream.write(text + "\n")
+            stream.flush()
+        except OSError as error:
+            self._stream = None
+            # What is left in the buffer must not be tried again when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if not isinstance(error, BrokenPipeError):
+                raise
             # `s3gc candidates | head`: the reader has had enough; what runs must end in order.
-            self._open = False
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 class JsonLines:

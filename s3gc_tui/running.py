@@ -106,6 +106,7 @@ def _tell(context: Context, error: S3gcError) -> None:
         context,
         {
             **_ending(_OUTCOMES.get(error.exit_code, "failed"), error.name),
+            "operation_id": error.operation_id,
             "blocked": blocked,
             "what": error.what,
             "why": error.why,

@@ -8,18 +8,30 @@ from __future__ import annotations
 
 import unicodedata
 
-# Cc: C0 and C1 controls; Cf: bidi overrides, zero width; Cs: lone surrogates; Co, Cn: no glyph;
-# Zl, Zp: line and paragraph separators.
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Letters and marks that have no glyph of their own: Hangul fillers, the empty braille pattern.
+_GLYPHLESS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
 
 
 def safe_text(text: str) -> str:
-    """`text` with every character that is not visible written as an escape."""
-    if text.isascii() and text.isprintable():
+    """`text` with every character that cannot be seen written as an escape.
+
+    A backslash is doubled, so that no text can pass for another one's escape.
+    """
+    if text.isascii() and text.isprintable() and "\\" not in text:
         return text
-    return "".join(c if unicodedata.category(c) not in _HIDDEN else _escape(c) for c in text)
+    return "".join(_shown(character) for character in text)
 
 
-def _escape(character: str) -> str:
+def _shown(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    # isprintable() refuses controls, formats (bidi, zero width), surrogates, private and
+    # unassigned characters, and all white space but the space.
+    if character.isprintable() and character not in _GLYPHLESS and not _is_variation(character):
+        return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"
+
+
+def _is_variation(character: str) -> bool:
+    return "VARIATION SELECTOR" in unicodedata.name(character, "")

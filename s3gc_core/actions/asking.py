@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from s3gc_core.actions.parts import Parts
+from s3gc_core.actions.parts import Parts, refuse_impossible_key
 from s3gc_core.bucket import ListedObject
 from s3gc_core.databases.protocol import RowId
 from s3gc_core.judgement import Judge, Judged, holders_of, rules_of
@@ -46,6 +46,7 @@ async def explain(parts: Parts, key: str) -> Explanation | None:
     A referenced object is judged as well: its verdict is `keep`, with the reference as reason.
     """
     parts.refuse_nothing_tracked()
+    refuse_impossible_key(key)
     wanted = {key_hash(key)}
 
     async def is_wanted(hashes: list[int]) -> set[int]:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from ulid import ULID
 
+from s3gc_core import log
 from s3gc_core.actions.parts import Parts
-from s3gc_core.errors import NoSuchKey
 from s3gc_core.jobs import actor
 from s3gc_core.judgement import Plan, PlanState, check_decidable, plan_history
-from s3gc_core.log import log
 from s3gc_core.vault import PlanDecided, PlanRecorded
 
 
@@ -31,8 +30,6 @@ async def approve(
     records: list[PlanRecorded | PlanDecided] = []
     if prefixes or keys:
         part = await parts.catalogue.select_plan(plan, str(ULID()), prefixes, frozenset(keys))
-        if part.objects == 0:
-            raise NoSuchKey(f"plan {plan_id} holds no such key or prefix")
         plan = part
         records.append(plan_record(plan))
     records.append(PlanDecided(plan.plan_id, plan.sha256, True, actor(), reason))

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from ulid import ULID
 
+from s3gc_core import log
 from s3gc_core.bucket import Bucket
 from s3gc_core.collection import Recovered, recover
 from s3gc_core.config import Mode
 from s3gc_core.errors import GuardBlocked, Refused, S3gcError, VaultUnreachable
 from s3gc_core.jobs import actor, vault_lease
-from s3gc_core.log import log
 from s3gc_core.vault import AuditLog, BackupFiles, OperationFinished, OperationStarted
 
 
@@ -75,7 +75,7 @@ async def operation(
             refused = isinstance(refusal, Refused) and not run.counts
             run.outcome = "blocked" if refused else "failed"
             run.blocked = list(refusal.guards) if isinstance(refusal, GuardBlocked) else []
-            error = refusal.name
+            error, refusal.operation_id = refusal.name, operation_id
             raise
         except BaseException as unexpected:
             run.outcome, error = "failed", type(unexpected).__name__

@@ -11,7 +11,7 @@ from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock
 from s3gc_core.config import Config
 from s3gc_core.databases import Database
-from s3gc_core.errors import GuardBlocked, NoSuchPlan, NothingTracked
+from s3gc_core.errors import GuardBlocked, NoSuchKey, NoSuchPlan, NothingTracked
 from s3gc_core.judgement import (
     Catalogue,
     Identity,
@@ -92,3 +92,11 @@ class Parts:
         if plan is None:
             raise NoSuchPlan(f"there is no plan {plan_id}")
         return plan
+
+
+def refuse_impossible_key(text: str) -> None:
+    """Keys are UTF-8 (S3 user guide); what cannot be encoded is none. Raises `NoSuchKey`."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise NoSuchKey("the key is not valid UTF-8, so no object can have it") from None

@@ -9,7 +9,7 @@ import msgspec
 
 from s3gc_core import collection
 from s3gc_core.actions.executing import OperationSummary
-from s3gc_core.actions.parts import Parts
+from s3gc_core.actions.parts import Parts, refuse_impossible_key
 from s3gc_core.collection import FolderRestore, PurgeSummary, Restore, Selection, select
 from s3gc_core.config import Mode
 from s3gc_core.errors import DryRunRefused, NoSuchKey
@@ -42,7 +42,7 @@ async def restore(
             run.counts = dict(restore.counts)
         if restore.counts[RestoreOutcome.FAILED] or restore.counts[RestoreOutcome.NEWER_KEPT]:
             run.outcome = "partial"
-    return OperationSummary(run.operation_id, run.outcome, run.counts)
+    return OperationSummary(run.operation_id, run.outcome, run.counts, restore.bytes_restored)
 
 
 async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) -> OperationSummary:
@@ -57,7 +57,7 @@ async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) ->
             run.counts = dict(restore.counts)
         if restore.counts[RestoreOutcome.FAILED]:
             run.outcome = "partial"
-    return OperationSummary(run.operation_id, run.outcome, run.counts)
+    return OperationSummary(run.operation_id, run.outcome, run.counts, restore.bytes_written)
 
 
 async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> PurgeSummary:
@@ -81,6 +81,8 @@ async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> 
 
 
 async def _refuse_nothing_found(parts: Parts, selection: Selection) -> None:
+    for text in (*selection.keys, selection.prefix or ""):
+        refuse_impossible_key(text)
     if selection.operation_id is not None:
         await parts.audit.operation(selection.operation_id)
     async for page in select(parts.audit, selection):

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from botocore.loaders import create_loader
 
 from s3gc_core.bucket.failures import store_errors
 
@@ -29,6 +30,8 @@ READ_TIMEOUT_SECONDS = 60
 MAX_ATTEMPTS = 10
 # Questions a person waits for must not spend that minute on a dead endpoint.
 CHECK_ATTEMPTS = 2
+# botocore's description of S3, read once a process: reading it takes longer than most requests.
+_MODELS = create_loader()
 # A parameter of ours, taken out before botocore validates; see `_take_raw_expires`.
 RAW_EXPIRES = "S3gcRawExpires"
 
@@ -66,6 +69,7 @@ async def connect(
     on_aws = not config.endpoint_url or is_aws(config.endpoint_url)
     with store_errors(doing):
         session = get_session()
+        session.register_component("data_loader", _MODELS)
         # 68 % of the CPU of a listing is botocore's guess at timestamps (measured).
         parsers = session.get_component("response_parser_factory")
         parsers.set_parser_defaults(timestamp_parser=parse_timestamp)

@@ -105,7 +105,8 @@ def store_errors(doing: str, *, key: str | None = None, reading: bool = False) -
         if isinstance(cause, UnicodeDecodeError) and key is not None:
             raise ObjectUnreadable(f"{doing}: a header of {key!r} is not UTF-8") from error
         raise BucketUnreachable(
-            f"{doing}: no answer from the store ({type(error).__name__}: {cause})"
+            f"{doing}: no answer from the store ({type(error).__name__}: {cause})",
+            next_step="check endpoint_url and region, and that the store runs and can be reached",
         ) from error
     except (boto.BotoCoreError, ResponseParserError) as error:
         raise StoreFailed(f"{doing}: {error}") from error
@@ -115,11 +116,20 @@ def _refusal(error: boto.ClientError, doing: str, key: str | None, reading: bool
     status, code = status_of(error), code_of(error)
     said = _said(error)
     if code in _BAD_CREDENTIALS:
-        return BucketUnreachable(f"{doing}: the store refuses the credentials ({said})")
+        return BucketUnreachable(
+            f"{doing}: the store refuses the credentials ({said})",
+            next_step="check the AWS credentials (environment, profile or role) and the clock",
+        )
     if code == "NoSuchBucket":
-        return BucketUnreachable(f"{doing}: no such bucket ({said})")
+        return BucketUnreachable(
+            f"{doing}: no such bucket ({said})",
+            next_step="check bucket, region and endpoint_url in the configuration",
+        )
     if status == 301 or code in _WRONG_REGION:
-        return BucketUnreachable(f"{doing}: wrong region ({said})")
+        return BucketUnreachable(
+            f"{doing}: wrong region ({said})",
+            next_step="set region to the one the bucket is in",
+        )
     if (status >= 500 and status != 501) or status == 429:
         return BucketUnreachable(f"{doing}: the store kept failing ({said})")
     if key is not None and code != "NoSuchUpload":
@@ -133,7 +143,13 @@ def _refusal(error: boto.ClientError, doing: str, key: str | None, reading: bool
         if reading and status in (400, 403):
             return ObjectUnreadable(f"{doing}: {key!r} cannot be read ({said})")
     if key is None and status == 404:
-        return BucketUnreachable(f"{doing}: no such bucket ({said})")
+        return BucketUnreachable(
+            f"{doing}: no such bucket ({said})",
+            next_step="check bucket, region and endpoint_url in the configuration",
+        )
     if status in (401, 403):
-        return BucketUnreachable(f"{doing}: access denied ({said})")
+        return BucketUnreachable(
+            f"{doing}: access denied ({said})",
+            next_step="grant these credentials s3:ListBucket and s3:GetObject on the bucket",
+        )
     return StoreFailed(f"{doing}: the store refused it ({said})")

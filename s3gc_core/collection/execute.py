@@ -30,7 +30,7 @@ from s3gc_core.judgement import (
     holders_of,
     rules_of,
 )
-from s3gc_core.references import BucketNames, Found, Registry, find_references, key_hash
+from s3gc_core.references import BucketNames, Found, Registry, find_references, key_hash, near_forms
 from s3gc_core.vault import AuditLog, BackupFiles, Intent, Outcome, Result
 
 BATCH_OBJECTS = 1_000  # what one DeleteObjects takes
@@ -136,19 +136,22 @@ class Execution:
 
     async def _judge_again(self, batch: Sequence[PlanItem]) -> tuple[list[PlanItem], list[Result]]:
         """Ask the databases about this batch, now, and judge it with the scan's own judge."""
-        wanted = {key_hash(item.key) for item in batch}
+        wanted = {key_hash(form) for item in batch for form in (item.key, *near_forms(item.key))}
 
         async def is_wanted(hashes: list[int]) -> set[int]:
             return wanted.intersection(hashes)
 
         found: list[Found] = []
         names = BucketNames.of(self.config)
-        async for hits in find_references(self.databases, self.config.sources, names, is_wanted):
+        async for hits in find_references(
+            self.databases, self.config.sources, names, is_wanted, near=True
+        ):
             found.extend(hits)
         judge = Judge(self.registry, rules_of(self.config))
         judged = await judge.judge_page(
             [ListedObject(i.key, i.size, i.etag, i.last_modified, i.storage_class) for i in batch],
             holders_of(found),
+            near_holders=holders_of(found, near=True),
             current_since=self.plan.listed_at,
             now=self.clock.now(),
             bucket_now=await self.bucket.server_now(),

@@ -79,8 +79,11 @@ class Folder:
 
     def _create(self, name: str) -> int:
         """Open a new file below the folder, without following a link at any step."""
-        self._path.mkdir(parents=True, exist_ok=True)
-        folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+            folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise VaultUnreachable(f"cannot open {self._path}: {error.strerror}") from error
         try:
             *parents, last = name.split("/")
             for part in parents:
@@ -115,7 +118,14 @@ class Folder:
                 "headers": backup.intent.headers,
             }
         )
-        with (self._path / INDEX).open("ab") as index:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        try:
+            descriptor = os.open(self._path / INDEX, flags, 0o600)
+        except OSError as error:
+            raise VaultUnreachable(
+                f"cannot write {self._path / INDEX}: {error.strerror}"
+            ) from error
+        with os.fdopen(descriptor, "ab") as index:
             index.write(line + b"\n")
 
 
@@ -129,6 +139,7 @@ class FolderRestore:
     operation_id: str
     path: Path
     counts: Counter[str] = field(default_factory=Counter)
+    bytes_written: int = 0
 
     async def run(self, selection: Selection) -> None:
         """Write everything selected. One object's failure does not stop the others."""
@@ -145,6 +156,7 @@ class FolderRestore:
         try:
             reason = f"written to {await folder.write(self.files, backup)}"
             outcome = RestoreOutcome.EXPORTED
+            self.bytes_written += backup.intent.size
         except BackupDamaged as error:
             reason = error.what
         except FileExistsError as error:

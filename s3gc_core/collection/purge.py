@@ -6,9 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from s3gc_core.bucket import Bucket
+import msgspec
+
+from s3gc_core.bucket import Bucket, ObjectState
+from s3gc_core.collection.comparison import header_differences
 from s3gc_core.collection.strays import remove_strays
-from s3gc_core.vault import AuditLog, BackupFiles, BackupState, Purged
+from s3gc_core.vault import AuditLog, BackupFiles, BackupState, Intent, Purged
 
 SAME_OBJECT = "the same object is in the bucket"
 
@@ -23,12 +26,15 @@ class PurgeSummary:
     too_young: int
 
 
-def may_go(etag: str, etag_there: str | None) -> bool:
-    """Whether a backup past its horizon may go: only while the very object is in the bucket.
+def may_go(intent: Intent, now: ObjectState | None) -> bool:
+    """Whether a backup past its horizon may go: only while the very object is in the bucket, with
+    its ETag, headers and tags.
 
     What the log says became of the object does not count here, only the bucket's word does.
     """
-    return etag == etag_there
+    if now is None or now.etag != intent.etag:
+        return False
+    return not header_differences(intent.headers, now.headers)
 
 
 async def purge(
@@ -52,8 +58,7 @@ async def purge(
             if now - backup.at < horizon:
                 young += 1
                 continue
-            state = await bucket.head(backup.intent.key)
-            if not may_go(backup.intent.etag, state.etag if state else None):
+            if not may_go(backup.intent, await _object_now(bucket, backup.intent.key)):
                 sole += 1
                 continue
             purged += 1
@@ -65,6 +70,14 @@ async def purge(
             if operation.operation_id != operation_id:
                 await remove_strays(audit, files, operation.operation_id)
     return PurgeSummary(purged, size, sole, young)
+
+
+async def _object_now(bucket: Bucket, key: str) -> ObjectState | None:
+    state = await bucket.head(key)
+    if state is None:
+        return None
+    headers = msgspec.structs.replace(state.headers, tags=await bucket.tags(key))
+    return msgspec.structs.replace(state, headers=headers)
 
 
 async def _remove(

@@ -87,6 +87,7 @@ class Restore:
     overwrite: bool
     concurrency: int
     counts: Counter[str] = field(default_factory=Counter)
+    bytes_restored: int = 0
 
     async def run(self, selection: Selection) -> None:
         """Restore everything selected. One object's failure does not stop the others."""
@@ -107,16 +108,29 @@ class Restore:
 
         async def one(backup: DeletedObject) -> Restored:
             async with at_once:
-                return await self._one(backup, overwriting[backup.intent.key])
+                try:
+                    return await self._one(backup, overwriting[backup.intent.key])
+                except (BackupDamaged, ObjectChanged, ObjectGone, ObjectUnreadable) as error:
+                    # One object that cannot be restored does not stop the others.
+                    return self._ended(backup, RestoreOutcome.FAILED, None, error.what)
 
         restored = await in_parallel(one(backup) for backup in batch)
         await self.audit.append(self.operation_id, restored)
         self.counts.update(result.outcome.value for result in restored)
+        self.bytes_restored += sum(
+            backup.intent.size
+            for backup, result in zip(batch, restored, strict=True)
+            if result.outcome is RestoreOutcome.RESTORED
+        )
 
     async def _etag_to_overwrite(self, key: str) -> str | None:
         if not self.overwrite:
             return None
-        state = await self.bucket.head(key)
+        try:
+            state = await self.bucket.head(key)
+        except ObjectUnreadable:
+            # Without its ETag nothing is overwritten; the object itself fails further on.
+            return None
         return state.etag if state else None
 
     async def _one(self, backup: DeletedObject, overwrite_etag: str | None) -> Restored:
@@ -137,8 +151,6 @@ class Restore:
             )
         except ObjectChanged:
             return await self._occupied(backup)
-        except (BackupDamaged, ObjectGone, ObjectUnreadable) as error:
-            return self._ended(backup, RestoreOutcome.FAILED, None, error.what)
         unequal = await differences(self.bucket, intent)
         if unequal is not None:
             return self._ended(backup, RestoreOutcome.FAILED, etag, f"read back: {unequal}")

@@ -124,7 +124,10 @@ def unfaithful(database: str, read: TableRead, column: str, type_name: str) -> S
 def unreachable(address: str, error: BaseException) -> DatabaseUnreachable:
     """The database does not answer, refuses us, or left in the middle of a read."""
     detail = str(error) or type(error).__name__
-    return DatabaseUnreachable(f"{address}: {detail}")
+    return DatabaseUnreachable(
+        f"{address}: {detail}",
+        next_step="check that the server runs there, and host, port, user and password in the URL",
+    )
 
 
 def row_id(parts: Sequence[RowId]) -> RowId:

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from s3gc_core.bucket import ListedObject
+from s3gc_core.errors import NoSuchKey, PlanChanged
 from s3gc_core.judgement.layers import Judged, Layers, ObjectVerdict
 from s3gc_core.judgement.plans import Plan, PlanItem, plan_sha256, selects
 from s3gc_core.local_store import LocalStore
@@ -65,7 +66,7 @@ class Catalogue:
     @classmethod
     async def open(cls, vault_path: Path) -> Catalogue:
         """Open or create `catalogue.db` in the vault folder."""
-        return cls(await LocalStore.open(vault_path / "catalogue.db", SCHEMA))
+        return cls(await LocalStore.open(vault_path / "catalogue.db", SCHEMA, durable=False))
 
     async def close(self) -> None:
         """Close the file."""
@@ -136,7 +137,10 @@ class Catalogue:
     async def select_plan(
         self, parent: Plan, plan_id: str, prefixes: Sequence[str], keys: frozenset[str]
     ) -> Plan:
-        """Freeze a part of a plan as a plan of its own, with the parent's expiry."""
+        """Freeze a part of a plan as a plan of its own, with the parent's expiry.
+
+        Raises `NoSuchKey` where nothing of it is selected.
+        """
         return await self._store.run(_select_plan, parent, plan_id, prefixes, keys)
 
     async def plan(self, plan_id: str) -> Plan | None:
@@ -314,7 +318,10 @@ def _select_plan(
 ) -> Plan:
     head = msgspec.structs.replace(parent, plan_id=plan_id, parent=parent.plan_id)
     items = (i for i in _items(connection, parent.plan_id) if selects(i.key, prefixes, keys))
-    return _store_plan(connection, head, items)
+    part = _store_plan(connection, head, items)
+    if part.objects == 0:
+        raise NoSuchKey(f"plan {parent.plan_id} holds no such key or prefix")
+    return part
 
 
 def _store_plan(connection: sqlite3.Connection, head: Plan, items: Iterator[PlanItem]) -> Plan:
@@ -335,7 +342,10 @@ def _store_plan(connection: sqlite3.Connection, head: Plan, items: Iterator[Plan
 
 def _recompute(connection: sqlite3.Connection, plan: Plan) -> str:
     items = _items(connection, plan.plan_id)
-    return plan_sha256(plan.plan_id, plan.bucket, plan.expires_at, items)
+    try:
+        return plan_sha256(plan, items)
+    except msgspec.DecodeError as error:
+        raise PlanChanged(f"plan {plan.plan_id} cannot be read: {error}") from error
 
 
 def _items(connection: sqlite3.Connection, plan_id: str) -> Iterator[PlanItem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from s3gc_core.bucket import ListedObject
 from s3gc_core.config import Config
@@ -13,6 +14,7 @@ from s3gc_core.references import Edge, Found, Registry, key_hash, near_forms
 
 # How many rows a reason quotes as evidence; the first is named, the others counted.
 _ROWS_SHOWN = 10
+_NOBODY: Mapping[int, tuple[str, ...]] = MappingProxyType({})
 
 
 def rules_of(config: Config) -> Rules:
@@ -27,10 +29,15 @@ def row_in_words(source: str, row: RowId) -> str:
     return f"{source} row {row}"
 
 
-def holders_of(found: Sequence[Found]) -> dict[int, tuple[str, ...]]:
-    """Rows found in the databases, in words, by the hash of the key they hold."""
+def holders_of(found: Sequence[Found], *, near: bool = False) -> dict[int, tuple[str, ...]]:
+    """Rows found in the databases, in words, by the hash of the key they hold.
+
+    With `near` those that hold it in another spelling only.
+    """
     holders: dict[int, tuple[str, ...]] = {}
     for reference in found:
+        if reference.near is not near:
+            continue
         so_far = holders.get(reference.hash, ())
         if len(so_far) < _ROWS_SHOWN:
             holders[reference.hash] = (*so_far, row_in_words(reference.source, reference.row))
@@ -52,10 +59,12 @@ class Judge:
         current_since: datetime,
         now: datetime,
         bucket_now: datetime,
+        near_holders: Mapping[int, tuple[str, ...]] = _NOBODY,
     ) -> list[Judged]:
         """Judge a page of candidates.
 
-        `holders` is the databases' answer about them, in words, by key hash. The registry counts
+        `holders` is the databases' answer about them, in words, by key hash; `near_holders` the
+        same by the hashes of folded forms, where they were asked for those. The registry counts
         as current when it is true for `current_since` or later. All times are UTC.
         """
         hashes = {candidate.key: key_hash(candidate.key) for candidate in candidates}
@@ -72,7 +81,7 @@ class Judge:
             evidence = Evidence(
                 edges=await self._edges(candidate.key) if h in referenced else (),
                 released_at=released.get(h),
-                near=await self._near(forms[candidate.key], near),
+                near=await self._near(forms[candidate.key], near, near_holders),
                 registry_current=valid_at is not None and valid_at >= current_since,
                 holders=holders.get(h, ()),
                 database_asked=True,
@@ -85,8 +94,12 @@ class Judge:
     async def _edges(self, key: str) -> tuple[str, ...]:
         return _in_words(await self._registry.edges_of(key))
 
-    async def _near(self, forms: Sequence[str], near: set[int]) -> tuple[str, ...]:
+    async def _near(
+        self, forms: Sequence[str], near: set[int], holders: Mapping[int, tuple[str, ...]]
+    ) -> tuple[str, ...]:
         for form in forms:
+            if rows := holders.get(key_hash(form)):
+                return rows
             if key_hash(form) in near:
                 return _in_words(await self._registry.edges_near(form))
         return ()

@@ -77,19 +77,20 @@ class PlanHistory(msgspec.Struct, frozen=True):
     @property
     def state(self) -> PlanState:
         """The state that follows from the records."""
+        if self.approved is False:
+            return PlanState.REJECTED
         if self.finished:
             return PlanState.EXECUTED
         if self.started:
             return PlanState.EXECUTING
-        if self.approved is None:
-            return PlanState.PROPOSED
-        return PlanState.APPROVED if self.approved else PlanState.REJECTED
+        return PlanState.APPROVED if self.approved else PlanState.PROPOSED
 
 
-def plan_sha256(plan_id: str, bucket: str, expires_at: datetime, items: Iterable[PlanItem]) -> str:
-    """Hash over everything an approval stands for: id, bucket, expiry, and each item in order."""
+def plan_sha256(plan: Plan, items: Iterable[PlanItem]) -> str:
+    """Hash over everything an approval stands for: bucket, times, and each item in order."""
     encoder = msgspec.json.Encoder()
-    digest = hashlib.sha256(encoder.encode([plan_id, bucket, expires_at]))
+    head = [plan.plan_id, plan.scan_id, plan.bucket, plan.listed_at, plan.expires_at]
+    digest = hashlib.sha256(encoder.encode(head))
     for item in items:
         digest.update(b"\n")
         digest.update(encoder.encode(item))

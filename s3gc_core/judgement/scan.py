@@ -6,6 +6,7 @@ referenced in between is either unlisted or seen as used.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -86,6 +87,8 @@ class Scan:
             await self._ask_databases()
         await self._judge(scan_id, listing_ended_at, candidates)
         totals = await self.catalogue.totals(scan_id)
+        # A key that the store listed twice is one candidate.
+        candidates = sum(count for count, _ in totals.values())
         orphans, size = totals.get(ObjectVerdict.ORPHAN, (0, 0))
         sources = {stats.name: stats.keys for stats in await self.registry.stats()}
         facts = RunFacts(
@@ -119,10 +122,16 @@ class Scan:
 
     async def _list(self) -> int:
         listed = 0
-        async for page in self.bucket.list_pages():
-            await self.catalogue.add_listing(page)
-            listed += len(page)
-            self.progress("list", listed)
+        writing: asyncio.Future[None] = asyncio.ensure_future(self.catalogue.add_listing([]))
+        try:
+            async for page in self.bucket.list_pages():
+                # The store fetches the next page while this one is written.
+                await writing
+                writing = asyncio.ensure_future(self.catalogue.add_listing(page))
+                listed += len(page)
+                self.progress("list", listed)
+        finally:
+            await writing
         return listed
 
     async def _catch_up(self) -> None:

@@ -11,6 +11,7 @@ than too few, because a key too many only keeps an object.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,9 +21,11 @@ from urllib.parse import urlsplit
 
 from s3gc_core.config import Codec, Config, SourceConfig
 from s3gc_core.databases.protocol import Value
-from s3gc_core.references.spellings import spellings
+from s3gc_core.references.spellings import LONGEST, spellings
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.\-][A-Za-z0-9_.\-/]*", re.ASCII)
+# Steps that a path may hold besides names.
+_RELATIVE = re.compile(r"//|^\./")
 _SCHEME = re.compile(r"(?:https?:|s3[an]?:)?//", re.IGNORECASE)
 _HOST = re.compile(r"[\w\-]+(?:\.[\w\-]+)+(?::\d+)?")
 _AWS_HOST = re.compile(
@@ -34,7 +37,11 @@ _AWS_HOST = re.compile(
 # with a space inside quotes or brackets stays whole).
 _WORDS = re.compile(r"[^\s\"'<>()\[\]{}|,;`]+")
 _ENCLOSED = re.compile(r"[^\r\n\t\"'<>()\[\]{}|`]+")
-_URLS = re.compile(r"(?:https?|s3[an]?)://[^\s\"'<>`|{}\\^]+", re.IGNORECASE)
+_URLS = re.compile(r"(?:https?|s3[an]?)://[^\s\"<>`|{}\\^]+", re.IGNORECASE)
+# What stands between two quotes of one kind or in angle brackets, whatever other marks it holds.
+_QUOTED = re.compile(r"\"([^\"\r\n]+)(?=\")")
+_APOSTROPHES = re.compile(r"'([^'\r\n]+)(?=')")
+_ANGLED = re.compile(r"<([^<>\r\n]+)(?=>)")
 _TRAILING = ".,;:!?)]}'\""
 
 
@@ -93,8 +100,8 @@ def keys_of_value(codec: Codec, value: Value, names: BucketNames) -> set[str]:
 
 def auto_keys(text: str, names: BucketNames) -> set[str]:
     """Every codec that takes one value, tried on `text`."""
-    if _PLAIN_KEY.fullmatch(text) and "//" not in text:
-        return {text, *_without_host(text)}
+    if len(text) <= LONGEST and _PLAIN_KEY.fullmatch(text) and not _RELATIVE.search(text):
+        return {text, *_without_host(text, names)}
     found = _single(text, names)
     if text.lstrip()[:1] in ("[", "{", '"'):
         found |= json_keys(text, names)
@@ -107,14 +114,11 @@ def url_keys(text: str, names: BucketNames) -> Iterator[str]:
     A URL of an unknown host may be a CDN before this bucket: its path counts (doubt keeps).
     """
     text = text.strip()
-    for base in names.cdn_bases:
-        if text.startswith(base):
-            yield from _path_keys(text[len(base) :])
     if not _SCHEME.match(text):
         return
     scheme, _, rest = text.partition("//")
     authority, _, path = rest.partition("/")
-    host = authority.rpartition("@")[2].lower()
+    host = _host(authority)
     if scheme.lower().startswith("s3"):
         if host == names.bucket.lower():
             yield from _path_keys(path)
@@ -122,7 +126,16 @@ def url_keys(text: str, names: BucketNames) -> Iterator[str]:
     yield from _http_keys(host, path, names)
 
 
+def _host(authority: str) -> str:
+    host = authority.rpartition("@")[2].lower()
+    return host.removesuffix(":443").removesuffix(":80")
+
+
 def _http_keys(host: str, path: str, names: BucketNames) -> Iterator[str]:
+    for base in names.cdn_bases:
+        authority, _, below = base.partition("//")[2].partition("/")
+        if host == _host(authority) and path.startswith(below):
+            yield from _path_keys(path[len(below) :])
     bucket = names.bucket.lower()
     first, _, below = path.partition("/")
     aws = _AWS_HOST.fullmatch(host.partition(":")[0])
@@ -173,12 +186,18 @@ def json_keys(text: str, names: BucketNames) -> set[str]:
 def text_keys(text: str, names: BucketNames) -> set[str]:
     """Every URL and every key-like token (it has a dot or a slash) in free text."""
     found: set[str] = set()
-    for pattern in (_URLS, _WORDS, _ENCLOSED):
-        for token in pattern.findall(text):
+    unescaped = html.unescape(text)
+    for layer in {text, unescaped}:
+        for token in _tokens(layer):
             for form in {token, token.rstrip(_TRAILING)}:
                 if "." in form or "/" in form:
                     found |= _single(form, names)
     return found
+
+
+def _tokens(text: str) -> Iterator[str]:
+    for pattern in (_URLS, _WORDS, _ENCLOSED, _QUOTED, _APOSTROPHES, _ANGLED):
+        yield from pattern.findall(text)
 
 
 def template_keys(source: SourceConfig, values: Sequence[Value]) -> set[str]:
@@ -204,11 +223,16 @@ def _single(text: str, names: BucketNames) -> set[str]:
     """`text` as one URL where it is one, otherwise as one key."""
     if _SCHEME.match(text.strip()):
         # Kept as written too: nothing forbids a key that looks like a URL.
-        return {text, *url_keys(text, names)}
-    return {*spellings(text), *_without_host(text), *url_keys(text, names)}
+        whole = spellings(text) if text.lstrip().startswith("//") else {text}
+        found = {*whole, *url_keys(text, names)}
+    else:
+        found = {*spellings(text), *_without_host(text, names)}
+    return {key for key in found if len(key) <= LONGEST}
 
 
-def _without_host(text: str) -> Iterable[str]:
+def _without_host(text: str, names: BucketNames) -> Iterable[str]:
     """What follows a host name written without scheme, as in `cdn.example.org/a.jpg`."""
     first, slash, rest = text.partition("/")
-    return spellings(rest) if slash and rest and _HOST.fullmatch(first) else ()
+    if not (slash and rest and _HOST.fullmatch(first)):
+        return ()
+    return {*spellings(rest), *url_keys("//" + text, names)}

@@ -22,11 +22,15 @@ RowsRead = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A reference found by asking a database: the wanted hash, and the row that holds it."""
+    """A reference found by asking a database: the wanted hash, and the row that holds it.
+
+    With `near` the row holds a key whose folded form has that hash (see `spellings.fold`).
+    """
 
     hash: int
     source: str
     row: RowId
+    near: bool = False
 
 
 def table_read(source: SourceConfig) -> TableRead:
@@ -68,19 +72,26 @@ async def find_references(
     names: BucketNames,
     wanted: Wanted,
     *,
+    near: bool = False,
     rows_read: RowsRead = lambda _: None,
 ) -> AsyncIterator[list[Found]]:
     """Ask the databases themselves: every row of a tracked source that holds a wanted key.
 
     Each value is read with the declared codec and with `auto`, in every spelling. The scan and
-    the last judgement before a delete both ask through this function.
+    the last judgement before a delete both ask through this function. With `near`, rows whose
+    key's folded form is wanted are found as well.
     """
     total = 0
     async for source, page in _pages(databases, sources):
-        holders = await asyncio.to_thread(_holders_of_page, source, page, names)
-        hits = await wanted(list(holders))
+        exact, folded = await asyncio.to_thread(_holders_of_page, source, page, names, near)
+        hits = await wanted([*exact, *folded])
         if hits:
-            yield [Found(h, source.name, row) for h in hits for row in holders[h]]
+            yield [
+                Found(h, source.name, row, is_near)
+                for holders, is_near in ((exact, False), (folded, True))
+                for h in hits
+                for row in holders.get(h, ())
+            ]
         total += len(page)
         rows_read(total)
 
@@ -109,10 +120,15 @@ def _edges_of_page(
 
 
 def _holders_of_page(
-    source: SourceConfig, page: Sequence[Row], names: BucketNames
-) -> dict[int, list[RowId]]:
-    holders: defaultdict[int, list[RowId]] = defaultdict(list)
+    source: SourceConfig, page: Sequence[Row], names: BucketNames, near: bool
+) -> tuple[dict[int, list[RowId]], dict[int, list[RowId]]]:
+    """Rows by the hashes of the keys they hold, and, if asked for, of those keys' folded forms."""
+    exact: defaultdict[int, list[RowId]] = defaultdict(list)
+    folded: defaultdict[int, list[RowId]] = defaultdict(list)
     for row in page:
         for key in broad_keys_of_row(source, row.values, names):
-            holders[key_hash(key)].append(row.id)
-    return holders
+            exact[key_hash(key)].append(row.id)
+        if near:
+            for form in {fold(key) for key in keys_of_row(source, row.values, names)}:
+                folded[key_hash(form)].append(row.id)
+    return exact, folded

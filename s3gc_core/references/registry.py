@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS state (
 STAGING = """
 DROP TABLE IF EXISTS temp.fresh_edge;
 DROP TABLE IF EXISTS temp.fresh_near;
+DROP TABLE IF EXISTS temp.fresh_source;
+CREATE TEMP TABLE fresh_source (name TEXT, id INT);
 CREATE TEMP TABLE fresh_edge (src INT, row, h INT, PRIMARY KEY (src, row, h)) WITHOUT ROWID;
 CREATE TEMP TABLE fresh_near (src INT, row, h INT, PRIMARY KEY (src, row, h)) WITHOUT ROWID;
 """
@@ -70,7 +72,7 @@ class Registry:
     @classmethod
     async def open(cls, vault_path: Path) -> Registry:
         """Open or create `registry.db` in the vault folder."""
-        return cls(await LocalStore.open(vault_path / "registry.db", SCHEMA))
+        return cls(await LocalStore.open(vault_path / "registry.db", SCHEMA, durable=False))
 
     async def close(self) -> None:
         """Close the file."""
@@ -130,11 +132,14 @@ class Registry:
 def _begin(connection: sqlite3.Connection, sources: Sequence[str]) -> dict[str, int]:
     for statement in STAGING.split(";"):
         connection.execute(statement)
-    connection.executemany(
-        "INSERT OR IGNORE INTO source (name, rows, keys) VALUES (?, 0, 0)", [(s,) for s in sources]
-    )
     known = dict(connection.execute("SELECT name, id FROM source"))
-    return {name: known[name] for name in sources}
+    unused = max(known.values(), default=0)
+    for name in sources:
+        if name not in known:
+            known[name] = unused = unused + 1
+    numbers = {name: known[name] for name in sources}
+    connection.executemany("INSERT INTO temp.fresh_source VALUES (?, ?)", numbers.items())
+    return numbers
 
 
 def _stage(
@@ -167,6 +172,7 @@ def _complete(
     connection.execute(
         "DELETE FROM released WHERE EXISTS (SELECT 1 FROM edge WHERE edge.h = released.h)"
     )
+    connection.execute("INSERT OR IGNORE INTO source SELECT id, name, 0, 0 FROM temp.fresh_source")
     keys = dict(connection.execute("SELECT src, count(*) FROM temp.fresh_edge GROUP BY src"))
     connection.executemany(
         "UPDATE source SET rows = ?, keys = ? WHERE id = ?",
@@ -177,7 +183,7 @@ def _complete(
     connection.execute(
         "INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (stamp, json.dumps(positions))
     )
-    for table in ("gone", "fresh_edge", "fresh_near"):
+    for table in ("gone", "fresh_edge", "fresh_near", "fresh_source"):
         connection.execute(f"DROP TABLE temp.{table}")
 
 

@@ -19,7 +19,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.\-][A-Za-z0-9_.\-/=@~,:]*", re.ASCII)
 # Bounds the closure; ten rules rarely give more than a dozen forms.
 _MOST_FORMS = 64
 # A key has at most 1,024 bytes (S3 user guide); the longest escape of a byte has 8 characters.
-_LONGEST = 8 * 1024 + 1024
+LONGEST = 8 * 1024 + 1024
 
 
 def key_hash(key: str) -> int:
@@ -36,9 +36,9 @@ def spellings(text: str) -> set[str]:
 
     Nothing for a text that is too long to be a key in any spelling.
     """
-    if len(text) > _LONGEST:
+    if len(text) > LONGEST:
         return set()
-    if _PLAIN.fullmatch(text) and "//" not in text:
+    if _PLAIN.fullmatch(text) and "//" not in text and not text.startswith("./"):
         return {text}
     forms = {text}
     fresh = [text]

@@ -130,6 +130,18 @@ class BackupFiles:
         """Remove the file of a purged backup. One that is gone already is no error."""
         self._unlink(*split_place(backup.path))
 
+    def is_present(self, backup: StoredBackup) -> bool:
+        """Whether the file is there in its full size; what it holds only `verify` tells."""
+        operation_id, name = split_place(backup.path)
+        try:
+            with operation_folder(self._vault, operation_id) as folder:
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in _LOST:
+                return False
+            raise disk_failure(f"looking at {backup.path}", error) from error
+        return stat.S_ISREG(found.st_mode) and found.st_size == backup.stored_size
+
     def free_space(self) -> int:
         """Bytes that we may still write to the vault's disk."""
         try:

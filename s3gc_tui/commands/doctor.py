@@ -13,7 +13,6 @@ async def run(context: Context) -> ExitCode:
     async for check in examine(context.config(), write_probe=context.args.write_probe):
         failed += not check.ok
         mark = "ok  " if check.ok else "FAIL"
-        fix = f"\n      fix: {check.fix}" if check.fix else ""
         context.emit(
             {
                 "type": "check",
@@ -24,7 +23,7 @@ async def run(context: Context) -> ExitCode:
                 "text": f"{mark} {check.name}: {check.detail}",
             }
         )
-        if fix and context.ask is not None:
+        if check.fix and not context.args.batch:
             context.emit({"type": "fix", "text": f"      fix: {check.fix}"})
     if failed:
         context.emit(

@@ -14,10 +14,22 @@ async def run(context: Context) -> ExitCode:
     selection = Selection(tuple(args.key), args.prefix, args.operation, args.as_of)
     async with context.collector() as collector:
         if args.dry_run:
-            objects = size = 0
-            async for page in collector.restorable(selection):
-                for backup in page:
+            objects = size = missing = 0
+            async for page in collector.preview(selection):
+                for backup, present in page:
                     intent = backup.intent
+                    if not present:
+                        missing += 1
+                        why = "its backup file is missing or cut"
+                        context.emit(
+                            {
+                                "type": "damaged",
+                                "key": intent.key,
+                                "reason": why,
+                                "text": f"{intent.key}: {why}",
+                            }
+                        )
+                        continue
                     objects += 1
                     size += intent.size
                     context.emit(
@@ -30,9 +42,10 @@ async def run(context: Context) -> ExitCode:
                             "text": f"{intent.size:>12}  {intent.key}",
                         }
                     )
-            if not objects:
+            if not objects and not missing:
                 raise NoSuchKey("the vault holds no backup of what was selected")
-            return context.summary(objects=objects, bytes=size)
+            outcome = "partial" if missing else "done"
+            return context.summary(outcome, objects=objects, bytes=size, missing=missing)
         if args.to is not None:
             summary = await collector.restore_to_folder(selection, args.to)
         else:

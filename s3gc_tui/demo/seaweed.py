@@ -29,6 +29,7 @@ START_ATTEMPTS = 3
 PORTS = range(12_000, 22_000)
 GRPC_OFFSET = 10_000
 _PR_SET_PDEATHSIG = 1
+_SOCKETS = "/tmp"  # noqa: S108 - fixed inside weed, whatever TMPDIR says
 
 
 class SeaweedMissing(S3gcError):
@@ -50,6 +51,7 @@ class SeaweedServer:
         self.access_key = secrets.token_hex(10)
         self.secret_key = secrets.token_urlsafe(30)
         self.endpoint = ""
+        self._ports: list[int] = []
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> SeaweedServer:
@@ -87,7 +89,10 @@ class SeaweedServer:
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL for one that does not listen. Also when we are cancelled."""
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
+        if process is None:
+            return
+        if process.returncode is not None:
+            self._remove_sockets()
             return
         process.terminate()
         try:
@@ -99,10 +104,19 @@ class SeaweedServer:
                 await asyncio.shield(process.wait())
             if not isinstance(error, TimeoutError):
                 raise
+        finally:
+            self._remove_sockets()
+
+    def _remove_sockets(self) -> None:
+        """weed leaves a local socket in /tmp for some of its ports; they are named for them."""
+        for port in self._ports:
+            for number in (port, port + GRPC_OFFSET):
+                for left in Path(_SOCKETS).glob(f"seaweedfs-*-{number}.sock"):
+                    left.unlink(missing_ok=True)
 
     async def _start(self) -> None:
         program = find_weed()
-        ports = free_ports(5)
+        self._ports = ports = free_ports(5)
         data = self.folder / "data"
         identities = self.folder / "identities.json"
         await asyncio.to_thread(self._prepare, data, identities)

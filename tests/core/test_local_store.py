@@ -76,8 +76,8 @@ def mounted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     table = "\n".join([ROOT, mount(str(remote), "nfs4")])
     read_text = Path.read_text
 
-    def reading(path: Path, *args: str | None) -> str:
-        return table if str(path) == "/proc/self/mountinfo" else read_text(path, *args)
+    def reading(path: Path, *args: str | None, **options: str | None) -> str:
+        return table if str(path) == "/proc/self/mountinfo" else read_text(path, *args, **options)
 
     monkeypatch.setattr(Path, "read_text", reading)
     return remote

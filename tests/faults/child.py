@@ -79,7 +79,7 @@ def work(job: dict[str, Any], ask_the_kernel: Callable[[], None] | None) -> int:
         failpoints.install(job["fault"])
     args = build_parser().parse_args(["--batch", *job["argv"]])
     log_to_standard_error(logging.INFO)
-    output = Output()
+    output = Output(sys.stdout)
     context = ShiftedContext(args, JsonLines(output), output, unwatched, ask=None)
     return run_command(load_command(args.command), context)
 

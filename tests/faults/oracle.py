@@ -182,20 +182,21 @@ class Oracle:
     def has_ended(self, plan_id: str) -> bool:
         """Whether an execution of the plan came to its end and said so."""
         rows = self.rows()
+        operations = executions(rows, plan_id)
         return any(
             row.kind == "operation-finished" and row.record["outcome"] == "done"
             for row in rows
-            if row.operation_id in executions(rows, plan_id)
+            if row.operation_id in operations
         )
 
     def seconds_of_batches(self, plan_id: str) -> float:
         """From the first intent of the plan to the end of its operation, by the log's times."""
         rows = self.rows()
+        operations = executions(rows, plan_id)
         times = [
             datetime.fromisoformat(row.at)
             for row in rows
-            if row.operation_id in executions(rows, plan_id)
-            and row.kind in ("intent", "operation-finished")
+            if row.operation_id in operations and row.kind in ("intent", "operation-finished")
         ]
         return (max(times) - min(times)).total_seconds()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.bucket import Bucket, ObjectHeaders
 from s3gc_core.config import DatabaseConfig
 from s3gc_core.databases import Database, Snapshot, open_database
@@ -17,6 +18,11 @@ from tests.world import PLAIN, World
 
 Picture = dict[str, tuple[bytes, ObjectHeaders]]
 Event = Callable[[], Awaitable[None]]
+
+USED = "p/used.jpg"
+# SeaweedFS keeps every type but `application/octet-stream`, for which it guesses another.
+SENT = ObjectHeaders(content_type="application/x-photo", metadata={"as": "sent"})
+ORPHANS = {f"p/{name}.jpg" for name in "abcd"}
 
 
 def body_of(key: str) -> bytes:
@@ -118,3 +124,59 @@ def before_reading(monkeypatch: pytest.MonkeyPatch, event: Event) -> None:
         return WatchedDatabase(open_database(config), event)
 
     monkeypatch.setattr("s3gc_core.collector.open_database", opened)
+
+
+async def collected(world: World, objects: Picture) -> str:
+    """Upload orphans and one object in use; collect the orphans. Returns the operation's id."""
+    await upload_bodies(world, {**objects, USED: (b"in use", SENT)})
+    await rows(world, "files", [USED])
+    world.track({"files": ["k"]})
+    world.days(30)
+    executed = await world.collect()
+    assert await world.outcomes(executed.operation_id) == dict.fromkeys(objects, "deleted")
+    assert await world.keys() == {USED}
+    return executed.operation_id
+
+
+async def comes_back_exactly(world: World, objects: Picture) -> None:
+    """Collect and restore: identical bytes, headers, metadata and tags."""
+    operation = await collected(world, objects)
+    restored = await world.restore(operation_id=operation)
+    assert (restored.outcome, restored.counts) == ("done", {"restored": len(objects)})
+    assert await picture(world) == {**objects, USED: (b"in use", SENT)}
+
+
+async def ready_plan(world: World, orphans: Iterable[str] = ORPHANS) -> str:
+    """Orphans, an object in use, thirty days later a plan that waits."""
+    orphans = {*orphans}
+    await upload(world, orphans | {USED})
+    await rows(world, "files", [USED])
+    world.track({"files": ["k"]})
+    world.days(30)
+    summary = await world.scan()
+    assert (summary.orphans, summary.blocked) == (len(orphans), [])
+    assert summary.plan_id is not None
+    return summary.plan_id
+
+
+async def go_on(world: World, plan_id: str) -> OperationSummary:
+    """Execute an approved plan whose execution ended early."""
+    async with world.collector() as collector:
+        plan, _ = await collector.plan(plan_id)
+        return await collector.execute(plan_id, confirm=plan.confirmation)
+
+
+async def results(world: World, operation_id: str) -> dict[str, tuple[str, str]]:
+    """Outcome and reason of each object of an operation."""
+    async with world.collector() as collector:
+        return {
+            result.key: (result.outcome.value, result.reason)
+            async for page in collector.results(operation_id)
+            for result in page
+        }
+
+
+async def claimed(world: World) -> set[str]:
+    """Keys that the vault says were deleted."""
+    async with world.collector() as collector:
+        return {b.intent.key async for page in collector.audit.deleted_objects() for b in page}

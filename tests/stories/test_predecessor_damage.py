@@ -1,7 +1,8 @@
 """Every way in which a predecessor lost or damaged data, replayed: objects and backups.
 
-One test for each row of the predecessors' table of damage; the rows about deletes that go wrong,
-databases that go away and several operations at once are in `test_predecessor_trouble`.
+One test for each row of the predecessors' table of damage. Images are in
+`test_predecessor_pictures`, databases that go away in `test_predecessor_lost_database`, stores that
+refuse, two cycles at once and the audit trail in `test_predecessor_trouble`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,9 @@ import gzip
 import os
 import random
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from s3gc_core.bucket import ObjectHeaders
 from s3gc_core.collection import Selection
@@ -22,11 +21,13 @@ from s3gc_core.errors import GuardBlocked
 from s3gc_core.vault import Intent
 from s3gc_tui.demo.seaweed import SeaweedServer
 from tests.conftest import MakeBucket
-from tests.stories.pictures import pictures
 from tests.stories.staging import (
-    Picture,
+    SENT,
+    USED,
     backup_files,
     before_reading,
+    collected,
+    comes_back_exactly,
     file_of,
     picture,
     rows,
@@ -34,30 +35,6 @@ from tests.stories.staging import (
     upload_bodies,
 )
 from tests.world import World
-
-USED = "p/used.jpg"
-# SeaweedFS keeps every type but `application/octet-stream`, for which it guesses another.
-SENT = ObjectHeaders(content_type="application/x-photo", metadata={"as": "sent"})
-
-
-async def collected(world: World, objects: Picture) -> str:
-    """Upload orphans and one object in use; collect the orphans. Returns the operation's id."""
-    await upload_bodies(world, {**objects, USED: (b"in use", SENT)})
-    await rows(world, "files", [USED])
-    world.track({"files": ["k"]})
-    world.days(30)
-    executed = await world.collect()
-    assert await world.outcomes(executed.operation_id) == dict.fromkeys(objects, "deleted")
-    assert await world.keys() == {USED}
-    return executed.operation_id
-
-
-async def comes_back_exactly(world: World, objects: Picture) -> None:
-    """Collect and restore: identical bytes, headers, metadata and tags."""
-    operation = await collected(world, objects)
-    restored = await world.restore(operation_id=operation)
-    assert (restored.outcome, restored.counts) == ("done", {"restored": len(objects)})
-    assert await picture(world) == {**objects, USED: (b"in use", SENT)}
 
 
 async def intents(world: World, operation: str) -> dict[str, Intent]:
@@ -104,39 +81,6 @@ async def test_headers_metadata_tags_and_storage_class(aws_world: World) -> None
         },
     }
     await comes_back_exactly(aws_world, objects)
-
-
-async def test_pictures_are_never_re_encoded(sqlite_world: World) -> None:
-    bodies = pictures()
-    with (
-        Image.open(BytesIO(bodies["animated.gif"])) as gif,
-        Image.open(BytesIO(bodies["scan.tiff"])) as tiff,
-    ):
-        assert (getattr(gif, "n_frames", 1), getattr(tiff, "n_frames", 1)) == (3, 2)
-    modes = {}
-    for name, body in list(bodies.items())[:11]:
-        with Image.open(BytesIO(body)) as image:
-            modes[name] = image.mode
-    assert modes == {
-        "alpha.png": "RGBA",
-        "camera.jpg": "RGB",
-        "print.jpg": "CMYK",
-        "palette.png": "P",
-        "sixteen-bit.png": "I;16",
-        "grey-alpha.png": "LA",
-        "animated.gif": "P",
-        "photo.webp": "RGBA",
-        "scan.tiff": "RGB",
-        "old.bmp": "RGB",
-        "large.jpg": "RGB",
-    }
-    kinds = {"jpg": "jpeg", "svg": "svg+xml"}
-    objects = {}
-    for name, body in bodies.items():
-        extension = name.rpartition(".")[2]
-        headers = ObjectHeaders(content_type=f"image/{kinds.get(extension, extension)}")
-        objects[f"img/{name}"] = (body, headers)
-    await comes_back_exactly(sqlite_world, objects)
 
 
 async def test_keys_that_one_file_name_could_mean(aws_world: World) -> None:

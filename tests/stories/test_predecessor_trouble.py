@@ -1,5 +1,5 @@
-"""More of the predecessors' table of damage: stores that refuse, databases that go away, two
-cycles at once, and an audit trail that anybody could edit.
+"""More of the predecessors' table of damage: stores that refuse, two cycles at once, and an audit
+trail that anybody could edit.
 """
 
 from __future__ import annotations
@@ -13,62 +13,28 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import SystemClock
-from s3gc_core.collection import execute as execute_module
 from s3gc_core.errors import (
     AuditBroken,
     BucketUnreachable,
-    DatabaseUnreachable,
     ExitCode,
     VaultBusy,
 )
 from s3gc_core.vault import Outcome
 from s3gc_tui.context import EXIT_OF
-from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Exchange, running_proxy
-from tests.stories.staging import before_reading, body_of, picture, rows, upload
+from tests.stories.staging import (
+    ORPHANS,
+    USED,
+    before_reading,
+    body_of,
+    claimed,
+    picture,
+    ready_plan,
+    results,
+)
 from tests.world import World
-
-USED = "p/used.jpg"
-ORPHANS = {f"p/{name}.jpg" for name in "abcd"}
-
-
-async def ready_plan(world: World, orphans: set[str] = ORPHANS) -> str:
-    """Orphans, an object in use, thirty days later a plan that waits."""
-    await upload(world, orphans | {USED})
-    await rows(world, "files", [USED])
-    world.track({"files": ["k"]})
-    world.days(30)
-    summary = await world.scan()
-    assert (summary.orphans, summary.blocked) == (len(orphans), [])
-    assert summary.plan_id is not None
-    return summary.plan_id
-
-
-async def go_on(world: World, plan_id: str) -> OperationSummary:
-    """Execute an approved plan whose execution ended early."""
-    async with world.collector() as collector:
-        plan, _ = await collector.plan(plan_id)
-        return await collector.execute(plan_id, confirm=plan.confirmation)
-
-
-async def results(world: World, operation_id: str) -> dict[str, tuple[str, str]]:
-    """Outcome and reason of each object of an operation."""
-    async with world.collector() as collector:
-        return {
-            result.key: (result.outcome.value, result.reason)
-            async for page in collector.results(operation_id)
-            for result in page
-        }
-
-
-async def claimed(world: World) -> set[str]:
-    """Keys that the vault says were deleted."""
-    async with world.collector() as collector:
-        return {b.intent.key async for page in collector.audit.deleted_objects() for b in page}
-
 
 # The store refuses
 
@@ -173,99 +139,6 @@ async def test_a_failing_store_is_not_absence_when_restoring(
         # The next restore knows what became of the first, and keeps the newer object too.
         assert (await world.restore(key)).counts == {"newer-kept": 1}
         assert await picture(world) == before
-
-
-# The database goes away
-
-
-async def test_database_stopped_during_verify(
-    postgres_world: World, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = postgres_world
-    await ready_plan(world)
-    before = await picture(world)
-    readings = 0
-
-    async def stop_at_the_second_reading() -> None:
-        # The first loads the registry; the second asks about the candidates.
-        nonlocal readings
-        readings += 1
-        if readings == 2:
-            await postgres.stop()
-
-    before_reading(monkeypatch, stop_at_the_second_reading)
-    async with world.collector() as collector:
-        try:
-            with pytest.raises(DatabaseUnreachable):
-                await collector.scan()
-            assert readings == 2
-            with pytest.raises(DatabaseUnreachable):
-                await collector.scan()
-        finally:
-            await postgres.start()
-        assert await picture(world) == before
-        # The same process goes on as if nothing had been.
-        summary = await collector.scan()
-        assert (summary.orphans, summary.blocked) == (len(ORPHANS), [])
-        assert summary.plan_id is not None
-        outcomes = [
-            operation.finished.outcome
-            for operation in await collector.audit.operations()
-            if operation.finished is not None
-        ]
-    assert outcomes == ["done", "failed", "failed", "done"]
-    assert (await world.execute(summary.plan_id)).counts == {"deleted": len(ORPHANS)}
-
-
-async def test_database_stopped_after_verify(
-    postgres_world: World, postgres: PostgresServer
-) -> None:
-    world = postgres_world
-    plan_id = await ready_plan(world)
-    before = await picture(world)
-    await postgres.stop()
-    try:
-        with pytest.raises(DatabaseUnreachable):
-            await world.execute(plan_id)
-        assert await picture(world) == before
-        assert await claimed(world) == set()
-    finally:
-        await postgres.start()
-    assert (await go_on(world, plan_id)).counts == {"deleted": len(ORPHANS)}
-    assert await picture(world) == {USED: before[USED]}
-
-
-async def test_database_stopped_between_two_batches(
-    postgres_world: World, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = postgres_world
-    plan_id = await ready_plan(world)
-    before = await picture(world)
-    monkeypatch.setattr(execute_module, "BATCH_OBJECTS", 2)
-    readings = 0
-
-    async def stop_before_the_second_batch() -> None:
-        nonlocal readings
-        readings += 1
-        if readings == 2:
-            await postgres.stop()
-
-    try:
-        with monkeypatch.context() as patched:
-            before_reading(patched, stop_before_the_second_batch)
-            with pytest.raises(DatabaseUnreachable):
-                await world.execute(plan_id)
-    finally:
-        await postgres.start()
-    # What was judged again went, what was not stayed: both are in the books.
-    left = {"p/c.jpg", "p/d.jpg", USED}
-    assert await picture(world) == {key: before[key] for key in left}
-    assert await claimed(world) == {"p/a.jpg", "p/b.jpg"}
-    # A row came while it was away; the plan is gone on with, and judged again.
-    await world.app.execute("INSERT INTO files VALUES (2, 'p/c.jpg')")
-    executed = await go_on(world, plan_id)
-    assert await world.outcomes(executed.operation_id) == {"p/c.jpg": "kept", "p/d.jpg": "deleted"}
-    assert await picture(world) == {key: before[key] for key in ("p/c.jpg", USED)}
 
 
 # Two cycles at once

@@ -35,7 +35,7 @@ class ShiftedContext(Context):
 def main() -> ExitCode:
     args = build_parser().parse_args(sys.argv[2:])
     log_to_standard_error(logging.INFO if args.batch else logging.WARNING)
-    output = Output()
+    output = Output(sys.stdout)
     emit = JsonLines(output) if args.batch else PlainText(output)
     context = ShiftedContext(args, emit, output, unwatched, ask=None)
     return run_command(load_command(args.command), context)

@@ -29,15 +29,7 @@ max_share = 7
 [tables]
 users = [{{ colum = "avatar" }}]
 """
-SETTINGS_NAMED = [
-    "bucket",
-    "retention_days",
-    "mode",
-    "colour",
-    "database_url",
-    "max_share",
-    "colum",
-]
+NAMED = {"bucket", "retention_days", "mode", "colour", "database_url", "max_share", "colum"}
 
 
 def assert_silent(cli: CommandLine, *runs: Ran) -> None:
@@ -54,10 +46,10 @@ async def test_every_problem_is_told_at_once(alone: CommandLine) -> None:
     assert (batch.code, by_hand.code) == (2, 2)
     assert batch.summary["error"] == "configuration-error"
     for said in (batch.summary["what"], batch.complaints, by_hand.complaints):
-        assert [name for name in SETTINGS_NAMED if name not in said] == []
+        assert [name for name in NAMED if name not in said] == []
     # A person reads one problem a line, with its place in the file.
     problems = [line for line in by_hand.complaints.splitlines() if line.startswith("  - ")]
-    assert len(problems) >= len(SETTINGS_NAMED)
+    assert len(problems) >= len(NAMED)
     assert [p for p in problems if "retention_days (line 3)" in p] != []
     assert_silent(alone, batch, by_hand)
     assert alone.crash_reports() == []
@@ -87,10 +79,10 @@ async def test_the_password_of_a_database_that_does_not_answer(alone: CommandLin
         f'bucket = "photos"\nendpoint_url = "http://127.0.0.1:{free_port()}"\n[database]\n'
         f'url = "{URL.format(port=free_port())}"\n[tables]\nusers = ["avatar"]\n'
     )
-    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": SECRET}
-    why = await alone.batch("why", "k", **keys)
+    alone.environment |= {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": SECRET}
+    why = await alone.batch("why", "k")
     assert (why.code, why.summary["error"]) == (6, "database-unreachable")
-    doctor = await alone.batch("doctor", **keys)
+    doctor = await alone.batch("doctor")
     assert doctor.code == 6
     assert_silent(alone, why, doctor)
     # The vault keeps records of its own: none of them knows the password either.

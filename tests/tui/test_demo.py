@@ -21,11 +21,16 @@ class Weed:
     pid: int
     ports: frozenset[str]
 
-    def left_behind(self) -> list[str]:
-        """What should have gone with it: the process, and its sockets outside of any folder."""
-        sockets = [p.name for p in Path("/tmp").glob("seaweedfs-*.sock")]  # noqa: S108
-        left = [name for name in sockets if re.findall(r"\d+", name)[-1] in self.ports]
+    def left_behind(self, before: set[str]) -> list[str]:
+        """What should have gone with it: the process, and its sockets outside of our folder."""
+        new = sockets() - before
+        left = [name for name in new if re.findall(r"\d+", name)[-1] in self.ports]
         return left + ([f"process {self.pid}"] if Path(f"/proc/{self.pid}").exists() else [])
+
+
+def sockets() -> set[str]:
+    """weed's sockets: they are always in /tmp, whatever TMPDIR says."""
+    return {path.name for path in Path("/tmp").glob("seaweedfs-*.sock")}  # noqa: S108
 
 
 def weed_of(demo: asyncio.subprocess.Process) -> Weed | None:
@@ -56,6 +61,7 @@ async def interrupted(demo: asyncio.subprocess.Process) -> Ran:
 
 
 async def test_the_whole_life(alone: CommandLine) -> None:
+    before = sockets()
     demo = await alone.start("demo", "--batch")
     async with asyncio.timeout(SECONDS):
         [world] = await until_step(demo, "world")
@@ -73,12 +79,13 @@ async def test_the_whole_life(alone: CommandLine) -> None:
     verdicts = [record["verdict"] for record in ran.of("candidate")]
     assert verdicts.count("orphan") == said["orphans"]
     assert set(verdicts) == {"orphan", "keep"}
-    assert weed.left_behind() == []
+    assert weed.left_behind(before) == []
     assert list(alone.temporary.iterdir()) == []
     assert [path.name for path in alone.folder.iterdir()] == ["tmp"]
 
 
 async def test_interrupted_in_the_middle_of_the_execution(alone: CommandLine) -> None:
+    before = sockets()
     demo = await alone.start("demo", "--batch")
     async with asyncio.timeout(SECONDS):
         await until_step(demo, "approved")
@@ -86,11 +93,12 @@ async def test_interrupted_in_the_middle_of_the_execution(alone: CommandLine) ->
         ran = await interrupted(demo)
     assert weed is not None
     assert (ran.code, ran.summary["outcome"]) == (130, "cancelled")
-    assert weed.left_behind() == []
+    assert weed.left_behind(before) == []
     assert list(alone.temporary.iterdir()) == []
 
 
 async def test_interrupted_while_the_server_starts(alone: CommandLine) -> None:
+    before = sockets()
     demo = await alone.start("demo", "--batch")
     async with asyncio.timeout(SECONDS):
         while (weed := weed_of(demo)) is None:
@@ -98,7 +106,7 @@ async def test_interrupted_while_the_server_starts(alone: CommandLine) -> None:
             await asyncio.sleep(0.01)
         ran = await interrupted(demo)
     assert (ran.code, ran.summary["outcome"]) == (130, "cancelled")
-    assert weed.left_behind() == []
+    assert weed.left_behind(before) == []
     assert list(alone.temporary.iterdir()) == []
 
 

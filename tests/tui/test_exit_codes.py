@@ -128,7 +128,7 @@ async def test_6_bucket_database_or_vault_is_not_there(small: SmallWorld) -> Non
     closed = replace(database, url=f"postgresql://app@127.0.0.1:{free_port()}/app")
     file = small.cli.folder / "file"
     file.write_text("not a folder")
-    cases = {
+    cases: dict[str, dict[str, object]] = {
         "bucket-unreachable": {"endpoint_url": nowhere},
         "database-unreachable": {"databases": (closed,)},
         "vault-unreachable": {"vault_path": file},

@@ -23,8 +23,6 @@ def test_nothing_hidden_gets_through(text: str) -> None:
     shown = safe_text(text)
     assert {unicodedata.category(c) for c in shown} & HIDDEN == set()
     assert shown.encode().decode() == shown  # no lone surrogate is left
-    assert safe_text(text) == shown
-    assert "\n" not in shown
 
 
 @given(visible_ascii)
@@ -62,12 +60,20 @@ def test_escapes(text: str, shown: str) -> None:
     assert safe_text(text) == shown
 
 
-@pytest.mark.parametrize(
-    "invisible",
-    ["\u3164", "\uffa0", "\u115f", "\u1160", "\u2800", "\ufe0f", "\u00a0", "\u3000", "\u2003"],
-    ids=["hangul", "half hangul", "choseong", "jungseong", "braille", "variation"]
-    + ["no-break", "ideographic", "em"],
-)
+GLYPHLESS = {
+    "hangul": "\u3164",
+    "half hangul": "\uffa0",
+    "choseong": "\u115f",
+    "jungseong": "\u1160",
+    "braille": "\u2800",
+    "variation": "\ufe0f",
+    "no-break": "\u00a0",
+    "ideographic": "\u3000",
+    "em": "\u2003",
+}
+
+
+@pytest.mark.parametrize("invisible", GLYPHLESS.values(), ids=GLYPHLESS)
 def test_letters_and_spaces_without_a_glyph_are_shown(invisible: str) -> None:
     """They belong to no hidden category, and still make one key look like another."""
     assert safe_text(f"a{invisible}b") == rf"a{escape(invisible)}b"

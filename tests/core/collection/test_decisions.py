@@ -41,7 +41,19 @@ from tests.core.collection.backups import STORED, day, deleted, intent
 def test_only_a_backup_of_what_is_in_the_bucket_may_go(
     etag: str, there: str | None, goes: bool
 ) -> None:
-    assert may_go(etag, there) is goes
+    assert may_go(intent(etag=etag), None if there is None else state(there)) is goes
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ObjectHeaders(content_type="image/png"),
+        ObjectHeaders(tags={"a": "b"}),
+        ObjectHeaders(metadata={"a": "b"}),
+    ],
+)
+def test_the_same_bytes_with_other_headers_are_another_object(headers: ObjectHeaders) -> None:
+    assert not may_go(intent(), msgspec.structs.replace(state('"e"'), headers=headers))
 
 
 FIRST = deleted("OP1", deleted_on=10, modified=1)

@@ -130,7 +130,7 @@ def written(target: Path) -> dict[str, bytes]:
 
 
 def index(target: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (target / INDEX).read_text().splitlines()]
+    return [json.loads(line) for line in (target / INDEX).read_bytes().splitlines()]
 
 
 async def write(

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from s3gc_core.bucket import ListedObject
+from s3gc_core.errors import NoSuchKey
 from s3gc_core.judgement import (
     Catalogue,
     Judged,
@@ -242,7 +243,6 @@ async def test_a_plan_freezes_the_orphans_of_its_scan(catalogue: Catalogue) -> N
         (("a%",), frozenset(), ["a%"]),
         ((), frozenset({"b/2", "no such key"}), ["b/2"]),
         (("a/",), frozenset({"b/2"}), ["a/1", "a/2", "b/2"]),
-        (("x",), frozenset(), []),
     ],
 )
 async def test_a_part_of_a_plan_is_a_plan(
@@ -267,6 +267,15 @@ async def test_a_part_of_a_plan_is_a_plan(
     assert await catalogue.recompute_sha256(part) == part.sha256
     assert await catalogue.plan("P1") == parent
     assert await catalogue.plans() == [part, parent]
+
+
+async def test_a_part_that_holds_nothing_is_no_plan(catalogue: Catalogue) -> None:
+    await catalogue.begin_scan("S1", NOW)
+    await judged(catalogue, ["a/1"])
+    parent = await catalogue.create_plan(plan())
+    with pytest.raises(NoSuchKey):
+        await catalogue.select_plan(parent, "P2", ("x",), frozenset())
+    assert await catalogue.plans() == [parent]
 
 
 def _as_blob(old: str, new: str) -> str:

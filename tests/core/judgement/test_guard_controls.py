@@ -16,7 +16,7 @@ from s3gc_core.errors import GuardBlocked
 from s3gc_core.judgement import ScanSummary
 from s3gc_tui.demo.seaweed import SeaweedServer
 from tests.conftest import MakeBucket
-from tests.core.judgement.controlled import GUARDS, LAYERS, passes, planned, rows, silent
+from tests.core.judgement.controlled import GUARDS, LAYERS, passes, planned, put, rows, silent
 from tests.servers.app_database import AppDatabase
 from tests.world import World
 
@@ -43,8 +43,7 @@ async def test_without_any_trouble_nothing_blocks(sqlite_world: World) -> None:
     world = sqlite_world
     await rows(world, "used")
     world.track({"t": ["k"]})
-    await world.put("used")
-    await world.put("orphan")
+    await put(world, "used", "orphan")
     world.days(10)
     summary = await world.scan()
     assert summary.blocked == []
@@ -56,8 +55,7 @@ async def test_no_references(sqlite_world: World, monkeypatch: pytest.MonkeyPatc
     world = sqlite_world
     await rows(world)
     world.track({"t": [{"column": "k", "may_be_empty": True}]})
-    await world.put("a")
-    await world.put("b")
+    await put(world, "a", "b")
     world.days(10)
     await blocks_alone(world, "no-references", GUARDS + "no_references", monkeypatch, "a", "b")
 
@@ -67,7 +65,7 @@ async def test_source_empty(sqlite_world: World, monkeypatch: pytest.MonkeyPatch
     await rows(world, "used")
     await rows(world, table="u")
     world.track({"t": ["k"], "u": ["k"]})
-    await world.put("orphan")
+    await put(world, "orphan")
     world.days(10)
     await blocks_alone(
         world, "source-empty:main:u.k", GUARDS + "source_empty", monkeypatch, "orphan"
@@ -78,7 +76,7 @@ async def shrunk(world: World) -> None:
     """A healthy scan, after which most of the rows go away."""
     await rows(world, *(f"used/{n}" for n in range(10)))
     world.track({"t": ["k"]})
-    await world.put("orphan")
+    await put(world, "orphan")
     world.days(10)
     assert (await world.scan()).blocked == []
     await world.app.execute("DELETE FROM t WHERE id >= 4")
@@ -105,8 +103,7 @@ async def test_listing_incomplete(sqlite_world: World, monkeypatch: pytest.Monke
     world = sqlite_world
     await rows(world, "used")
     world.track({"t": ["k"]})
-    for n in range(5):
-        await world.put(f"orphan/{n}")
+    await put(world, *(f"orphan/{n}" for n in range(5)))
     world.days(10)
     assert (await world.scan()).blocked == []
     for n in range(3):
@@ -125,9 +122,8 @@ async def test_what_we_deleted_ourselves_is_expected(sqlite_world: World) -> Non
     world = sqlite_world
     await rows(world, "used")
     world.track({"t": ["k"]})
-    await world.put("used")
-    for n in range(5):
-        await world.put(f"orphan/{n}")
+    await put(world, "used")
+    await put(world, *(f"orphan/{n}" for n in range(5)))
     world.days(10)
     assert (await world.collect()).counts == {"deleted": 5}
     summary = await world.scan()
@@ -153,7 +149,7 @@ async def test_registry_stale(sqlite_world: World, monkeypatch: pytest.MonkeyPat
     world = sqlite_world
     await rows(world, "used")
     world.track({"t": ["k"]})
-    await world.put("orphan")
+    await put(world, "orphan")
 
     async def scan() -> ScanSummary:
         async with Collector.open(world.config, clock=BackwardsClock()) as collector:
@@ -186,9 +182,8 @@ async def test_budget(
     world = sqlite_world
     await rows(world, "used")
     world.track({"t": ["k"]}, guards=limits)
-    await world.put("used")
-    await world.put("a", b"x" * 100)
-    await world.put("b", b"y" * 100)
+    await put(world, "used")
+    await put(world, "a", "b", body=b"x" * 100)
     world.days(10)
     [trip] = (await world.scan()).blocked
     assert trip.reason == reason
@@ -204,11 +199,11 @@ async def test_another_bucket(
     world = sqlite_world
     await rows(world, "used")
     world.track({"t": ["k"]})
-    await world.put("a")
+    await put(world, "a")
     world.days(10)
     assert (await world.scan()).blocked == []
     world.change(bucket=(await make_bucket(seaweed)).bucket)
-    await world.put("b")
+    await put(world, "b")
     for accept in ([], ["identity:bucket"]):
         with pytest.raises(GuardBlocked) as blocked:
             await world.scan(accept)
@@ -225,7 +220,7 @@ async def test_another_database(
     world = sqlite_world
     await rows(world, "used", "a")
     world.track({"t": ["k"]})
-    await world.put("a")
+    await put(world, "a")
     world.days(10)
     assert (await world.scan()).blocked == []
     other = AppDatabase(DatabaseUrl(Engine.SQLITE, str(tmp_path / "other.db")).render())
@@ -249,7 +244,7 @@ async def test_a_database_that_was_accepted_is_the_one_from_then_on(
     world = sqlite_world
     await rows(world, "used")
     world.track({"t": ["k"]})
-    await world.put("a")
+    await put(world, "a")
     assert (await world.scan()).blocked == []
     first = world.app.url
     other = AppDatabase(DatabaseUrl(Engine.SQLITE, str(tmp_path / "other.db")).render())
@@ -271,8 +266,7 @@ async def test_a_key_that_is_listed_twice_is_counted_once(
     world = sqlite_world
     await rows(world, "used")
     world.track({"t": ["k"]})
-    await world.put("used")
-    await world.put("x")
+    await put(world, "used", "x")
     world.days(10)
     list_pages = Bucket.list_pages
 

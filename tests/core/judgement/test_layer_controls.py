@@ -9,7 +9,7 @@ import pytest
 
 from s3gc_core.judgement import LayerVerdict, layers
 from s3gc_core.judgement.layers import Evidence
-from tests.core.judgement.controlled import LAYERS, passes, planned, rows
+from tests.core.judgement.controlled import LAYERS, passes, planned, put, rows
 from tests.world import World
 
 
@@ -40,7 +40,7 @@ async def test_registry_layer_keeps_what_was_released_lately(
     world = sqlite_world
     await rows(world, "used", "x", "also used")
     world.track({"t": ["k"]})
-    await world.put("x")
+    await put(world, "x")
     world.days(10)
     assert (await world.scan()).referenced == 1
     await world.app.execute("DELETE FROM t WHERE k = 'x'")
@@ -53,7 +53,7 @@ async def test_registry_layer_holds_near_misses(
     world = sqlite_world
     await rows(world, "X")
     world.track({"t": ["k"]})
-    await world.put("x")
+    await put(world, "x")
     world.days(10)
     await keeps_alone(world, "registry", "held", "registry_layer", monkeypatch)
 
@@ -65,7 +65,7 @@ async def test_database_layer_keeps_what_the_registry_misread(
     world = sqlite_world
     await rows(world, '{"image": "x"}')
     world.track({"t": [{"column": "k", "codec": "key"}]})
-    await world.put("x")
+    await put(world, "x")
     world.days(10)
     await keeps_alone(world, "database", "keep", "database_layer", monkeypatch)
 
@@ -76,7 +76,7 @@ async def test_retention_layer_keeps_what_is_young(
     world = sqlite_world
     await rows(world, "used")
     world.track({"t": ["k"]}, retention_days=7)
-    await world.put("x")
+    await put(world, "x")
     world.days(6.9)
     await keeps_alone(world, "retention", "keep", "retention_layer", monkeypatch)
 
@@ -88,7 +88,7 @@ async def test_exclusion_layer_keeps_what_is_protected(
     world = sqlite_world
     await rows(world, "used")
     world.track({"t": ["k"]}, **protected)
-    await world.put("x")
+    await put(world, "x")
     world.days(10)
     await keeps_alone(world, "exclusion", "keep", "exclusion_layer", monkeypatch)
 
@@ -99,7 +99,7 @@ async def test_doubts_hold_what_cannot_be_read(
     world = sqlite_world
     await rows(world, "used")
     world.track({"t": ["k"]})
-    await world.put("x")
+    await put(world, "x")
     world.days(10)
     monkeypatch.setattr(LAYERS + "UNREADABLE_CLASSES", frozenset({"STANDARD"}))
     summary = await world.scan()
@@ -115,7 +115,7 @@ async def test_the_databases_are_really_asked(
     world = sqlite_world
     await rows(world, "used")
     world.track({"t": ["k"]})
-    await world.put("x")
+    await put(world, "x")
     world.days(10)
     seen: list[Evidence] = []
     database_layer = layers.database_layer

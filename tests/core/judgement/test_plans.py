@@ -35,10 +35,8 @@ EXPIRES = NOW + timedelta(hours=24)
 ITEMS = [item("a.jpg"), item("b.jpg", etag='"e2"')]
 
 
-def digest(
-    items: list[PlanItem], plan_id: str = "P1", bucket: str = "photos", expires: datetime = EXPIRES
-) -> str:
-    return plan_sha256(plan_id, bucket, expires, items)
+def digest(items: list[PlanItem], **head: object) -> str:
+    return plan_sha256(plan(**head), items)
 
 
 OTHER_VALUES: dict[str, object] = {
@@ -77,7 +75,9 @@ def test_the_hash_covers_the_head_and_the_order() -> None:
         digest(ITEMS),
         digest(ITEMS, plan_id="P2"),
         digest(ITEMS, bucket="photos2"),
-        digest(ITEMS, expires=EXPIRES + MICROSECOND),
+        digest(ITEMS, scan_id="S2"),
+        digest(ITEMS, listed_at=NOW),
+        digest(ITEMS, expires_at=EXPIRES + MICROSECOND),
         digest(ITEMS[::-1]),
         digest(ITEMS[:1]),
         digest(ITEMS[1:]),
