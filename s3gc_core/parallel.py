@@ -1,4 +1,4 @@
-"""Running several coroutines at a time, with one error coming out as itself."""
+"""Running coroutines: several at a time with one error coming out as itself, or one to its end."""
 
 from __future__ import annotations
 
@@ -22,4 +22,16 @@ async def in_parallel(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` to its end even if we are cancelled; the cancellation follows afterwards."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # retrieved: the cancellation is what our caller hears
         raise

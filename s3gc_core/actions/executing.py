@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 
 from s3gc_core.actions.parts import Parts
-from s3gc_core.bucket import probe_store
+from s3gc_core.bucket import probe_store, remove_old_probes
 from s3gc_core.collection import Execution, remove_strays
 from s3gc_core.config import Mode
 from s3gc_core.errors import StoreUnsafe
 from s3gc_core.judgement import check_executable, executions_of, plan_history
+from s3gc_core.parallel import to_the_end
 from s3gc_core.vault import Outcome, Result
 
 # Results after which an execution that is gone on with need not look at a key again.
@@ -65,7 +64,7 @@ async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSumma
         finally:
             run.counts = dict(execution.counts)
             # Backups that were begun and never recorded: nothing was deleted on their word.
-            await asyncio.shield(remove_strays(parts.audit, parts.files, run.operation_id))
+            await to_the_end(remove_strays(parts.audit, parts.files, run.operation_id))
         if execution.counts[Outcome.FAILED] or execution.counts[Outcome.CHANGED]:
             run.outcome = "partial"
     return OperationSummary(
@@ -77,6 +76,7 @@ async def _probe_store(parts: Parts) -> bool:
     """Refuse a store that ignores conditional deletes; tells whether to always ask for tags."""
     if parts.config.mode is Mode.AUDIT_ONLY:
         return False
+    await remove_old_probes(parts.bucket)
     capabilities = await probe_store(parts.bucket)
     if not capabilities.safe:
         raise StoreUnsafe("store-unsafe: a probe object was deleted although its ETag differed")

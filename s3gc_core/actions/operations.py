@@ -16,6 +16,7 @@ from s3gc_core.collection import Recovered, recover
 from s3gc_core.config import Mode
 from s3gc_core.errors import GuardBlocked, Refused, S3gcError, VaultUnreachable
 from s3gc_core.jobs import actor, vault_lease
+from s3gc_core.parallel import to_the_end
 from s3gc_core.vault import AuditLog, BackupFiles, OperationFinished, OperationStarted
 
 
@@ -61,11 +62,11 @@ async def operation(
         if recovered.anything:
             log.warning("recovered", operations=recovered.operations, deleted=recovered.deleted)
         started = OperationStarted(what, who, mode.value, plan_id, dict(arguments or {}))
-        await audit.append(operation_id, [started])
-        log.info("operation_started", operation_id=operation_id, what=what)
         run = OperationRun(operation_id, recovered)
         error: str | None = None
         try:
+            await to_the_end(audit.append(operation_id, [started]))
+            log.info("operation_started", operation_id=operation_id, what=what)
             yield run
         except asyncio.CancelledError:
             run.outcome = "cancelled"
@@ -82,7 +83,7 @@ async def operation(
             raise
         finally:
             finished = OperationFinished(run.outcome, run.counts, run.blocked, error)
-            await asyncio.shield(_finish(audit, operation_id, finished))
+            await to_the_end(_finish(audit, operation_id, finished))
             log.info("operation_finished", operation_id=operation_id, outcome=run.outcome)
 
 

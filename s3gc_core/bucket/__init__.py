@@ -11,6 +11,7 @@ from s3gc_core.bucket.capabilities import (
     StoreCapabilities,
     Versioning,
     probe_store,
+    remove_old_probes,
 )
 from s3gc_core.bucket.client import Bucket
 from s3gc_core.bucket.connection import create_bucket
@@ -52,4 +53,5 @@ __all__ = [
     "Versioning",
     "create_bucket",
     "probe_store",
+    "remove_old_probes",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,14 +15,15 @@ from ulid import ULID
 from s3gc_core.bucket import deleting
 from s3gc_core.bucket.failures import ObjectChanged, StoreFailed, code_of, status_of, store_errors
 from s3gc_core.bucket.objects import DeleteOutcome, DeleteResult, ObjectHeaders
-from s3gc_core.bucket.writing import to_the_end
 from s3gc_core.errors import RightMissing, S3gcError
+from s3gc_core.parallel import to_the_end
 
 if TYPE_CHECKING:
     from s3gc_core.bucket.client import Bucket
 
 PROBE_PREFIX = ".s3gc-probe/"
 _BODY = b"s3gc asks whether this store keeps its word; this object may be deleted.\n"
+_OUR_KEY = re.compile(re.escape(PROBE_PREFIX) + "[0-9A-HJKMNP-TV-Z]{26}")
 # A well-formed ETag that is not the probe's.
 _WRONG_ETAG = '"00000000000000000000000000000000"'
 
@@ -75,6 +77,17 @@ async def probe_store(bucket: Bucket) -> StoreCapabilities:
             conditional_batch_delete=await _survives(bucket, key, singly=False),
             versioning=versioning,
         )
+
+
+async def remove_old_probes(bucket: Bucket) -> None:
+    """Remove what a probe left behind whose process died. Nobody else may be probing now.
+
+    Only what is ours beyond doubt: our prefix, a ULID, and the size of the probe.
+    """
+    async for page in bucket.list_pages(PROBE_PREFIX):
+        ours = [o for o in page if _OUR_KEY.fullmatch(o.key) and o.size == len(_BODY)]
+        if ours:
+            await bucket.delete_batch([(probe.key, probe.etag) for probe in ours])
 
 
 async def _pieces() -> AsyncIterator[bytes]:

@@ -7,21 +7,21 @@ import base64
 import errno
 import hashlib
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from s3gc_core.bucket.connection import RAW_EXPIRES
 from s3gc_core.bucket.failures import BodyLengthWrong, store_errors
 from s3gc_core.bucket.objects import ObjectHeaders
 from s3gc_core.errors import S3gcError, VaultFull, VaultUnreachable
+from s3gc_core.parallel import to_the_end
 
 if TYPE_CHECKING:
     from s3gc_core.bucket.connection import Connection
 
-T = TypeVar("T")
 
 MIB = 1 << 20
 # Above this an object goes in parts; up to this, one body is held in memory.
@@ -258,15 +258,3 @@ def parameters(headers: ObjectHeaders) -> dict[str, Any]:
     if headers.storage_class != "STANDARD":
         result["StorageClass"] = headers.storage_class
     return result
-
-
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` to its end even if we are cancelled; the cancellation follows afterwards."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # retrieved: the cancellation is what our caller hears
-        raise

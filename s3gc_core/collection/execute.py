@@ -30,6 +30,7 @@ from s3gc_core.judgement import (
     holders_of,
     rules_of,
 )
+from s3gc_core.parallel import to_the_end
 from s3gc_core.references import BucketNames, Found, Registry, find_references, key_hash, near_forms
 from s3gc_core.vault import AuditLog, BackupFiles, Intent, Outcome, Result
 
@@ -89,7 +90,7 @@ class Execution:
                     await self._collect(batch, backups)
                 self.progress("execute", sum(self.counts.values()), self.plan.objects)
         finally:
-            await asyncio.shield(self._commit([]))
+            await to_the_end(self._commit([]))
 
     async def _batches(self, finished: frozenset[str]) -> AsyncIterator[list[PlanItem]]:
         batch: list[PlanItem] = []
@@ -115,12 +116,7 @@ class Execution:
         cleared, kept = await self._judge_again([i for i in batch if i.key in intents])
         self._note(kept)
         if cleared:
-            deleting = asyncio.ensure_future(self._delete([intents[i.key] for i in cleared]))
-            try:
-                await asyncio.shield(deleting)
-            except asyncio.CancelledError:
-                await deleting
-                raise
+            await to_the_end(self._delete([intents[i.key] for i in cleared]))
 
     async def _record_only(self, batch: list[PlanItem]) -> None:
         cleared, kept = await self._judge_again(batch)

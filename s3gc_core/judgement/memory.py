@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from s3gc_core.config import Mode
 from s3gc_core.judgement.guards import Identity
 from s3gc_core.judgement.plans import Plan, PlanHistory
 from s3gc_core.judgement.scan import Before
-from s3gc_core.vault import AuditLog, Bound, Operation, PlanDecided, PlanRecorded, ScanRecorded
+from s3gc_core.vault import (
+    AuditLog,
+    Bound,
+    Operation,
+    Outcome,
+    PlanDecided,
+    PlanRecorded,
+    Restored,
+    RestoreOutcome,
+    Result,
+    ScanRecorded,
+)
 
 
 async def identity_bound(audit: AuditLog) -> Identity | None:
@@ -20,12 +33,21 @@ async def before_this_scan(audit: AuditLog) -> Before:
     last = await audit.last(ScanRecorded)
     if last is None:
         return Before()
+    return Before(last.record.listed, await _removed_since(audit, last.at), last.record.sources)
+
+
+async def _removed_since(audit: AuditLog, then: datetime) -> int:
+    """Objects we deleted minus those we restored, as far as known, inferred ones included."""
     removed = 0
-    for operation in await audit.operations():
-        if operation.finished is not None and operation.started_at > last.at:
-            counts = operation.finished.counts
-            removed += counts.get("deleted", 0) - counts.get("restored", 0)
-    return Before(last.record.listed, removed, last.record.sources)
+    async for page in audit.entries(kinds=("result", "restored"), newest_first=True):
+        for entry in page:
+            if entry.at <= then:
+                return removed
+            if isinstance(entry.record, Result):
+                removed += entry.record.outcome is Outcome.DELETED
+            elif isinstance(entry.record, Restored):
+                removed -= entry.record.outcome is RestoreOutcome.RESTORED
+    return removed
 
 
 async def plan_history(audit: AuditLog, plan: Plan) -> PlanHistory:

@@ -35,7 +35,8 @@ class BackupState(msgspec.Struct, frozen=True):
     """A backup that is kept, and what became of its object.
 
     `at` (UTC) is when the object's result was recorded, or the backup where `outcome` is still
-    None. `restored` is the last restore's outcome, None where there was none.
+    None; `inferred` where recovery concluded it. `restored` is the last restore's outcome, None
+    where there was none.
     """
 
     operation_id: str
@@ -43,6 +44,7 @@ class BackupState(msgspec.Struct, frozen=True):
     intent: Intent
     outcome: Outcome | None = None
     restored: RestoreOutcome | None = None
+    inferred: bool = False
 
 
 def backups_of(entries: Iterable[Entry]) -> list[BackupState]:
@@ -53,7 +55,15 @@ def backups_of(entries: Iterable[Entry]) -> list[BackupState]:
         if isinstance(record, Intent):
             states.append(BackupState(entry.operation_id, entry.at, record))
         elif isinstance(record, Result):
-            _update_last(states, entry.operation_id, outcome=record.outcome, at=entry.at)
+            known = _update_last(
+                states,
+                entry.operation_id,
+                outcome=record.outcome,
+                inferred=record.inferred,
+                at=entry.at,
+            )
+            if not known and record.outcome is Outcome.VANISHED:
+                _delete_came_late(states, entry.at)
         elif isinstance(record, Restored):
             _update_last(states, record.from_operation, restored=record.outcome)
         elif isinstance(record, Purged):
@@ -75,8 +85,20 @@ def deleted_of(states: Iterable[BackupState], *, every_backup: bool = False) -> 
     ]
 
 
-def _update_last(states: list[BackupState], operation_id: str, **changes: object) -> None:
+def _update_last(states: list[BackupState], operation_id: str, **changes: object) -> bool:
+    """Change the newest state of an operation; whether there is one."""
     for index in range(len(states) - 1, -1, -1):
         if states[index].operation_id == operation_id:
             states[index] = msgspec.structs.replace(states[index], **changes)
-            return
+            return True
+    return False
+
+
+def _delete_came_late(states: list[BackupState], at: datetime) -> None:
+    """The object is gone, and nobody deleted it since recovery found it untouched.
+
+    Then it was our own delete, which the store had not yet done when recovery looked: the last
+    backup is that of a deleted object after all.
+    """
+    if states and states[-1].inferred and states[-1].outcome is Outcome.KEPT:
+        states[-1] = msgspec.structs.replace(states[-1], outcome=Outcome.VANISHED, at=at)

@@ -15,8 +15,8 @@ from s3gc_tui.demo.seaweed import SeaweedServer
 from tests.conftest import MakeBucket
 from tests.faults.children import Children, Nursery, running_nursery
 from tests.faults.ground import BATCH_OBJECTS, Ground, make_objects, refer_to, write_config
-from tests.faults.late import Proxied
 from tests.faults.oracle import Oracle
+from tests.faults.proxied import Proxied
 from tests.faults.store import Store
 from tests.servers.proxy import running_proxy
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.children import until_stopped
 from tests.faults.ground import BATCH_OBJECTS, Ground
-from tests.faults.late import Proxied
+from tests.faults.proxied import Proxied
 from tests.servers.proxy import Exchange
 
 SECONDS = 30

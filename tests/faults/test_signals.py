@@ -13,7 +13,7 @@ from pathlib import Path
 from s3gc_tui.demo.seaweed import die_with_parent
 from tests.faults.children import LIMIT_SECONDS, ROOT
 from tests.faults.ground import Ground
-from tests.faults.late import Proxied
+from tests.faults.proxied import Proxied
 from tests.servers.proxy import Exchange
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
