@@ -16,7 +16,7 @@ from tests.servers.app_database import AppDatabase
 from tests.servers.mariadb import MariadbServer
 from tests.servers.ministack import Ministack, running_ministack
 from tests.servers.postgres import PostgresServer
-from tests.servers.seaweed import S3Server, running_seaweed
+from tests.servers.seaweed import S3Server, drop_bucket, running_seaweed
 from tests.world import World
 
 MakeBucket = Callable[[S3Server], Awaitable[Config]]
@@ -38,8 +38,9 @@ async def ministack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[M
 
 
 @pytest.fixture
-def make_bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MakeBucket:
+async def make_bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[MakeBucket]:
     """`config = await make_bucket(server)`: a new bucket, its keys in the environment."""
+    made: list[tuple[S3Server, str]] = []
 
     async def make(server: S3Server) -> Config:
         # Nothing of the machine's own AWS set-up may leak into a test, or be asked for.
@@ -52,11 +53,16 @@ def make_bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MakeBucket:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
         name = f"bucket-{next(_bucket_numbers)}"
         await server.create_bucket(name)
+        made.append((server, name))
         vault = tmp_path / "vault"
         vault.mkdir(mode=0o700, exist_ok=True)
         return Config(bucket=name, endpoint_url=server.endpoint, vault_path=vault)
 
-    return make
+    yield make
+    # SeaweedFS has room for some hundred buckets only: each takes several volumes.
+    for server, name in made:
+        if isinstance(server, SeaweedServer):
+            await drop_bucket(server, name)
 
 
 @pytest.fixture

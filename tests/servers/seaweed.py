@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pytest
 
+from s3gc_core.bucket.connection import Keys, connect
 from s3gc_tui.demo.seaweed import SeaweedMissing, SeaweedServer
 
 
@@ -34,3 +35,10 @@ async def running_seaweed(folder: Path) -> AsyncIterator[SeaweedServer]:
         yield server
     finally:
         await server.stop()
+
+
+async def drop_bucket(server: SeaweedServer, name: str) -> None:
+    """Remove a bucket of ours with everything in it. The product has no way to do that."""
+    keys = Keys(server.access_key, server.secret_key)
+    async with connect(server.config(name), keys=keys) as connection:
+        await connection.s3.delete_bucket(Bucket=name)
