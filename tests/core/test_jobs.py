@@ -22,6 +22,9 @@ from s3gc_core.jobs import LEASE_FILE, LeaseHolder, actor, lease_holder, vault_l
 
 HOLDER = """
 import sys
+import signal
+# A runner that ignores hang-ups (nohup) hands that down.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from pathlib import Path
 from s3gc_core.jobs import vault_lease
 with vault_lease(Path(sys.argv[1]), "OP1", "execute", "someone@host"):
