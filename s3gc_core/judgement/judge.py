@@ -68,10 +68,8 @@ class Judge:
         as current when it is true for `current_since` or later. All times are UTC.
         """
         hashes = {candidate.key: key_hash(candidate.key) for candidate in candidates}
-        forms = {candidate.key: list(near_forms(candidate.key)) for candidate in candidates}
-        near = await self._registry.near(
-            {key_hash(form) for of_key in forms.values() for form in of_key}
-        )
+        forms = {c.key: {key_hash(form): form for form in near_forms(c.key)} for c in candidates}
+        near = await self._registry.near({h for of_key in forms.values() for h in of_key})
         referenced = await self._registry.referenced(hashes.values())
         released = await self._registry.released(hashes.values())
         valid_at = await self._registry.valid_at()
@@ -95,12 +93,12 @@ class Judge:
         return _in_words(await self._registry.edges_of(key))
 
     async def _near(
-        self, forms: Sequence[str], near: set[int], holders: Mapping[int, tuple[str, ...]]
+        self, forms: Mapping[int, str], near: set[int], holders: Mapping[int, tuple[str, ...]]
     ) -> tuple[str, ...]:
-        for form in forms:
-            if rows := holders.get(key_hash(form)):
+        for h, form in forms.items():
+            if rows := holders.get(h):
                 return rows
-            if key_hash(form) in near:
+            if h in near:
                 return _in_words(await self._registry.edges_near(form))
         return ()
 
