@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,14 @@ def run(folder: Path, *options: str) -> int:
         "import pytest\n\ndef test_runs(): pass\n\n@pytest.mark.skip\ndef test_skipped(): pass\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.forbid_skips", *options]
+    # The gate's own options must not reach the run that is looked at.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     return subprocess.run(
-        [*command, f"--rootdir={folder}", str(folder)], cwd=ROOT, capture_output=True, check=False
+        [*command, f"--rootdir={folder}", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        env=clean,
     ).returncode
 
 
