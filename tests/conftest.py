@@ -60,6 +60,7 @@ async def make_bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncI
 
     yield make
     # SeaweedFS has room for some hundred buckets only: each takes several volumes.
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
     for server, name in made:
         if isinstance(server, SeaweedServer):
             await drop_bucket(server, name)

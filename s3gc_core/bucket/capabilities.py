@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 PROBE_PREFIX = ".s3gc-probe/"
 _BODY = b"s3gc asks whether this store keeps its word; this object may be deleted.\n"
-_OUR_KEY = re.compile(re.escape(PROBE_PREFIX) + "[0-9A-HJKMNP-TV-Z]{26}")
+_ULID = re.compile("[0-9A-HJKMNP-TV-Z]{26}")
 # A well-formed ETag that is not the probe's.
 _WRONG_ETAG = '"00000000000000000000000000000000"'
 
@@ -65,7 +67,7 @@ async def probe_store(bucket: Bucket) -> StoreCapabilities:
     Raises `RightMissing` where the versioning state may not be read, `StoreFailed` where the
     probe object could not be written or removed.
     """
-    key = f"{PROBE_PREFIX}{ULID()}"
+    key = f"{_our_prefix(bucket)}{ULID()}"
     versioning = await _versioning(bucket)
     async with _removed_at_the_end(bucket, key):
         tag_count_reported = await _write_probe(bucket, key)
@@ -80,14 +82,21 @@ async def probe_store(bucket: Bucket) -> StoreCapabilities:
 
 
 async def remove_old_probes(bucket: Bucket) -> None:
-    """Remove what a probe left behind whose process died. Nobody else may be probing now.
+    """Remove what a probe of this vault left behind whose process died. The caller holds the vault.
 
-    Only what is ours beyond doubt: our prefix, a ULID, and the size of the probe.
+    Only what is ours beyond doubt: this vault's prefix, a ULID, and the size of the probe.
     """
-    async for page in bucket.list_pages(PROBE_PREFIX):
-        ours = [o for o in page if _OUR_KEY.fullmatch(o.key) and o.size == len(_BODY)]
+    prefix = _our_prefix(bucket)
+    async for page in bucket.list_pages(prefix):
+        ours = [o for o in page if _ULID.fullmatch(o.key[len(prefix) :]) and o.size == len(_BODY)]
         if ours:
             await bucket.delete_batch([(probe.key, probe.etag) for probe in ours])
+
+
+def _our_prefix(bucket: Bucket) -> str:
+    """Probes of one vault; another vault on the same bucket may be probing at this moment."""
+    vault = f"{socket.gethostname()}:{bucket.connection.spool_folder.resolve()}"
+    return f"{PROBE_PREFIX}{hashlib.sha256(vault.encode()).hexdigest()[:16]}-"
 
 
 async def _pieces() -> AsyncIterator[bytes]:
