@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 
+from s3gc_core.collector import silent
 from s3gc_core.errors import ExitCode
 from s3gc_tui.cli import load_command
 from s3gc_tui.context import Context
@@ -13,13 +14,9 @@ from s3gc_tui.lines import JsonLines, Output
 from s3gc_tui.running import log_to_standard_error, run_command
 
 
-def unwatched(phase: str, done: int, total: int | None = None) -> None:
-    """Nobody watches a batch job; its log tells when it starts and ends."""
-
-
 def run_batch(args: argparse.Namespace) -> ExitCode:
     """Run one sub-command for a script."""
     log_to_standard_error(logging.INFO)
     output = Output(sys.stdout)
-    context = Context(args, JsonLines(output), output, unwatched, ask=None)
+    context = Context(args, JsonLines(output), output, silent, ask=None)
     return run_command(load_command(args.command), context)

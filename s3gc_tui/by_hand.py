@@ -17,8 +17,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from s3gc_core.collector import silent
 from s3gc_core.errors import ExitCode
-from s3gc_tui.batch import unwatched
 from s3gc_tui.cli import load_command
 from s3gc_tui.context import Context
 from s3gc_tui.lines import Output, PlainText
@@ -74,7 +74,7 @@ def run_by_hand(args: argparse.Namespace) -> ExitCode:
     questions = ask if sys.stdin.isatty() and sys.stderr.isatty() else None
     # A question and a moving bar do not go together on one screen.
     if not sys.stderr.isatty() or (args.command == "execute" and args.confirm is None):
-        context = Context(args, PlainText(output), output, unwatched, questions)
+        context = Context(args, PlainText(output), output, silent, questions)
         return run_command(load_command(args.command), context)
     with Bars() as bars:
         context = Context(args, PlainText(output), output, bars, questions)

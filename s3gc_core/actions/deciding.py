@@ -29,8 +29,7 @@ async def approve(
     operation_id = str(ULID())
     records: list[PlanRecorded | PlanDecided] = []
     if prefixes or keys:
-        part = await parts.catalogue.select_plan(plan, str(ULID()), prefixes, frozenset(keys))
-        plan = part
+        plan = await parts.catalogue.select_plan(plan, str(ULID()), prefixes, frozenset(keys))
         records.append(plan_record(plan))
     records.append(PlanDecided(plan.plan_id, plan.sha256, True, actor(), reason))
     await parts.audit.append(operation_id, records)

@@ -48,11 +48,11 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
     if not config.sources:
         fix = "name the columns that hold keys under [tables]"
         yield Check("tables", False, "none are configured", fix)
-    for number, settings in enumerate(config.databases):
+    for settings in config.databases:
         database = open_database(settings)
         async for check in _database_checks(database, config):
             yield check
-        if config.databases[number].cdc:
+        if settings.cdc:
             yield Check(
                 "cdc", True, f"{settings.name}: each scan reads all sources anew; nothing follows"
             )

@@ -82,10 +82,11 @@ class Scan:
         listed = await self._list()
         listing_ended_at = self.clock.now()
         await self._catch_up()
-        candidates = await self._find_candidates(scan_id)
+        candidates = await self._find_candidates()
         if candidates:
             await self._ask_databases()
         await self._judge(scan_id, listing_ended_at, candidates)
+        await self.catalogue.add_folders(scan_id)
         totals = await self.catalogue.totals(scan_id)
         # A key that the store listed twice is one candidate.
         candidates = sum(count for count, _ in totals.values())
@@ -144,18 +145,17 @@ class Scan:
             rows_read=lambda rows: self.progress("catch up", rows),
         )
 
-    async def _find_candidates(self, scan_id: str) -> int:
+    async def _find_candidates(self) -> int:
         """Set difference by probing, page by page; the order of the listing does not matter."""
         after, candidates = 0, 0
-        while True:
-            page, after = await self.catalogue.listing_page(after)
-            if not page:
-                return candidates
-            referenced = await self.registry.referenced(h for h, _ in page)
-            orphaned = [(h, entry) for h, entry in page if h not in referenced]
-            await self.catalogue.add_candidates(scan_id, orphaned)
-            candidates += len(orphaned)
+        while page := await self.catalogue.hash_page(after):
+            after = page[-1][0]
+            referenced = await self.registry.referenced(h for _, h in page)
+            unreferenced = [(id_, h) for id_, h in page if h not in referenced]
+            await self.catalogue.add_unreferenced(unreferenced)
+            candidates += len(unreferenced)
             self.progress("compare", candidates)
+        return candidates
 
     async def _ask_databases(self) -> None:
         async for found in find_references(
@@ -170,9 +170,9 @@ class Scan:
     async def _judge(self, scan_id: str, listing_ended_at: datetime, candidates: int) -> None:
         judge = Judge(self.registry, rules_of(self.config))
         bucket_now = await self.bucket.server_now()
-        judged = 0
+        after, judged = 0, 0
         while True:
-            page, hits = await self.catalogue.unjudged_page(scan_id)
+            page, hits, after = await self.catalogue.unjudged_page(after)
             if not page:
                 return
             verdicts = await judge.judge_page(
@@ -182,7 +182,7 @@ class Scan:
                 now=self.clock.now(),
                 bucket_now=bucket_now,
             )
-            await self.catalogue.set_verdicts(scan_id, verdicts)
+            await self.catalogue.add_candidates(scan_id, verdicts)
             judged += len(page)
             self.progress("judge", judged, candidates)
 

@@ -18,8 +18,7 @@ from datetime import timedelta
 from typing import Any
 
 from s3gc_core.clock import ShiftedClock
-from s3gc_core.collector import Collector
-from s3gc_tui.batch import unwatched
+from s3gc_core.collector import Collector, silent
 from s3gc_tui.cli import build_parser, load_command
 from s3gc_tui.context import Context
 from s3gc_tui.demo.seaweed import die_with_parent
@@ -80,7 +79,7 @@ def work(job: dict[str, Any], ask_the_kernel: Callable[[], None] | None) -> int:
     args = build_parser().parse_args(["--batch", *job["argv"]])
     log_to_standard_error(logging.INFO)
     output = Output(sys.stdout)
-    context = ShiftedContext(args, JsonLines(output), output, unwatched, ask=None)
+    context = ShiftedContext(args, JsonLines(output), output, silent, ask=None)
     return run_command(load_command(args.command), context)
 
 

@@ -45,8 +45,9 @@ POINTS: dict[str, tuple[Any, str]] = {
     "remove-stray": (BackupFiles, "remove"),
     "add-listing": (Catalogue, "add_listing"),
     "refresh": (scan, "refresh"),
+    "add-unreferenced": (Catalogue, "add_unreferenced"),
     "add-candidates": (Catalogue, "add_candidates"),
-    "set-verdicts": (Catalogue, "set_verdicts"),
+    "add-folders": (Catalogue, "add_folders"),
     "create-plan": (Catalogue, "create_plan"),
     "finish-scan": (Catalogue, "finish_scan"),
 }

@@ -12,9 +12,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
 from s3gc_core.clock import ShiftedClock
-from s3gc_core.collector import Collector
+from s3gc_core.collector import Collector, silent
 from s3gc_core.errors import ExitCode
-from s3gc_tui.batch import unwatched
 from s3gc_tui.cli import build_parser, load_command
 from s3gc_tui.context import Context
 from s3gc_tui.lines import JsonLines, Output, PlainText
@@ -37,7 +36,7 @@ def main() -> ExitCode:
     log_to_standard_error(logging.INFO if args.batch else logging.WARNING)
     output = Output(sys.stdout)
     emit = JsonLines(output) if args.batch else PlainText(output)
-    context = ShiftedContext(args, emit, output, unwatched, ask=None)
+    context = ShiftedContext(args, emit, output, silent, ask=None)
     return run_command(load_command(args.command), context)
 
 

@@ -21,8 +21,9 @@ from s3gc_core.judgement import (
     Plan,
     PlanItem,
     Verdict,
+    plan_tables,
+    scan_tables,
 )
-from s3gc_core.judgement import catalogue as catalogue_module
 from s3gc_core.references import Found, key_hash
 from tests.core.judgement.evidence import NOW, layers, listed, plan
 
@@ -40,11 +41,14 @@ async def catalogue(tmp_path: Path) -> AsyncIterator[Catalogue]:
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue_module, "PAGE", 3)
+    for tables in (scan_tables, plan_tables):
+        monkeypatch.setattr(tables, "PAGE", 3)
 
 
-def hashed(objects: Sequence[ListedObject]) -> list[tuple[int, ListedObject]]:
-    return [(key_hash(one.key), one) for one in objects]
+async def unreferenced(catalogue: Catalogue, objects: Sequence[ListedObject]) -> None:
+    """List objects that no row refers to."""
+    await catalogue.add_listing(objects)
+    await catalogue.add_unreferenced(await catalogue.hash_page(0))
 
 
 async def judged(
@@ -56,8 +60,7 @@ async def judged(
 ) -> None:
     """Make candidates of a scan with a verdict."""
     objects = [listed(key, size=size) for key in keys]
-    await catalogue.add_candidates(scan_id, hashed(objects))
-    await catalogue.set_verdicts(scan_id, [Judged(one, verdict, layers(), ()) for one in objects])
+    await catalogue.add_candidates(scan_id, [Judged(one, verdict, layers(), ()) for one in objects])
 
 
 async def candidate_keys(
@@ -77,18 +80,27 @@ async def test_a_listing_comes_back_whole_in_pages(catalogue: Catalogue) -> None
     objects = [listed(f"k{n}", size=n, storage_class="GLACIER") for n in (5, 3, 4, 1, 2, 0, 6)]
     await catalogue.add_listing(objects[:5])
     await catalogue.add_listing(objects[5:])
-    found: list[tuple[int, ListedObject]] = []
+    hashes: list[int] = []
     after, sizes = 0, []
-    while True:
-        page, after = await catalogue.listing_page(after)
-        if not page:
-            break
+    while page := await catalogue.hash_page(after):
+        after = page[-1][0]
         sizes.append(len(page))
-        found += page
-    assert found == hashed(objects)
+        hashes += [h for _, h in page]
+        # Every other one: those whose number is even are referenced.
+        await catalogue.add_unreferenced([row for row in page if row[0] % 2])
+    assert hashes == [key_hash(one.key) for one in objects]
     assert sizes == [3, 3, 1]
+    found: list[ListedObject] = []
+    after = 0
+    while True:
+        some, _, after = await catalogue.unjudged_page(after)
+        if not some:
+            break
+        found += some
+    assert found == objects[::2]
     await catalogue.begin_scan("S2", NOW)
-    assert await catalogue.listing_page(0) == ([], 0)
+    assert await catalogue.hash_page(0) == []
+    assert await catalogue.unjudged_page(0) == ([], [], 0)
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -112,9 +124,8 @@ async def test_what_was_concluded_comes_back_as_it_was(catalogue: Catalogue) -> 
             ("one", "two"),
         ),
     ]
-    await catalogue.add_candidates("S1", hashed([one.object for one in concluded]))
     assert [page async for page in catalogue.candidates("S1")] == []
-    await catalogue.set_verdicts("S1", concluded)
+    await catalogue.add_candidates("S1", concluded)
     assert [page async for page in catalogue.candidates("S1")] == [concluded]
 
 
@@ -154,7 +165,6 @@ async def test_verdicts_and_totals(catalogue: Catalogue) -> None:
     await judged(catalogue, ["o1", "o2"], ORPHAN, size=1 << 40)
     await judged(catalogue, ["h"], HELD, size=0)
     await judged(catalogue, ["k1", "k2", "k3"], KEEP, size=7)
-    await catalogue.add_candidates("S1", hashed([listed("not judged yet")]))
     assert await catalogue.totals("S1") == {"orphan": (2, 1 << 41), "held": (1, 0), "keep": (3, 21)}
     assert await candidate_keys(catalogue, ORPHAN) == ["o1", "o2"]
     assert await candidate_keys(catalogue, HELD) == ["h"]
@@ -166,12 +176,10 @@ async def test_a_key_listed_twice_is_one_candidate(catalogue: Catalogue) -> None
     """Stores do that when an object is overwritten while they list; the later entry counts."""
     await catalogue.begin_scan("S1", NOW)
     first, later = listed("a", etag='"old"', size=1), listed("a", etag='"new"', size=2)
-    await catalogue.add_candidates("S1", hashed([first, listed("b")]))
-    await catalogue.add_candidates("S1", hashed([later]))
-    page, _ = await catalogue.unjudged_page("S1")
-    assert {one.key: one for one in page} == {"a": later, "b": listed("b")}
-    assert len(page) == 2
-    await catalogue.set_verdicts("S1", [Judged(one, ORPHAN, layers(), ()) for one in page])
+    concluded = [Judged(one, ORPHAN, layers(), ()) for one in (first, listed("b"), later)]
+    await catalogue.add_candidates("S1", concluded[:2])
+    await catalogue.add_candidates("S1", concluded[2:])
+    assert [page async for page in catalogue.candidates("S1")] == [[concluded[2], concluded[1]]]
     assert await catalogue.totals("S1") == {"orphan": (2, 12)}
     made = await catalogue.create_plan(plan())
     assert [(i.key, i.etag) for i in await items(catalogue, made.plan_id)] == [
@@ -181,34 +189,38 @@ async def test_a_key_listed_twice_is_one_candidate(catalogue: Catalogue) -> None
 
 
 @pytest.mark.usefixtures("small_pages")
-async def test_hits_come_with_the_candidates_they_are_about(catalogue: Catalogue) -> None:
+async def test_hits_come_with_the_objects_they_are_about(catalogue: Catalogue) -> None:
     await catalogue.begin_scan("S1", NOW)
-    await catalogue.add_candidates("S1", hashed([listed(f"k{n}") for n in range(5)]))
+    await catalogue.add_listing([listed(f"k{n}") for n in range(5)])
+    first = await catalogue.hash_page(0)
+    await catalogue.add_unreferenced([*first, *await catalogue.hash_page(first[-1][0])])
     hit = [Found(key_hash("k1"), "s", 1), Found(key_hash("k1"), "s", "1")]
     other = [Found(key_hash("k4"), "t", 2), Found(key_hash("elsewhere"), "t", 3)]
     await catalogue.add_hits(hit)
     await catalogue.add_hits([*hit, *other])
-    seen: set[str] = set()
+    seen: list[str] = []
     found: list[Found] = []
+    after = 0
     while True:
-        page, hits = await catalogue.unjudged_page("S1")
+        page, hits, after = await catalogue.unjudged_page(after)
         if not page:
             break
         assert {f.hash for f in hits} <= {key_hash(one.key) for one in page}
-        seen |= {one.key for one in page}
+        seen += [one.key for one in page]
         found += hits
-        await catalogue.set_verdicts("S1", [Judged(one, KEEP, layers(), ()) for one in page])
-    assert seen == {f"k{n}" for n in range(5)}
+    assert seen == [f"k{n}" for n in range(5)]
     assert len(found) == 3
     assert set(found) == {*hit, other[0]}
     await catalogue.begin_scan("S2", NOW)
-    await catalogue.add_candidates("S2", hashed([listed("k1")]))
-    assert await catalogue.unjudged_page("S2") == ([listed("k1")], [])
+    await unreferenced(catalogue, [listed("k1")])
+    assert await catalogue.unjudged_page(0) == ([listed("k1")], [], 1)
 
 
-async def test_wanted_are_the_hashes_of_candidates(catalogue: Catalogue) -> None:
+async def test_wanted_are_the_hashes_of_unreferenced_objects(catalogue: Catalogue) -> None:
     await catalogue.begin_scan("S1", NOW)
-    await catalogue.add_candidates("S1", hashed([listed("a"), listed("b")]))
+    await catalogue.add_listing([listed("c")])
+    await catalogue.begin_scan("S2", NOW)
+    await unreferenced(catalogue, [listed("a"), listed("b")])
     asked = [key_hash(key) for key in ("a", "b", "c")]
     assert await catalogue.wanted(asked) == set(asked[:2])
     assert await catalogue.wanted([]) == set()
@@ -229,7 +241,7 @@ async def test_a_plan_freezes_the_orphans_of_its_scan(catalogue: Catalogue) -> N
     assert [item.key for item in await items(catalogue, "P1")] == ["a", "b"]
     # What happens to the candidates afterwards is nothing to the plan.
     await judged(catalogue, ["c"], ORPHAN)
-    await catalogue.set_verdicts("S1", [Judged(listed("a", size=5), KEEP, layers(), ())])
+    await judged(catalogue, ["a"], KEEP)
     assert [item.key for item in await items(catalogue, "P1")] == ["a", "b"]
     assert await catalogue.recompute_sha256(made) == made.sha256
 
@@ -324,13 +336,22 @@ async def test_old_scans_and_plans_go(catalogue: Catalogue, tmp_path: Path) -> N
         scan_id = f"S{n:02}"
         await catalogue.begin_scan(scan_id, NOW)
         await judged(catalogue, [f"k{n}"], scan_id=scan_id)
+        await catalogue.add_folders(scan_id)
         made.append(await catalogue.create_plan(plan(plan_id=f"P{n:02}", scan_id=scan_id)))
     # One more came after the last clean-up.
     assert await catalogue.plans() == made[:8:-1]
     with closing(sqlite3.connect(tmp_path / "catalogue.db")) as file:
-        scans = {row[0] for row in file.execute("SELECT scan_id FROM candidate")}
+        scans = {
+            row[0]
+            for row in file.execute("SELECT scan_id FROM candidate JOIN scan ON scan = number")
+        }
+        leftover = [
+            file.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("candidate", "conclusion", "folder")
+        ]
         planned = {row[0] for row in file.execute("SELECT plan_id FROM plan_item")}
-    assert scans == {f"S{n}" for n in range(55, 60)}
+    assert scans == {"S57", "S58", "S59"}
+    assert leftover == [3, 3, 3]
     assert planned == {one.plan_id for one in made[9:]}
 
 

@@ -1,0 +1,273 @@
+"""The catalogue's tables of scans: listing, candidates with their verdicts, and folders.
+
+Functions take the connection and run in the catalogue's thread, each in one transaction. Times are
+kept as whole microseconds since 1970 (UTC), the verdict apart from its reasons, so that a million
+candidates can be sorted and filtered without reading what was concluded about each.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from s3gc_core.bucket import ListedObject
+from s3gc_core.judgement.folders import FolderTotals, roll_up
+from s3gc_core.judgement.layers import Judged, Layers, ObjectVerdict
+from s3gc_core.references import Found, key_hash
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS scan (
+    number INTEGER PRIMARY KEY, scan_id TEXT NOT NULL UNIQUE, began_at TEXT NOT NULL, summary BLOB
+) STRICT;
+CREATE TABLE IF NOT EXISTS listing (
+    id INTEGER PRIMARY KEY, h INTEGER NOT NULL, key TEXT NOT NULL, size INTEGER NOT NULL,
+    etag TEXT NOT NULL, modified INTEGER NOT NULL, storage_class TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS unreferenced (id INTEGER PRIMARY KEY, h INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS unreferenced_h ON unreferenced (h);
+CREATE TABLE IF NOT EXISTS hit (
+    h INTEGER NOT NULL, source TEXT NOT NULL, row ANY NOT NULL, PRIMARY KEY (h, source, row)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS candidate (
+    id INTEGER PRIMARY KEY, scan INTEGER NOT NULL, key TEXT NOT NULL, size INTEGER NOT NULL,
+    etag TEXT NOT NULL, modified INTEGER NOT NULL, storage_class TEXT NOT NULL,
+    verdict TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS candidate_key ON candidate (scan, key);
+CREATE INDEX IF NOT EXISTS candidate_size ON candidate (scan, size);
+CREATE INDEX IF NOT EXISTS candidate_modified ON candidate (scan, modified);
+CREATE INDEX IF NOT EXISTS candidate_verdict ON candidate (scan, verdict);
+CREATE TABLE IF NOT EXISTS conclusion (
+    id INTEGER PRIMARY KEY, layers BLOB NOT NULL, doubts BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS folder (
+    id INTEGER PRIMARY KEY, scan INTEGER NOT NULL, parent TEXT, prefix TEXT NOT NULL,
+    objects INTEGER NOT NULL, bytes INTEGER NOT NULL, orphans INTEGER NOT NULL,
+    orphan_bytes INTEGER NOT NULL, oldest INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS folder_parent ON folder (scan, parent, prefix);
+"""
+
+PAGE = 2_000
+# The last finished scan, the one before it (a dashboard may still show it), and a running one.
+_SCANS_KEPT = 3
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_encoder = msgspec.json.Encoder()
+_layers = msgspec.json.Decoder(Layers)
+_doubts = msgspec.json.Decoder(tuple[str, ...])
+
+_OBJECT = "key, size, etag, modified, storage_class"
+
+
+def microseconds(time: datetime) -> int:
+    """Whole microseconds since 1970."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def time_of(microseconds_since_1970: int) -> datetime:
+    """The time (UTC) that `microseconds` made a number of."""
+    return _EPOCH + microseconds_since_1970 * _MICROSECOND
+
+
+def listed_object(key: str, size: int, etag: str, modified: int, storage: str) -> ListedObject:
+    """The object of a row with the columns `key, size, etag, modified, storage_class`."""
+    return ListedObject(key, size, etag, time_of(modified), storage)
+
+
+def begin_scan(connection: sqlite3.Connection, scan_id: str, began_at: datetime) -> None:
+    """Make room for a new listing; what old scans found goes."""
+    for table in ("listing", "unreferenced", "hit"):
+        connection.execute(f"DELETE FROM {table}")
+    connection.execute(
+        "INSERT INTO scan (scan_id, began_at) VALUES (?, ?)",
+        (scan_id, began_at.astimezone(UTC).isoformat()),
+    )
+    connection.execute(
+        "DELETE FROM scan WHERE number NOT IN"
+        " (SELECT number FROM scan ORDER BY number DESC LIMIT ?)",
+        (_SCANS_KEPT,),
+    )
+    for table in ("candidate", "folder"):
+        connection.execute(f"DELETE FROM {table} WHERE scan NOT IN (SELECT number FROM scan)")
+    connection.execute("DELETE FROM conclusion WHERE id NOT IN (SELECT id FROM candidate)")
+
+
+def add_listing(connection: sqlite3.Connection, page: Sequence[ListedObject]) -> None:
+    """Add a page of the bucket's listing."""
+    connection.executemany(
+        f"INSERT INTO listing (h, {_OBJECT}) VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (key_hash(o.key), o.key, o.size, o.etag, microseconds(o.last_modified), o.storage_class)
+            for o in page
+        ],
+    )
+
+
+def hash_page(connection: sqlite3.Connection, after: int) -> list[tuple[int, int]]:
+    """The next page of the listing as (id, key hash)."""
+    return connection.execute(
+        "SELECT id, h FROM listing WHERE id > ? ORDER BY id LIMIT ?", (after, PAGE)
+    ).fetchall()
+
+
+def add_unreferenced(connection: sqlite3.Connection, rows: Sequence[tuple[int, int]]) -> None:
+    """Remember listed objects, as (id, key hash), to be judged."""
+    connection.executemany("INSERT INTO unreferenced VALUES (?, ?)", rows)
+
+
+def wanted(connection: sqlite3.Connection, hashes: str) -> set[int]:
+    """Those of the hashes (a JSON list) that unreferenced objects have."""
+    query = (
+        "SELECT value FROM json_each(?)"
+        " WHERE EXISTS (SELECT 1 FROM unreferenced WHERE unreferenced.h = value)"
+    )
+    return {row[0] for row in connection.execute(query, (hashes,))}
+
+
+def add_hits(connection: sqlite3.Connection, found: Sequence[Found]) -> None:
+    """Remember rows in which the databases hold an unreferenced object's key."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO hit VALUES (?, ?, ?)", [(f.hash, f.source, f.row) for f in found]
+    )
+
+
+def unjudged_page(
+    connection: sqlite3.Connection, after: int
+) -> tuple[list[ListedObject], list[Found], int]:
+    """The next page of unreferenced objects, the hits on them, and where to go on from."""
+    rows = connection.execute(
+        f"SELECT listing.id, unreferenced.h, {_OBJECT} FROM unreferenced"
+        " JOIN listing USING (id) WHERE unreferenced.id > ? ORDER BY unreferenced.id LIMIT ?",
+        (after, PAGE),
+    ).fetchall()
+    hits = connection.execute(
+        "SELECT h, source, row FROM hit WHERE h IN (SELECT value FROM json_each(?))",
+        (json.dumps([row[1] for row in rows]),),
+    )
+    objects = [listed_object(*row[2:]) for row in rows]
+    return objects, [Found(*hit) for hit in hits], rows[-1][0] if rows else after
+
+
+def add_candidates(connection: sqlite3.Connection, scan_id: str, judged: Sequence[Judged]) -> None:
+    """Add candidates with what was concluded about them.
+
+    A key that a store lists twice in one listing is one object: the later entry counts.
+    """
+    scan = _number(connection, scan_id)
+    last = connection.execute("SELECT coalesce(max(id), 0) FROM conclusion").fetchone()[0]
+    connection.executemany(
+        f"INSERT OR REPLACE INTO candidate (id, scan, {_OBJECT}, verdict)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (id_, scan, o.key, o.size, o.etag, microseconds(o.last_modified), o.storage_class, v)
+            for id_, (o, v) in enumerate(((j.object, j.verdict) for j in judged), last + 1)
+        ],
+    )
+    connection.executemany(
+        "INSERT INTO conclusion VALUES (?, ?, ?)",
+        [
+            (id_, _encoder.encode(one.layers), _encoder.encode(one.doubts))
+            for id_, one in enumerate(judged, last + 1)
+        ],
+    )
+
+
+def totals(connection: sqlite3.Connection, scan_id: str) -> dict[str, tuple[int, int]]:
+    """Objects and bytes of a scan's candidates by verdict."""
+    query = "SELECT verdict, count(*), sum(size) FROM candidate WHERE scan = ? GROUP BY verdict"
+    rows = connection.execute(query, (_number(connection, scan_id),))
+    return {verdict: (count, size) for verdict, count, size in rows}
+
+
+def add_folders(connection: sqlite3.Connection, scan_id: str) -> None:
+    """Add up a scan's candidates by folder, for those who look at them as a tree."""
+    scan = _number(connection, scan_id)
+    candidates = connection.execute(
+        "SELECT key, size, modified, verdict = 'orphan' FROM candidate WHERE scan = ? ORDER BY key",
+        (scan,),
+    )
+    connection.executemany(
+        "INSERT INTO folder (scan, parent, prefix, objects, bytes, orphans, orphan_bytes, oldest)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (_folder_row(scan, folder) for folder in roll_up(candidates)),
+    )
+
+
+def _folder_row(scan: int, folder: FolderTotals) -> tuple[object, ...]:
+    return (
+        scan,
+        folder.parent,
+        folder.prefix,
+        folder.objects,
+        folder.bytes,
+        folder.orphans,
+        folder.orphan_bytes,
+        folder.oldest,
+    )
+
+
+def finish_scan(connection: sqlite3.Connection, scan_id: str, summary: bytes) -> None:
+    """Keep a scan's summary (JSON); from now on it is the last finished one."""
+    connection.execute("UPDATE scan SET summary = ? WHERE scan_id = ?", (summary, scan_id))
+
+
+def last_scan(connection: sqlite3.Connection) -> tuple[str, bytes] | None:
+    """Id and summary (JSON) of the last finished scan."""
+    row = connection.execute(
+        "SELECT scan_id, summary FROM scan WHERE summary IS NOT NULL ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def candidate_page(
+    connection: sqlite3.Connection,
+    scan_id: str,
+    verdict: ObjectVerdict | None,
+    prefix: str,
+    after: str,
+) -> list[Judged]:
+    """The next page of a scan's candidates by key."""
+    # substr, not LIKE: a prefix is compared exactly, whatever characters it holds.
+    query = (
+        f"SELECT {_OBJECT}, verdict, layers, doubts"
+        " FROM candidate JOIN conclusion USING (id)"
+        " WHERE scan = ?1 AND key > ?2 AND key >= ?3 AND substr(key, 1, length(?3)) = ?3"
+        " AND (?4 IS NULL OR verdict = ?4) ORDER BY key LIMIT ?5"
+    )
+    scan = _number(connection, scan_id)
+    rows = connection.execute(query, (scan, after, prefix, verdict, PAGE))
+    return [judged_candidate(row) for row in rows]
+
+
+def judged_candidate(row: tuple[str, int, str, int, str, str, bytes, bytes]) -> Judged:
+    """The candidate of a row with the object's columns, then `verdict, layers, doubts`."""
+    key, size, etag, modified, storage, verdict, layers, doubts = row
+    return Judged(
+        listed_object(key, size, etag, modified, storage),
+        ObjectVerdict(verdict),
+        _layers.decode(layers),
+        _doubts.decode(doubts),
+    )
+
+
+def orphans(connection: sqlite3.Connection, scan_id: str) -> Iterator[Judged]:
+    """A scan's orphans by key."""
+    query = (
+        f"SELECT {_OBJECT}, verdict, layers, doubts"
+        " FROM candidate JOIN conclusion USING (id)"
+        " WHERE scan = ? AND verdict = 'orphan' ORDER BY key"
+    )
+    rows = connection.execute(query, (_number(connection, scan_id),))
+    return (judged_candidate(row) for row in rows)
+
+
+def _number(connection: sqlite3.Connection, scan_id: str) -> int:
+    """The scan's number in these tables; -1, which no row has, where it is no longer kept."""
+    row = connection.execute("SELECT number FROM scan WHERE scan_id = ?", (scan_id,)).fetchone()
+    return int(row[0]) if row else -1
