@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from s3gc_core.bucket import (
     PROBE_PREFIX,
     Bucket,
+    ObjectHeaders,
     StoreCapabilities,
     StoreFailed,
     Versioning,
     probe_store,
+    remove_old_probes,
 )
 from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
@@ -128,6 +132,46 @@ async def test_the_probe_is_removed_when_a_question_fails(bucket_config: Config)
                 await probe_store(bucket)
             assert [e.method for e in proxy.seen if PROBE_PREFIX in e.path][-1] == "DELETE"
             assert await listed_keys(bucket) == []
+
+
+async def test_only_probes_of_this_vault_are_cleared_away(
+    bucket_config: Config, tmp_path: Path
+) -> None:
+    """Another vault on the same bucket may be asking the store at this very moment."""
+
+    async def die_after_the_put(exchange: Exchange) -> None:
+        if PROBE_PREFIX in exchange.path and exchange.method != "PUT":
+            exchange.status, exchange.answer = 403, b"<Error><Code>AccessDenied</Code></Error>"
+
+    vaults = [replace(bucket_config, vault_path=tmp_path / name) for name in ("ours", "theirs")]
+    for vault in vaults:
+        vault.vault_path.mkdir()
+        async with running_proxy(bucket_config.endpoint_url) as proxy:
+            proxy.before = die_after_the_put
+            through = replace(vault, endpoint_url=proxy.endpoint)
+            async with Bucket.open(through, SystemClock()) as bucket:
+                with pytest.raises(Exception, match=r"AccessDenied|probe"):
+                    await probe_store(bucket)
+    async with Bucket.open(vaults[0], SystemClock()) as bucket:
+        before = await listed_keys(bucket)
+        assert len(before) == 2
+        strangers = [f"{before[0]}x", f"{PROBE_PREFIX}note.txt", "x.txt"]
+        for key in strangers:
+            await bucket.put(key, _one(b"not ours"), 8, ObjectHeaders())
+        same_place = f"{before[0][:-1]}{'0' if before[0][-1] != '0' else '1'}"
+        await bucket.put(same_place, _one(b"another size"), 12, ObjectHeaders())
+        await remove_old_probes(bucket)
+        once = set(await listed_keys(bucket))
+    assert once > {*strangers, same_place}
+    (theirs,) = once - {*strangers, same_place}
+    assert theirs in before
+    async with Bucket.open(vaults[1], SystemClock()) as bucket:
+        await remove_old_probes(bucket)
+        assert set(await listed_keys(bucket)) == {*strangers, same_place}
+
+
+async def _one(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 async def test_the_probe_is_removed_when_cancelled(bucket_config: Config) -> None:
