@@ -117,7 +117,7 @@ class Catalogue:
         return await self._store.run(plan_tables.plans)
 
     async def recompute_sha256(self, plan: Plan) -> str:
-        """The hash of the plan as its items are stored now. Raises `PlanChanged` on garbage."""
+        """The hash of the plan as its items are stored now."""
         return await self._store.run(plan_tables.recompute_sha256, plan)
 
     async def plan_items(self, plan_id: str) -> AsyncIterator[list[PlanItem]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from s3gc_core.errors import NoSuchKey, PlanChanged
+from s3gc_core.errors import NoSuchKey
 from s3gc_core.judgement.layers import Judged
 from s3gc_core.judgement.plans import Plan, PlanItem, plan_sha256, selects
 from s3gc_core.judgement.scan_tables import PAGE, orphans
@@ -58,8 +58,8 @@ def select_plan(
 ) -> Plan:
     """Freeze a part of a plan. Raises `NoSuchKey` where nothing of it is selected."""
     head = msgspec.structs.replace(parent, plan_id=plan_id, parent=parent.plan_id)
-    items = (i for i in _items(connection, parent.plan_id) if selects(i.key, prefixes, keys))
-    part = _store(connection, head, items)
+    items = (_item.decode(stored) for stored in _stored_items(connection, parent.plan_id))
+    part = _store(connection, head, (i for i in items if selects(i.key, prefixes, keys)))
     if part.objects == 0:
         raise NoSuchKey(f"plan {parent.plan_id} holds no such key or prefix")
     return part
@@ -82,16 +82,13 @@ def _store(connection: sqlite3.Connection, head: Plan, items: Iterator[PlanItem]
 
 
 def recompute_sha256(connection: sqlite3.Connection, plan: Plan) -> str:
-    """The hash of the plan as its items are stored now. Raises `PlanChanged` on garbage."""
-    try:
-        return plan_sha256(plan, _items(connection, plan.plan_id))
-    except msgspec.DecodeError as error:
-        raise PlanChanged(f"plan {plan.plan_id} cannot be read: {error}") from error
+    """The hash of the plan as its items are stored now."""
+    return plan_sha256(plan, _stored_items(connection, plan.plan_id))
 
 
-def _items(connection: sqlite3.Connection, plan_id: str) -> Iterator[PlanItem]:
+def _stored_items(connection: sqlite3.Connection, plan_id: str) -> Iterator[bytes]:
     query = "SELECT item FROM plan_item WHERE plan_id = ? ORDER BY key"
-    return (_item.decode(row[0]) for row in connection.execute(query, (plan_id,)))
+    return (row[0] for row in connection.execute(query, (plan_id,)))
 
 
 def get_plan(connection: sqlite3.Connection, plan_id: str) -> Plan | None:

@@ -86,14 +86,16 @@ class PlanHistory(msgspec.Struct, frozen=True):
         return PlanState.APPROVED if self.approved else PlanState.PROPOSED
 
 
-def plan_sha256(plan: Plan, items: Iterable[PlanItem]) -> str:
-    """Hash over everything an approval stands for: bucket, times, and each item in order."""
-    encoder = msgspec.json.Encoder()
+def plan_sha256(plan: Plan, items: Iterable[bytes]) -> str:
+    """Hash over everything an approval stands for: bucket, times, and each item in order.
+
+    `items` are `PlanItem`s as JSON, byte for byte as they are stored.
+    """
     head = [plan.plan_id, plan.scan_id, plan.bucket, plan.listed_at, plan.expires_at]
-    digest = hashlib.sha256(encoder.encode(head))
+    digest = hashlib.sha256(msgspec.json.encode(head))
     for item in items:
         digest.update(b"\n")
-        digest.update(encoder.encode(item))
+        digest.update(item)
     return digest.hexdigest()
 
 
@@ -101,6 +103,11 @@ def check_decidable(plan: Plan, history: PlanHistory, *, now: datetime) -> None:
     """Raise unless the plan can still be approved or rejected."""
     if history.state not in (PlanState.PROPOSED, PlanState.APPROVED):
         raise PlanFinished(f"plan {plan.plan_id} is {history.state}")
+    check_not_expired(plan, now=now)
+
+
+def check_not_expired(plan: Plan, *, now: datetime) -> None:
+    """Raise `PlanExpired` where the plan's lifetime is over."""
     if now >= plan.expires_at:
         raise PlanExpired(f"plan {plan.plan_id} expired at {plan.expires_at:%Y-%m-%d %H:%M} UTC")
 
@@ -126,8 +133,7 @@ def check_executable(
         raise NotApproved(f"plan {plan.plan_id} has not been approved")
     if not recomputed_sha256 == plan.sha256 == history.recorded_sha256:
         raise PlanChanged(f"plan {plan.plan_id} is not the one that was approved")
-    if now >= plan.expires_at:
-        raise PlanExpired(f"plan {plan.plan_id} expired at {plan.expires_at:%Y-%m-%d %H:%M} UTC")
+    check_not_expired(plan, now=now)
     if confirmation != plan.confirmation:
         raise ConfirmationMismatch(
             f'"{confirmation}" does not confirm plan {plan.plan_id}',

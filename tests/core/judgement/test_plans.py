@@ -36,7 +36,7 @@ ITEMS = [item("a.jpg"), item("b.jpg", etag='"e2"')]
 
 
 def digest(items: list[PlanItem], **head: object) -> str:
-    return plan_sha256(plan(**head), items)
+    return plan_sha256(plan(**head), [msgspec.json.encode(one) for one in items])
 
 
 OTHER_VALUES: dict[str, object] = {
