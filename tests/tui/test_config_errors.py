@@ -97,7 +97,9 @@ async def test_the_password_in_the_report_of_a_crash(alone: CommandLine) -> None
     )
     assert (await alone.batch("status")).code == 0
     with closing(sqlite3.connect(alone.folder / "s3gc_vault" / "catalogue.db")) as catalogue:
-        catalogue.execute("INSERT INTO scan VALUES ('ID', '2026-11-21', x'7b')")
+        catalogue.execute(
+            "INSERT INTO scan (scan_id, began_at, summary) VALUES ('ID', '2026-11-21', x'7b')"
+        )
         catalogue.commit()
     ran = await alone.batch("status")
     assert (ran.code, len(alone.crash_reports())) == (1, 1)
