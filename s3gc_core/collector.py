@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,17 @@ from s3gc_core.collection import PurgeSummary, Selection, select
 from s3gc_core.config import Config
 from s3gc_core.databases import open_database
 from s3gc_core.errors import NoSuchKey
+from s3gc_core.jobs import (
+    Job,
+    JobEvents,
+    StartedJob,
+    job_events,
+    list_jobs,
+    request_cancel,
+    request_pause,
+    request_resume,
+    start_job,
+)
 from s3gc_core.judgement import (
     Catalogue,
     Judged,
@@ -31,6 +43,7 @@ from s3gc_core.judgement import (
     plan_history,
 )
 from s3gc_core.references import Registry
+from s3gc_core.session import READ_ONLY_VARIABLE, UNRESTRICTED, Session
 from s3gc_core.vault import AuditLog, BackupFiles, DeletedObject, Restored, Result
 
 
@@ -41,8 +54,9 @@ def silent(phase: str, done: int, total: int | None = None) -> None:
 class Collector:
     """Everything s3gc can do with one configuration. Open with `async with Collector.open(...)`."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, session: Session) -> None:
         self._parts = parts
+        self._session = session
         self.config = parts.config
         self.bucket = parts.bucket
         self.registry = parts.registry
@@ -51,10 +65,16 @@ class Collector:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, config: Config, *, clock: Clock | None = None, progress: Progress = silent
+        cls,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        progress: Progress = silent,
+        session: Session = UNRESTRICTED,
     ) -> AsyncIterator[Collector]:
         """Open the vault and the clients; nothing is sent yet.
 
+        What changes bucket or vault raises `ReadOnlySession` where the session may not.
         Raises `VaultUnreachable`, `NetworkFileSystem`, `AuditBroken`.
         """
         clock = clock or SystemClock()
@@ -69,9 +89,10 @@ class Collector:
             bucket = await stack.enter_async_context(Bucket.open(config, clock))
             databases = [open_database(database) for database in config.databases]
             files = BackupFiles(config.vault_path)
-            yield cls(
-                Parts(config, clock, progress, bucket, databases, registry, catalogue, audit, files)
+            parts = Parts(
+                config, clock, progress, bucket, databases, registry, catalogue, audit, files
             )
+            yield cls(parts, session)
 
     async def scan(self, accept: Sequence[str] = (), reason: str = "") -> ScanSummary:
         """One scan; its plan (if any) waits for approval. `blocked` names tripped guards.
@@ -138,12 +159,14 @@ class Collector:
 
         Raises `PlanFinished`, `PlanExpired`, `NoSuchPlan`, `NoSuchKey` (nothing selected).
         """
+        self._session.check("approve plans")
         return await deciding.approve(
             self._parts, plan_id, reason=reason, prefixes=prefixes, keys=keys
         )
 
     async def reject(self, plan_id: str, *, reason: str) -> Plan:
         """Reject a plan for good. Raises `PlanFinished`, `PlanExpired`, `NoSuchPlan`."""
+        self._session.check("reject plans")
         return await deciding.reject(self._parts, plan_id, reason=reason)
 
     async def approved_plan(self) -> Plan | None:
@@ -155,6 +178,7 @@ class Collector:
 
         Raises the refusal that applies; objects that changed or failed make it `partial`.
         """
+        self._session.check("execute plans")
         return await executing.execute(self._parts, plan_id, confirm=confirm)
 
     async def restore(self, selection: Selection, *, overwrite: bool = False) -> OperationSummary:
@@ -162,10 +186,12 @@ class Collector:
 
         Raises `NoSuchKey` where the vault holds nothing of what was selected.
         """
+        self._session.check("restore objects")
         return await restoring.restore(self._parts, selection, overwrite=overwrite)
 
     async def restore_to_folder(self, selection: Selection, folder: Path) -> OperationSummary:
         """Write deleted objects into a folder; the bucket is not touched."""
+        self._session.check("restore objects")
         return await restoring.restore_to_folder(self._parts, selection, folder)
 
     async def restorable(self, selection: Selection) -> AsyncIterator[list[DeletedObject]]:
@@ -193,7 +219,44 @@ class Collector:
 
     async def purge(self, *, older_than_days: int | None, dry_run: bool) -> PurgeSummary:
         """Remove backups past the horizon that nothing needs; never a sole copy."""
+        self._session.check("purge backups")
         return await restoring.purge(self._parts, older_than_days=older_than_days, dry_run=dry_run)
+
+    def start_job(self, argv: Sequence[str]) -> StartedJob:
+        """Run an s3gc command line as a process of its own, which outlives this one.
+
+        It inherits the environment; from a session that is read-only now, it is read-only too.
+        Raises `JobNotStarted`, `VaultUnreachable`.
+        """
+        environment = dict(os.environ)
+        if not self._session.may_write:
+            environment[READ_ONLY_VARIABLE] = "1"
+        return start_job(self.config.vault_path, argv, environment)
+
+    async def jobs(self, limit: int = 20) -> list[Job]:
+        """Operations as their journals show them, newest first."""
+        return await asyncio.to_thread(list_jobs, self.config.vault_path, limit)
+
+    async def job_events(self, operation_id: str, after_offset: int = 0) -> JobEvents:
+        """What an operation told since `after_offset`. Raises `NoSuchOperation`."""
+        return await asyncio.to_thread(
+            job_events, self.config.vault_path, operation_id, after_offset
+        )
+
+    async def pause(self, operation_id: str) -> None:
+        """Ask a running operation to pause at its next safe point. Raises `NoSuchOperation`."""
+        self._session.check("pause operations")
+        await asyncio.to_thread(request_pause, self.config.vault_path, operation_id)
+
+    async def resume(self, operation_id: str) -> None:
+        """Ask a paused operation to go on. Raises `NoSuchOperation`."""
+        self._session.check("resume operations")
+        await asyncio.to_thread(request_resume, self.config.vault_path, operation_id)
+
+    async def cancel(self, operation_id: str) -> None:
+        """Ask an operation to end after what it has begun. Raises `NoSuchOperation`."""
+        self._session.check("cancel operations")
+        await asyncio.to_thread(request_cancel, self.config.vault_path, operation_id)
 
     async def last_scan(self) -> ScanSummary | None:
         """The summary of the last finished scan."""

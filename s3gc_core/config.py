@@ -103,6 +103,8 @@ class Config:
     plan_lifetime_hours: int = 24
     vault_horizon_days: int = 90
     guards: GuardLimits = GuardLimits()
+    # Action of the dashboard -> its keys. Only the dashboard knows which there are.
+    keys: dict[str, str] = field(default_factory=dict, hash=False)
 
     def redacted(self) -> dict[str, object]:
         """All settings as plain values for display and JSON, database URLs without password."""

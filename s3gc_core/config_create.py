@@ -43,7 +43,7 @@ GUARDS: dict[str, Rule[object]] = {
     "source_shrunk_share": rules.share,
     "listing_shrunk_share": rules.share,
 }
-FILE_NAMES = frozenset({*SCALARS, *LISTS, "guards", "database", "tables"})
+FILE_NAMES = frozenset({*SCALARS, *LISTS, "guards", "database", "tables", "keys"})
 CREATE_NAMES = FILE_NAMES | {"databases", "cdc_backend", "cdc_connection_url"}
 DEFAULTS: dict[str, object] = {
     item.name: item.default for of in (Config, GuardLimits) for item in fields(of)
@@ -85,6 +85,7 @@ class Settings(TypedDict, total=False):
     plan_lifetime_hours: int
     vault_horizon_days: int
     guards: GuardLimits | Mapping[str, float]
+    keys: Mapping[str, str]
 
 
 def create_config(**settings: Unpack[Settings]) -> Config:
@@ -133,6 +134,8 @@ def validated(
             values[name] = _list(name, each, settings[name], findings)
     if "guards" in settings:
         values["guards"] = _guards(settings["guards"], findings)
+    if "keys" in settings:
+        values["keys"] = _keys(settings["keys"], findings, ("keys",))
     databases, database_names = read_databases(settings, findings)
     sources = read_sources(settings.get("tables", {}), database_names, findings)
     if findings.problems:
@@ -163,3 +166,19 @@ def _guards(value: object, findings: Findings) -> GuardLimits:
         else:
             findings.unknown(("guards", str(name)), GUARDS)
     return GuardLimits(**limits)
+
+
+def _keys(value: object, findings: Findings, where: Where) -> dict[str, str]:
+    """Actions and their keys as they are written; the dashboard judges them."""
+    if not isinstance(value, Mapping):
+        findings.add(where, value, "a table: action = key")
+        return {}
+    keys: dict[str, str] = {}
+    for name, key in value.items():
+        place: Where = (*where, str(name))
+        if isinstance(key, Mapping):
+            # pane.log without quotes is a table within a table in TOML.
+            keys |= {f"{name}.{inner}": k for inner, k in _keys(key, findings, place).items()}
+        else:
+            keys[str(name)] = findings.take(place, rules.text, key, "")
+    return keys

@@ -5,7 +5,7 @@
     DATABASE_URL, S3GC_CDC_BACKEND    the database
     S3GC_EXECUTE_MODE                 true: mode execute; false: not execute
     S3GC_<SETTING>                    any other setting, those of [guards] too; lists by commas
-    S3GC_ADMIN_API_KEY, S3GC_PROFILE  are read elsewhere
+    S3GC_ADMIN_API_KEY, S3GC_PROFILE, S3GC_READ_ONLY  are read elsewhere
 
 Any other name that begins with S3GC_ is an error: it would be dropped silently.
 """
@@ -31,7 +31,7 @@ from s3gc_core.config_rules import Findings, Where, did_you_mean
 from s3gc_core.errors import Problem
 from s3gc_core.redaction import shown
 
-RESERVED = frozenset({"S3GC_ADMIN_API_KEY", "S3GC_PROFILE"})
+RESERVED = frozenset({"S3GC_ADMIN_API_KEY", "S3GC_PROFILE", "S3GC_READ_ONLY"})
 _OWN_NAMES = {"bucket": "S3_BUCKET", "region": "AWS_REGION"}
 VARIABLES: dict[str, Where] = {
     **{_OWN_NAMES.get(name, f"S3GC_{name.upper()}"): (name,) for name in (*SCALARS, *LISTS)},

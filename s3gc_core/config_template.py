@@ -64,6 +64,11 @@ source_shrunk_share = 0.5
 # Stop when the bucket has less than this share of the objects it had last time.
 listing_shrunk_share = 0.5
 
+# Other keys for the dashboard, by the action's id; its help (?) lists actions and keys.
+# [keys]
+# pane.log = "f2"
+# execute = "alt+x"        # what is dangerous takes ctrl+letter and alt+letter only
+
 # The application's database (databases, with [[database]] several times). It is only read.
 # [database]
 # url = "postgresql://user:password@localhost:5432/app"   # or mysql://, sqlite:///relative.db

@@ -7,7 +7,9 @@
     ├── Refused                     3   a rule or a guard says no; nothing was changed
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
     │   ├── PlanFinished, ConfirmationMismatch, AuditBroken, NetworkFileSystem, StoreUnsafe,
-    │   └── VaultFull
+    │   └── VaultFull, CancelRequested
+    ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
+    ├── JobNotStarted               1   the process of a job could not be started
     ├── VaultBusy                   5   another operation holds the vault
     ├── Unreachable                 6   BucketUnreachable, DatabaseUnreachable, RightMissing,
     │                                   VaultUnreachable
@@ -138,6 +140,13 @@ class DryRunRefused(Refused):
     next_step = 'set mode = "execute" in the configuration to allow deletion'
 
 
+class ReadOnlySession(Refused):
+    """The session may look, and change nothing."""
+
+    why = "a session changes nothing unless it was started to write, and only as long as it said"
+    next_step = "start it again with --write (and without S3GC_READ_ONLY in the environment)"
+
+
 class NotApproved(Refused):
     """The plan has not been approved by a named person."""
 
@@ -201,6 +210,34 @@ class VaultFull(Refused):
     next_step = "free space under vault_path, or approve a smaller plan (--prefix)"
 
 
+class CancelRequested(Refused):
+    """The operation was told to end, and will: it can no longer be paused or gone on with."""
+
+    why = "an operation that was told to end takes no other wish"
+    next_step = "wait for its end; an execution can be gone on with by executing its plan again"
+
+
+class OperationCancelled(S3gcError):
+    """A person asked the operation to end. Nothing is half done: what had begun was finished and
+    recorded; `counts` tells how many objects ended how.
+    """
+
+    exit_code = ExitCode.PARTIAL
+    why = "a person asked for it; what had begun was finished and recorded first"
+    next_step = "run the same command again to go on (a scan begins anew)"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.counts: dict[str, int] = {}
+
+
+class JobNotStarted(S3gcError):
+    """The process of a job could not be started; nothing was done."""
+
+    why = "the operating system refused to start it"
+    next_step = "clear the cause named above; the same command line can be run by hand"
+
+
 class VaultBusy(S3gcError):
     """Another operation holds the vault."""
 
@@ -255,3 +292,10 @@ class NoSuchPlan(NotFound):
 
 class NoSuchOperation(NotFound):
     """No operation has this id."""
+
+
+class ScanGone(NotFound):
+    """A scan's candidates are no longer kept: newer scans have taken their place."""
+
+    why = "the catalogue keeps what the last scans found, and this scan is not among them"
+    next_step = "open the list of the last scan"

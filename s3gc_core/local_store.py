@@ -87,9 +87,28 @@ class LocalStore:
         Commits when it returns, rolls back when it raises. A caller that is cancelled does not
         stop it: the transaction ends one way or the other.
         """
+        return await self._in_transaction("BEGIN IMMEDIATE", function, *args, **kwargs)
 
+    async def read(
+        self,
+        function: Callable[Concatenate[sqlite3.Connection, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """As `run`, for a function that only reads: it keeps no other process from writing."""
+        return await self._in_transaction("BEGIN DEFERRED", function, *args, **kwargs)
+
+    async def _in_transaction(
+        self,
+        begin: str,
+        function: Callable[Concatenate[sqlite3.Connection, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         def in_transaction() -> T:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(begin)
             try:
                 result = function(self._connection, *args, **kwargs)
                 self._connection.execute("COMMIT")

@@ -30,7 +30,8 @@ class OperationSummary(msgspec.Struct, frozen=True):
 async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSummary:
     """Execute an approved plan, or go on with one whose execution ended early.
 
-    Raises the refusal that applies; objects that changed or failed make it `partial`.
+    Raises the refusal that applies, `OperationCancelled` where a person ended it on its way;
+    objects that changed or failed make it `partial`.
     """
     plan = await parts.plan(plan_id)
     async with parts.operation("execute", plan_id=plan_id) as run:
@@ -54,7 +55,7 @@ async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSumma
             catalogue=parts.catalogue,
             audit=parts.audit,
             files=parts.files,
-            progress=parts.progress,
+            journal=run.journal,
             operation_id=run.operation_id,
             plan=plan,
             ask_tags_always=await _probe_store(parts),

@@ -50,6 +50,7 @@ class Parts:
             vault_path=self.config.vault_path,
             mode=self.config.mode,
             what=what,
+            progress=self.progress,
             plan_id=plan_id,
             arguments=arguments,
         )

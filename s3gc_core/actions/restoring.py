@@ -21,7 +21,8 @@ async def restore(
 ) -> OperationSummary:
     """Write deleted objects back into the bucket, each exactly as it was.
 
-    Raises `NoSuchKey` where the vault holds nothing of what was selected.
+    Raises `NoSuchKey` where the vault holds nothing of what was selected, `OperationCancelled`
+    where a person ended it on its way.
     """
     await _refuse_nothing_found(parts, selection)
     async with parts.operation("restore", arguments=_in_words(selection)) as run:
@@ -31,7 +32,7 @@ async def restore(
             parts.bucket,
             parts.audit,
             parts.files,
-            parts.progress,
+            run.journal,
             run.operation_id,
             overwrite,
             parts.config.max_concurrency,
@@ -50,7 +51,7 @@ async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) ->
     await _refuse_nothing_found(parts, selection)
     arguments = {**_in_words(selection), "to": str(folder)}
     async with parts.operation("restore", arguments=arguments) as run:
-        restore = FolderRestore(parts.audit, parts.files, parts.progress, run.operation_id, folder)
+        restore = FolderRestore(parts.audit, parts.files, run.journal, run.operation_id, folder)
         try:
             await restore.run(selection)
         finally:

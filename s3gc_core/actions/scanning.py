@@ -30,7 +30,7 @@ async def scan(parts: Parts, accept: Sequence[str] = (), reason: str = "") -> Sc
             parts.databases,
             parts.registry,
             parts.catalogue,
-            parts.progress,
+            run.journal,
         )
         summary = await scan.run(run.operation_id, before, accept)
         run.counts = {
@@ -77,7 +77,7 @@ async def rebuild_registry(parts: Parts) -> str:
             parts.config.sources,
             BucketNames.of(parts.config),
             began_at=parts.clock.now(),
-            rows_read=lambda rows: parts.progress("read sources", rows),
+            rows_read=run.journal.rows_read("read sources"),
         )
         run.counts = {stats.name: stats.keys for stats in await parts.registry.stats()}
     return run.operation_id

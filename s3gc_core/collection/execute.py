@@ -20,13 +20,14 @@ from s3gc_core.collection.classification import classify_intent
 from s3gc_core.config import Config, Mode
 from s3gc_core.databases.protocol import Database
 from s3gc_core.errors import VaultFull
+from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement import (
     Catalogue,
     Judge,
     ObjectVerdict,
     Plan,
     PlanItem,
-    Progress,
+    check_not_expired,
     holders_of,
     rules_of,
 )
@@ -45,6 +46,7 @@ _OUTCOMES = {
     DeleteOutcome.VANISHED: Outcome.VANISHED,
     DeleteOutcome.FAILED: Outcome.FAILED,
 }
+_AS_INTENDED = frozenset({Outcome.DELETED, Outcome.WOULD_DELETE})
 
 
 @dataclass(slots=True)
@@ -59,18 +61,21 @@ class Execution:
     catalogue: Catalogue
     audit: AuditLog
     files: BackupFiles
-    progress: Progress
+    journal: JobJournal
     operation_id: str
     plan: Plan
     ask_tags_always: bool
     counts: Counter[str] = field(default_factory=Counter)
+    bytes_backed_up: int = 0
     bytes_deleted: int = 0
     _pending: list[Result] = field(default_factory=list)
 
     async def run(self, finished: frozenset[str]) -> None:
         """Execute what is left of the plan; keys in `finished` were done by an earlier run.
 
-        Cancelling is safe at any point: a delete that was sent is waited for and recorded.
+        Cancelling is safe at any point: a delete that was sent is waited for and recorded. May
+        wait between two batches, or raise: `OperationCancelled` where a person ends it,
+        `PlanExpired` where the plan did not outlive the wait.
         """
         if self.config.mode is not Mode.AUDIT_ONLY:
             await self.files.create_operation(self.operation_id)
@@ -84,11 +89,14 @@ class Execution:
         )
         try:
             async for batch in self._batches(finished):
+                if await self.journal.checkpoint(self._settle):
+                    check_not_expired(self.plan, now=self.clock.now())
                 if self.config.mode is Mode.AUDIT_ONLY:
                     await self._record_only(batch)
                 else:
                     await self._collect(batch, backups)
-                self.progress("execute", sum(self.counts.values()), self.plan.objects)
+                done = len(finished) + sum(self.counts.values())
+                self.journal.progress("execute", done, self.plan.objects)
         finally:
             await to_the_end(self._commit([]))
 
@@ -108,14 +116,18 @@ class Execution:
             yield batch
 
     async def _collect(self, batch: list[PlanItem], backups: BackupRun) -> None:
+        self.journal.step("back up")
         await self._check_space(batch)
         backed_up = await backups.back_up(batch)
+        self.bytes_backed_up += sum(intent.size for intent in backed_up.intents)
         self._note(backed_up.results)
         await self._commit(backed_up.intents)
+        self.journal.step("judge again")
         intents = {intent.key: intent for intent in backed_up.intents}
         cleared, kept = await self._judge_again([i for i in batch if i.key in intents])
         self._note(kept)
         if cleared:
+            self.journal.step("delete")
             await to_the_end(self._delete([intents[i.key] for i in cleared]))
 
     async def _record_only(self, batch: list[PlanItem]) -> None:
@@ -160,8 +172,8 @@ class Execution:
         sizes = {intent.key: intent.size for intent in intents}
         answers = await self.bucket.delete_batch([(i.key, i.etag) for i in intents])
         heard = [_result(k, a) for k, a in answers.items() if a.outcome is not DeleteOutcome.FAILED]
-        self._note(heard)
         self.bytes_deleted += sum(sizes[r.key] for r in heard if r.outcome is Outcome.DELETED)
+        self._note(heard)
         for intent in intents:
             answer = answers[intent.key]
             if answer.outcome is DeleteOutcome.FAILED:
@@ -175,13 +187,21 @@ class Execution:
         seen = classify_intent(intent, await self.bucket.head(intent.key))
         if seen.outcome is Outcome.KEPT:
             seen = Result(intent.key, Outcome.FAILED, reason)
-        self._note([seen])
         if seen.outcome is Outcome.DELETED:
             self.bytes_deleted += intent.size
+        self._note([seen])
 
     def _note(self, results: Sequence[Result]) -> None:
         self._pending.extend(results)
         self.counts.update(result.outcome.value for result in results)
+        for result in results:
+            if result.outcome not in _AS_INTENDED:
+                self.journal.object_ended(result.outcome.value, result.key, result.reason)
+        self.journal.tally(self.counts, backed_up=self.bytes_backed_up, deleted=self.bytes_deleted)
+
+    async def _settle(self) -> None:
+        """Before a wait of any length, what is only in memory goes into the audit log."""
+        await self._commit([])
 
     async def _commit(self, intents: Sequence[Intent]) -> None:
         """One durable audit transaction: these intents, and all results not yet recorded."""

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ import msgspec
 
 from s3gc_core.collection.restore import Selection, select
 from s3gc_core.errors import VaultUnreachable
-from s3gc_core.judgement import Progress
+from s3gc_core.jobs import JobJournal
 from s3gc_core.vault import (
     AuditLog,
     BackupDamaged,
@@ -27,6 +27,8 @@ from s3gc_core.vault import (
 
 INDEX = "s3gc-restored.jsonl"
 _AWKWARD = "s3gc-awkward-keys"
+# Objects written between two audit commits.
+_BATCH = 64
 
 
 def relative_name(key: str) -> str:
@@ -135,21 +137,32 @@ class FolderRestore:
 
     audit: AuditLog
     files: BackupFiles
-    progress: Progress
+    journal: JobJournal
     operation_id: str
     path: Path
     counts: Counter[str] = field(default_factory=Counter)
     bytes_written: int = 0
 
     async def run(self, selection: Selection) -> None:
-        """Write everything selected. One object's failure does not stop the others."""
+        """Write everything selected. One object's failure does not stop the others.
+
+        May wait, or raise `OperationCancelled`, between two batches, each of which is recorded.
+        """
         folder = Folder(self.path)
         async for page in select(self.audit, selection):
-            written = [await self._one(folder, backup) for backup in page]
-            if written:
+            for start in range(0, len(page), _BATCH):
+                await self.journal.checkpoint()
+                written = [await self._one(folder, b) for b in page[start : start + _BATCH]]
                 await self.audit.append(self.operation_id, written)
-            self.counts.update(result.outcome.value for result in written)
-            self.progress("restore", sum(self.counts.values()))
+                self._note(written)
+
+    def _note(self, written: Sequence[Restored]) -> None:
+        self.counts.update(result.outcome.value for result in written)
+        for result in written:
+            if result.outcome is RestoreOutcome.FAILED:
+                self.journal.object_ended(result.outcome.value, result.key, result.reason)
+        self.journal.tally(self.counts, restored=self.bytes_written)
+        self.journal.progress("restore", sum(self.counts.values()))
 
     async def _one(self, folder: Folder, backup: DeletedObject) -> Restored:
         outcome, reason = RestoreOutcome.FAILED, ""

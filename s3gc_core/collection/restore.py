@@ -15,7 +15,7 @@ import msgspec
 
 from s3gc_core.bucket import Bucket, ObjectChanged, ObjectGone, ObjectUnreadable
 from s3gc_core.collection.comparison import differences
-from s3gc_core.judgement import Progress
+from s3gc_core.jobs import JobJournal
 from s3gc_core.parallel import in_parallel
 from s3gc_core.vault import (
     AuditLog,
@@ -29,6 +29,8 @@ from s3gc_core.vault import (
 
 # Objects restored at a time between two audit commits.
 _BATCH = 64
+
+_AS_INTENDED = frozenset({RestoreOutcome.RESTORED, RestoreOutcome.ALREADY_THERE})
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -82,7 +84,7 @@ class Restore:
     bucket: Bucket
     audit: AuditLog
     files: BackupFiles
-    progress: Progress
+    journal: JobJournal
     operation_id: str
     overwrite: bool
     concurrency: int
@@ -90,11 +92,16 @@ class Restore:
     bytes_restored: int = 0
 
     async def run(self, selection: Selection) -> None:
-        """Restore everything selected. One object's failure does not stop the others."""
+        """Restore everything selected. One object's failure does not stop the others.
+
+        May wait, or raise `OperationCancelled`, between two batches, each of which is recorded.
+        """
         async for page in select(self.audit, selection):
             for start in range(0, len(page), _BATCH):
+                await self.journal.checkpoint()
                 await self._restore_batch(page[start : start + _BATCH])
-                self.progress("restore", sum(self.counts.values()))
+                self.journal.tally(self.counts, restored=self.bytes_restored)
+                self.journal.progress("restore", sum(self.counts.values()))
 
     async def _restore_batch(self, batch: list[DeletedObject]) -> None:
         overwriting = {
@@ -117,6 +124,9 @@ class Restore:
         restored = await in_parallel(one(backup) for backup in batch)
         await self.audit.append(self.operation_id, restored)
         self.counts.update(result.outcome.value for result in restored)
+        for result in restored:
+            if result.outcome not in _AS_INTENDED:
+                self.journal.object_ended(result.outcome.value, result.key, result.reason)
         self.bytes_restored += sum(
             backup.intent.size
             for backup, result in zip(batch, restored, strict=True)

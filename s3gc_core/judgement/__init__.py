@@ -1,5 +1,20 @@
 """Which objects may go: candidates, layers, guards, plans. Judges; never backs up or deletes."""
 
+from s3gc_core.jobs import Progress
+from s3gc_core.judgement.browsing import CandidateBrowser
+from s3gc_core.judgement.candidate_views import (
+    CandidateFilter,
+    CandidateRow,
+    Children,
+    Column,
+    FolderRow,
+    IdVector,
+    Newer,
+    Snapshot,
+    Sort,
+    Totals,
+    View,
+)
 from s3gc_core.judgement.catalogue import Catalogue
 from s3gc_core.judgement.guards import ACCEPTABLE, Identity, Tripped, identity
 from s3gc_core.judgement.judge import Judge, holders_of, row_in_words, rules_of
@@ -17,18 +32,27 @@ from s3gc_core.judgement.plans import (
     PlanState,
     check_decidable,
     check_executable,
+    check_not_expired,
 )
-from s3gc_core.judgement.scan import Before, Progress, Scan, ScanSummary
+from s3gc_core.judgement.scan import Before, Scan, ScanSummary
 
 __all__ = [
     "ACCEPTABLE",
     "Before",
+    "CandidateBrowser",
+    "CandidateFilter",
+    "CandidateRow",
     "Catalogue",
+    "Children",
+    "Column",
+    "FolderRow",
+    "IdVector",
     "Identity",
     "Judge",
     "Judged",
     "LayerVerdict",
     "Layers",
+    "Newer",
     "ObjectVerdict",
     "Plan",
     "PlanHistory",
@@ -37,11 +61,16 @@ __all__ = [
     "Progress",
     "Scan",
     "ScanSummary",
+    "Snapshot",
+    "Sort",
+    "Totals",
     "Tripped",
     "Verdict",
+    "View",
     "before_this_scan",
     "check_decidable",
     "check_executable",
+    "check_not_expired",
     "executions_of",
     "holders_of",
     "identity",

@@ -46,7 +46,7 @@ class Catalogue:
 
     async def hash_page(self, after: int) -> list[tuple[int, int]]:
         """The next page of the listing as (id, key hash); `after` is the last id so far."""
-        return await self._store.run(scan_tables.hash_page, after)
+        return await self._store.read(scan_tables.hash_page, after)
 
     async def add_unreferenced(self, rows: Sequence[tuple[int, int]]) -> None:
         """Remember listed objects, as (id, key hash), to be judged."""
@@ -54,7 +54,7 @@ class Catalogue:
 
     async def wanted(self, hashes: Sequence[int]) -> set[int]:
         """Those of `hashes` that unreferenced objects of the running scan have."""
-        return await self._store.run(scan_tables.wanted, json.dumps(list(hashes)))
+        return await self._store.read(scan_tables.wanted, json.dumps(list(hashes)))
 
     async def add_hits(self, found: Sequence[Found]) -> None:
         """Remember rows in which the databases hold an unreferenced object's key."""
@@ -62,7 +62,7 @@ class Catalogue:
 
     async def unjudged_page(self, after: int) -> tuple[list[ListedObject], list[Found], int]:
         """The next page of unreferenced objects, the hits on them, and where to go on from."""
-        return await self._store.run(scan_tables.unjudged_page, after)
+        return await self._store.read(scan_tables.unjudged_page, after)
 
     async def add_candidates(self, scan_id: str, judged: Sequence[Judged]) -> None:
         """Add candidates with what was concluded about them."""
@@ -70,7 +70,7 @@ class Catalogue:
 
     async def totals(self, scan_id: str) -> dict[str, tuple[int, int]]:
         """Objects and bytes of a scan's candidates by verdict."""
-        return await self._store.run(scan_tables.totals, scan_id)
+        return await self._store.read(scan_tables.totals, scan_id)
 
     async def add_folders(self, scan_id: str) -> None:
         """Add up a scan's candidates by folder."""
@@ -82,14 +82,14 @@ class Catalogue:
 
     async def last_scan(self) -> tuple[str, bytes] | None:
         """Id and summary (JSON) of the last finished scan."""
-        return await self._store.run(scan_tables.last_scan)
+        return await self._store.read(scan_tables.last_scan)
 
     async def candidates(
         self, scan_id: str, *, verdict: ObjectVerdict | None = None, prefix: str = ""
     ) -> AsyncIterator[list[Judged]]:
         """The candidates of a scan, by key, in pages."""
         after = ""
-        while page := await self._store.run(
+        while page := await self._store.read(
             scan_tables.candidate_page, scan_id, verdict, prefix, after
         ):
             yield page
@@ -110,20 +110,20 @@ class Catalogue:
 
     async def plan(self, plan_id: str) -> Plan | None:
         """A plan's head."""
-        return await self._store.run(plan_tables.get_plan, plan_id)
+        return await self._store.read(plan_tables.get_plan, plan_id)
 
     async def plans(self) -> list[Plan]:
         """All plans kept, newest first."""
-        return await self._store.run(plan_tables.plans)
+        return await self._store.read(plan_tables.plans)
 
     async def recompute_sha256(self, plan: Plan) -> str:
         """The hash of the plan as its items are stored now."""
-        return await self._store.run(plan_tables.recompute_sha256, plan)
+        return await self._store.read(plan_tables.recompute_sha256, plan)
 
     async def plan_items(self, plan_id: str) -> AsyncIterator[list[PlanItem]]:
         """A plan's items by key, in pages."""
         after = ""
-        while page := await self._store.run(plan_tables.item_page, plan_id, after):
+        while page := await self._store.read(plan_tables.item_page, plan_id, after):
             yield page
             after = page[-1].key
 

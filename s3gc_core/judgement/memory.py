@@ -67,6 +67,7 @@ async def plan_history(audit: AuditLog, plan: Plan) -> PlanHistory:
         approved_by=decided.actor if decided else None,
         started=bool(runs),
         finished=any(run.finished and run.finished.outcome in ("done", "partial") for run in runs),
+        decided_because=decided.reason if decided else None,
     )
 
 

@@ -73,6 +73,8 @@ class PlanHistory(msgspec.Struct, frozen=True):
     approved_by: str | None = None
     started: bool = False
     finished: bool = False
+    # The reason that was given with the approval or the rejection.
+    decided_because: str | None = None
 
     @property
     def state(self) -> PlanState:

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import msgspec
 from ulid import ULID
@@ -19,20 +18,13 @@ from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock
 from s3gc_core.config import Config
 from s3gc_core.databases.protocol import Database
+from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement.catalogue import Catalogue
 from s3gc_core.judgement.guards import RunFacts, SourceFacts, Tripped, tripped_guards
 from s3gc_core.judgement.judge import Judge, holders_of, rules_of
 from s3gc_core.judgement.layers import ObjectVerdict
 from s3gc_core.judgement.plans import Plan
 from s3gc_core.references import BucketNames, Registry, find_references, refresh
-
-
-class Progress(Protocol):
-    """Told how far a phase is: `done` of `total` (None: not known) units."""
-
-    def __call__(self, phase: str, done: int, total: int | None = None) -> None:
-        """Take note."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +66,13 @@ class Scan:
     databases: Sequence[Database]
     registry: Registry
     catalogue: Catalogue
-    progress: Progress
+    journal: JobJournal
 
     async def run(self, scan_id: str, before: Before, accepted: Sequence[str]) -> ScanSummary:
-        """Do the whole scan. Raises what a read raises; nothing is judged from a partial one."""
+        """Do the whole scan. Raises what a read raises; nothing is judged from a partial one.
+
+        May wait, or raise `OperationCancelled`, between two pages.
+        """
         await self.catalogue.begin_scan(scan_id, self.clock.now())
         listed = await self._list()
         listing_ended_at = self.clock.now()
@@ -103,6 +98,7 @@ class Scan:
             orphan_bytes=size,
         )
         blocked = tripped_guards(facts, self.config.guards, accepted)
+        await self.journal.checkpoint()  # a scan that is cancelled leaves no plan
         plan = await self._plan(scan_id, listing_ended_at) if orphans and not blocked else None
         summary = ScanSummary(
             scan_id=scan_id,
@@ -130,7 +126,8 @@ class Scan:
                 await writing
                 writing = asyncio.ensure_future(self.catalogue.add_listing(page))
                 listed += len(page)
-                self.progress("list", listed)
+                self.journal.progress("list", listed)
+                await self.journal.checkpoint()
         finally:
             await writing
         return listed
@@ -142,7 +139,7 @@ class Scan:
             self.config.sources,
             BucketNames.of(self.config),
             began_at=self.clock.now(),
-            rows_read=lambda rows: self.progress("catch up", rows),
+            rows_read=self.journal.rows_read("catch up"),
         )
 
     async def _find_candidates(self) -> int:
@@ -154,7 +151,8 @@ class Scan:
             unreferenced = [(id_, h) for id_, h in page if h not in referenced]
             await self.catalogue.add_unreferenced(unreferenced)
             candidates += len(unreferenced)
-            self.progress("compare", candidates)
+            self.journal.progress("compare", candidates)
+            await self.journal.checkpoint()
         return candidates
 
     async def _ask_databases(self) -> None:
@@ -163,7 +161,7 @@ class Scan:
             self.config.sources,
             BucketNames.of(self.config),
             self.catalogue.wanted,
-            rows_read=lambda rows: self.progress("ask databases", rows),
+            rows_read=self.journal.rows_read("ask databases"),
         ):
             await self.catalogue.add_hits(found)
 
@@ -184,7 +182,8 @@ class Scan:
             )
             await self.catalogue.add_candidates(scan_id, verdicts)
             judged += len(page)
-            self.progress("judge", judged, candidates)
+            self.journal.progress("judge", judged, candidates)
+            await self.journal.checkpoint()
 
     async def _plan(self, scan_id: str, listed_at: datetime) -> Plan:
         now = self.clock.now()

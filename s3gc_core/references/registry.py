@@ -98,35 +98,35 @@ class Registry:
 
     async def valid_at(self) -> datetime | None:
         """The moment (UTC) for which the registry is true; None before the first reading."""
-        return await self._store.run(_valid_at)
+        return await self._store.read(_valid_at)
 
     async def stats(self) -> list[SourceStats]:
         """Rows and keys per source, of the last complete reading, by name."""
-        return await self._store.run(_stats)
+        return await self._store.read(_stats)
 
     async def referenced(self, hashes: Iterable[int]) -> set[int]:
         """Those of `hashes` that have at least one edge."""
-        return await self._store.run(_members, "edge", json.dumps(list(hashes)))
+        return await self._store.read(_members, "edge", json.dumps(list(hashes)))
 
     async def near(self, hashes: Iterable[int]) -> set[int]:
         """Those of `hashes` (of folded forms) under which some reference is written."""
         wanted = json.dumps(list(hashes))
-        exact = await self._store.run(_members, "edge", wanted)
-        return exact | await self._store.run(_members, "near", wanted)
+        exact = await self._store.read(_members, "edge", wanted)
+        return exact | await self._store.read(_members, "near", wanted)
 
     async def released(self, hashes: Iterable[int]) -> dict[int, datetime]:
         """When the last edge of each hash was first seen to be gone (UTC)."""
-        return await self._store.run(_released, json.dumps(list(hashes)))
+        return await self._store.read(_released, json.dumps(list(hashes)))
 
     async def edges_of(self, key: str) -> list[Edge]:
         """Every reference to `key`, by source and row."""
-        return await self._store.run(_edges_of, "edge", key_hash(key))
+        return await self._store.read(_edges_of, "edge", key_hash(key))
 
     async def edges_near(self, folded: str) -> list[Edge]:
         """Every reference whose folded form is `folded`."""
         h = key_hash(folded)
-        exact = await self._store.run(_edges_of, "edge", h)
-        return exact or await self._store.run(_edges_of, "near", h)
+        exact = await self._store.read(_edges_of, "edge", h)
+        return exact or await self._store.read(_edges_of, "near", h)
 
 
 def _begin(connection: sqlite3.Connection, sources: Sequence[str]) -> dict[str, int]:

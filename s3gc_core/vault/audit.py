@@ -96,7 +96,7 @@ class AuditLog:
 
     async def head(self) -> tuple[int, bytes]:
         """Sequence number and hash of the last record; 0 for an empty log."""
-        return await self._run(reading.head)
+        return await self._read(reading.head)
 
     async def verify(self) -> int:
         """Check the whole chain, all anchors and the index of open steps; how many records.
@@ -105,7 +105,7 @@ class AuditLog:
         bad record.
         """
         check = LogCheck(await asyncio.to_thread(read_anchors, self._vault))
-        while not await self._run(check.page):
+        while not await self._read(check.page):
             pass
         return check.checked
 
@@ -125,7 +125,7 @@ class AuditLog:
         left = limit
         while left is None or left > 0:
             size = PAGE if left is None else min(PAGE, left)
-            page = await self._run(
+            page = await self._read(
                 reading.page,
                 operation_id=operation_id,
                 key=key,
@@ -163,7 +163,7 @@ class AuditLog:
     async def plan_records(self, plan_id: str) -> AsyncIterator[list[Entry]]:
         """What was recorded and decided about a plan, in order, in pages."""
         start = reading.FIRST
-        while page := await self._run(reading.plan_entries, plan_id, start, PAGE):
+        while page := await self._read(reading.plan_entries, plan_id, start, PAGE):
             yield [
                 entry
                 for entry in page
@@ -187,7 +187,7 @@ class AuditLog:
 
     async def intent(self, operation_id: str, key: str) -> Intent | None:
         """What an operation recorded before it deleted a key."""
-        return await self._run(reading.last_intent, operation_id, key)
+        return await self._read(reading.last_intent, operation_id, key)
 
     async def deleted_objects(
         self,
@@ -205,7 +205,7 @@ class AuditLog:
         the keys' UTF-8 bytes; with an operation alone, in that of its records.
         """
         async for of_keys in self._keys(keys, prefix, operation_id):
-            states = await self._run(reading.states_of, of_keys)
+            states = await self._read(reading.states_of, of_keys)
             page = [
                 deleted
                 for key in of_keys
@@ -218,7 +218,7 @@ class AuditLog:
     async def backups(self, operation_id: str | None = None) -> AsyncIterator[list[BackupState]]:
         """All kept backups with what became of their objects, in pages, as they were recorded."""
         async for page in self._intents(operation_id):
-            states = await self._run(reading.states_of, sorted({key for _, _, key in page}))
+            states = await self._read(reading.states_of, sorted({key for _, _, key in page}))
             wanted = {(of, key) for _, of, key in page}
             found = [s for of_key in states.values() for s in of_key]
             yield [s for s in found if (s.operation_id, s.intent.key) in wanted]
@@ -244,6 +244,18 @@ class AuditLog:
         except sqlite3.Error as error:
             raise database_failure(error) from error
 
+    async def _read(
+        self,
+        function: Callable[Concatenate[sqlite3.Connection, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        try:
+            return await self._store.read(function, *args, **kwargs)
+        except sqlite3.Error as error:
+            raise database_failure(error) from error
+
     async def _operations(self, operation_id: str | None) -> list[Operation]:
         entries: list[Entry] = []
         async for page in self.entries(operation_id, kinds=OPERATION_KINDS):
@@ -252,7 +264,7 @@ class AuditLog:
 
     async def _open_steps(self, kind: str) -> AsyncIterator[list[Entry]]:
         start = reading.FIRST
-        while page := await self._run(reading.open_steps, kind, start, PAGE):
+        while page := await self._read(reading.open_steps, kind, start, PAGE):
             yield page
             start = page[-1].seq
 
@@ -269,13 +281,13 @@ class AuditLog:
                 yield [key for _, _, key in page]
         else:
             first, end = prefix or "", reading.prefix_end(prefix or "")
-            while found := await self._run(reading.keys_with_intents, first, end, PAGE):
+            while found := await self._read(reading.keys_with_intents, first, end, PAGE):
                 yield found
                 first = found[-1] + "\0"  # the very next key in the order of bytes
 
     async def _intents(self, operation_id: str | None) -> AsyncIterator[list[tuple[int, str, str]]]:
         start = reading.FIRST
-        while page := await self._run(reading.intents, operation_id, start, PAGE):
+        while page := await self._read(reading.intents, operation_id, start, PAGE):
             yield page
             start = page[-1][0]
 

@@ -36,7 +36,8 @@ def problems(**settings: Any) -> dict[str, str]:
 
 
 def test_every_setting_has_a_rule_and_a_type() -> None:
-    of_config = {field.name for field in fields(Config)} - {"databases", "sources", "guards"}
+    tables = {"databases", "sources", "guards", "keys"}
+    of_config = {field.name for field in fields(Config)} - tables
     assert of_config == {*SCALARS, *LISTS}
     assert {field.name for field in fields(GuardLimits)} == set(GUARDS)
     assert set(Settings.__annotations__) == CREATE_NAMES

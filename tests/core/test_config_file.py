@@ -354,3 +354,20 @@ def test_find_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_profile_is_a_plain_name(profile: str) -> None:
     with pytest.raises(ConfigurationError, match="letters, digits"):
         find_config(profile=profile)
+
+
+def test_keys_of_the_dashboard_are_texts(tmp_path: Path) -> None:
+    path = tmp_path / "s3gc.toml"
+    path.write_text('bucket = "photos"\n[keys]\npane.log = "f2"\n"pane.jobs" = "f3"\nscan = "f5"\n')
+    wanted = {"pane.log": "f2", "pane.jobs": "f3", "scan": "f5"}
+    assert load_config(path, {}).keys == wanted
+    path.write_text('bucket = "photos"\n[keys]\npane.log = 2\nscan = ""\n')
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(path, {})
+    assert [problem.setting for problem in caught.value.problems] == [
+        "keys.pane.log (line 3)",
+        "keys.scan (line 4)",
+    ]
+    path.write_text('bucket = "photos"\nkeys = "f2"\n')
+    with pytest.raises(ConfigurationError, match="a table"):
+        load_config(path, {})

@@ -33,8 +33,8 @@ def test_it_holds_the_defaults(tmp_path: Path) -> None:
 def test_every_setting_is_written(tmp_path: Path) -> None:
     written = set(re.findall(r"^([a-z_]+) = ", CONFIG_TEMPLATE, re.MULTILINE))
     settings = {field.name for of in (Config, GuardLimits) for field in fields(of)}
-    assert written == settings - {"databases", "sources", "guards"}
-    for header in ("[guards]", "# [database]", "[tables]"):
+    assert written == settings - {"databases", "sources", "guards", "keys"}
+    for header in ("[guards]", "# [keys]", "# [database]", "[tables]"):
         assert f"\n{header}\n" in CONFIG_TEMPLATE
     for name in (*(field.name for field in fields(DatabaseConfig)), "url_env"):
         assert f"\n# {name} = " in CONFIG_TEMPLATE
@@ -57,3 +57,10 @@ def test_its_examples_are_valid(tmp_path: Path) -> None:
         "main:posts.image",
         "main:media.files.files/{id:.2}/{id}.{type}",
     ]
+
+
+def test_its_example_of_keys_is_valid(tmp_path: Path) -> None:
+    text = CONFIG_TEMPLATE.replace('bucket = ""', 'bucket = "photos"')
+    for commented in ("[keys]", "pane.log = ", "execute = "):
+        text = text.replace(f"# {commented}", commented)
+    assert load(tmp_path, text).keys == {"pane.log": "f2", "execute": "alt+x"}

@@ -228,3 +228,27 @@ async def test_what_cannot_be_opened(tmp_path: Path, what: str) -> None:
     for thread in left:
         await asyncio.to_thread(thread.join, 30)
     assert [thread for thread in left if thread.is_alive()] == []
+
+
+async def test_reading_keeps_nobody_from_writing(tmp_path: Path) -> None:
+    """A dashboard that looks must not make an operation wait for it."""
+    reader = await LocalStore.open(tmp_path / "a.db", SCHEMA)
+    reading, may_end = threading.Event(), threading.Event()
+
+    def slowly(connection: sqlite3.Connection) -> list[int]:
+        first = [row[0] for row in connection.execute("SELECT n FROM t")]
+        reading.set()
+        assert may_end.wait(30)
+        # One transaction, one picture: what was written meanwhile is not in it.
+        assert first == [row[0] for row in connection.execute("SELECT n FROM t")]
+        return first
+
+    task = asyncio.create_task(reader.read(slowly))
+    assert await asyncio.to_thread(reading.wait, 30)
+    with closing(sqlite3.connect(tmp_path / "a.db", timeout=0)) as writer:
+        writer.execute("INSERT INTO t VALUES (1)")
+        writer.commit()
+    may_end.set()
+    assert await task == []
+    assert await reader.read(lambda c: c.execute("SELECT n FROM t").fetchall()) == [(1,)]
+    await reader.close()

@@ -19,8 +19,10 @@ from s3gc_core.clock import SystemClock
 from s3gc_core.collection import FolderRestore, Selection, relative_name
 from s3gc_core.collection.folder import INDEX, Folder, hashed_name
 from s3gc_core.errors import VaultUnreachable
+from s3gc_core.jobs import JobJournal
 from s3gc_core.vault import AuditLog, BackupDamaged, BackupFiles, Outcome, Restored, Result
 from tests.core.collection.backups import backed_up, vault
+from tests.core.jobs.journals import begun
 
 AWKWARD = "s3gc-awkward-keys"
 PLAIN = (
@@ -313,10 +315,13 @@ async def test_one_object_s_failure_does_not_stop_the_others(
     (target / AWKWARD).mkdir()
     (target / hashed_name("taken")).write_bytes(b"mine too")
     told: list[int] = []
-    restore = FolderRestore(
-        audit, files, lambda phase, done, total=None: told.append(done), "RESTORE", target
-    )
-    await restore.run(Selection(operation_id=operation_id))
+
+    def watcher(phase: str, done: int, total: int | None = None) -> None:
+        told.append(done)
+
+    async with JobJournal.open(tmp_path / "vault", begun("RESTORE"), watcher) as journal:
+        restore = FolderRestore(audit, files, journal, "RESTORE", target)
+        await restore.run(Selection(operation_id=operation_id))
     assert dict(restore.counts) == {"exported": 4, "failed": 2}
     assert told == [6]
     assert written(target) == {

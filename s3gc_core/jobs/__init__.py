@@ -1,0 +1,66 @@
+"""Operations as processes of their own: the lease, a journal to watch, wishes to pause or cancel.
+
+Everything lies below `jobs/` in the vault folder: a folder for each operation, and the output of
+each process that `start_job` started. None of it is vault data; all of it may be deleted while no
+operation runs. The functions that are not `async` read or write a few small files: call them in a
+thread where an event loop must not wait for a disk.
+"""
+
+from s3gc_core.jobs.control import (
+    Control,
+    Wish,
+    read_control,
+    request_cancel,
+    request_pause,
+    request_resume,
+)
+from s3gc_core.jobs.files import KEPT_JOURNALS
+from s3gc_core.jobs.journal import KEPT_EVENTS_PER_OUTCOME, JobJournal
+from s3gc_core.jobs.lease import LEASE_FILE, LeaseHolder, actor, lease_holder, vault_lease
+from s3gc_core.jobs.listing import Job, JobEvents, Standing, job_events, list_jobs
+from s3gc_core.jobs.records import (
+    ControlState,
+    EventKind,
+    JobEvent,
+    JobPhase,
+    JobState,
+    Progress,
+    job_folder,
+    jobs_folder,
+)
+from s3gc_core.jobs.start import KEPT_OUTPUTS, JobOutcome, StartedJob, job_outcome, start_job
+
+__all__ = [
+    "KEPT_EVENTS_PER_OUTCOME",
+    "KEPT_JOURNALS",
+    "KEPT_OUTPUTS",
+    "LEASE_FILE",
+    "Control",
+    "ControlState",
+    "EventKind",
+    "Job",
+    "JobEvent",
+    "JobEvents",
+    "JobJournal",
+    "JobOutcome",
+    "JobPhase",
+    "JobState",
+    "LeaseHolder",
+    "Progress",
+    "Standing",
+    "StartedJob",
+    "Wish",
+    "actor",
+    "job_events",
+    "job_folder",
+    "job_outcome",
+    "jobs_folder",
+    "lease_holder",
+    "list_jobs",
+    "read_control",
+    "request_cancel",
+    "request_pause",
+    "request_resume",
+    "start_job",
+    "vault_lease",
+]
