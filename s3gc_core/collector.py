@@ -24,6 +24,7 @@ from s3gc_core.jobs import (
     Job,
     JobEvents,
     StartedJob,
+    find_job,
     job_events,
     list_jobs,
     request_cancel,
@@ -236,6 +237,10 @@ class Collector:
     async def jobs(self, limit: int = 20) -> list[Job]:
         """Operations as their journals show them, newest first."""
         return await asyncio.to_thread(list_jobs, self.config.vault_path, limit)
+
+    async def job(self, operation_id: str) -> Job | None:
+        """One operation's journal; None where none is kept."""
+        return await asyncio.to_thread(find_job, self.config.vault_path, operation_id)
 
     async def job_events(self, operation_id: str, after_offset: int = 0) -> JobEvents:
         """What an operation told since `after_offset`. Raises `NoSuchOperation`."""

@@ -19,18 +19,24 @@ def main() -> int:
     parser = build_parser()
     try:
         args = parser.parse_args()
+        if args.plain is not None and args.batch:
+            parser.error("only one of --plain and --batch")
     except SystemExit as ended:
         if ended.code == ExitCode.USAGE and "--batch" in sys.argv:
             _usage_summary()
         raise
+    if args.plain is not None:
+        from s3gc_tui.plain import run_plain_command
+
+        return run_plain_command(args)
     if args.command is None:
+        if not args.batch:
+            from s3gc_tui.dashboard import run_dashboard
+
+            return run_dashboard(args)
         parser.print_usage(sys.stderr)
-        sys.stderr.write(
-            "s3gc: name a sub-command (`s3gc --help` lists them); `s3gc demo --batch` shows a"
-            " whole life of objects on a small real world\n"
-        )
-        if args.batch:
-            _usage_summary()
+        sys.stderr.write("s3gc: --batch needs a sub-command (`s3gc --help` lists them)\n")
+        _usage_summary()
         return ExitCode.USAGE
     if args.batch:
         from s3gc_tui.batch import run_batch

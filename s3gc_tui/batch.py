@@ -14,9 +14,13 @@ from s3gc_tui.lines import JsonLines, Output
 from s3gc_tui.running import log_to_standard_error, run_command
 
 
-def run_batch(args: argparse.Namespace) -> ExitCode:
-    """Run one sub-command for a script."""
+def batch_context(args: argparse.Namespace, kind: type[Context] = Context) -> Context:
+    """The surroundings of a command for a script; the log goes to standard error."""
     log_to_standard_error(logging.INFO)
     output = Output(sys.stdout)
-    context = Context(args, JsonLines(output), output, silent, ask=None)
-    return run_command(load_command(args.command), context)
+    return kind(args, JsonLines(output), output, silent, ask=None)
+
+
+def run_batch(args: argparse.Namespace) -> ExitCode:
+    """Run one sub-command for a script."""
+    return run_command(load_command(args.command), batch_context(args))

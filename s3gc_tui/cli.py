@@ -7,11 +7,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, cast
 
 from s3gc_core.redaction import shown
-from s3gc_tui.context import Command
 from s3gc_tui.safe_text import safe_text
+
+if TYPE_CHECKING:
+    from s3gc_tui.context import Command
 
 Add: TypeAlias = Callable[..., argparse.ArgumentParser]
 
@@ -63,6 +65,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", metavar="NAME", help="NAME.toml in the configuration folder")
     parser.add_argument(
         "--batch", action="store_true", help="JSON lines on standard output, no prompt, no colour"
+    )
+    parser.add_argument(
+        "--write",
+        nargs="?",
+        type=positive,
+        const=60,
+        metavar="MINUTES",
+        help="dashboard: allow approving, executing and restoring for so long (60 unless given)",
+    )
+    parser.add_argument(
+        "--plain",
+        nargs="*",
+        metavar=("VIEW", "ARGUMENT"),
+        help="instead of the dashboard: its views once as linear text, for screen readers, pipes"
+        " and dumb terminals. VIEW: all (unless given), candidates [FILTER], verdict KEY, jobs,"
+        " plans, vault, history",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for group in (_scanning, _deciding, _restoring, _looking):

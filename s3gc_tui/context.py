@@ -14,6 +14,7 @@ from s3gc_core.config import Config
 from s3gc_core.config_file import find_config, load_config
 from s3gc_core.errors import ExitCode
 from s3gc_core.judgement import Progress
+from s3gc_core.session import READ_ONLY, READ_ONLY_VARIABLE, UNRESTRICTED, Session
 from s3gc_tui.lines import Emit, Output
 
 # The exit code that goes with each outcome of an operation.
@@ -51,7 +52,11 @@ class Context:
 
     def collector(self) -> AbstractAsyncContextManager[Collector]:
         """The collector of that configuration."""
-        return Collector.open(self.config(), progress=self.progress)
+        return Collector.open(self.config(), progress=self.progress, session=self.session())
+
+    def session(self) -> Session:
+        """A command may do what its name says, unless the environment forbids every change."""
+        return READ_ONLY if os.environ.get(READ_ONLY_VARIABLE) else UNRESTRICTED
 
     def summary(
         self, outcome: str = "done", operation_id: str | None = None, /, **fields: object

@@ -10,11 +10,21 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from s3gc_core.errors import ConfigurationError, ExitCode, GuardBlocked, S3gcError
-from s3gc_tui.context import Command, Context
-from s3gc_tui.lines import Record
+from s3gc_core.errors import (
+    ConfigurationError,
+    ExitCode,
+    GuardBlocked,
+    OperationCancelled,
+    S3gcError,
+)
 from s3gc_tui.safe_text import safe_text
+
+if TYPE_CHECKING:
+    # The dashboard uses this module too, before anything is opened.
+    from s3gc_tui.context import Command, Context
+    from s3gc_tui.lines import Record
 
 _SIGNALS = {
     signal.SIGHUP: ExitCode.HANGUP,
@@ -55,7 +65,7 @@ def run_command(command: Command, context: Context) -> ExitCode:
         _last_line(context, _ending("cancelled", f"ended by signal {ended.signal.name}"))
         return _SIGNALS[ended.signal]
     except Exception as error:  # noqa: BLE001 - the outermost frame: reported below, never swallowed
-        path = _crash_report(error)
+        path = crash_report(error)
         complain(f"s3gc failed unexpectedly ({type(error).__name__}); the report is {path}")
         _last_line(context, _ending("failed", type(error).__name__))
         return ExitCode.FAILED
@@ -90,7 +100,8 @@ async def _until_signal(command: Command, context: Context) -> ExitCode:
             loop.remove_signal_handler(number)
 
 
-def _tell(context: Context, error: S3gcError) -> None:
+def tell_error(error: S3gcError) -> None:
+    """What happened, why it matters and what to do next, on standard error."""
     if isinstance(error, ConfigurationError):
         complain(f"s3gc: {error.origin}:")
         for problem in error.problems:
@@ -99,20 +110,32 @@ def _tell(context: Context, error: S3gcError) -> None:
         complain(f"s3gc: {error.what}")
     complain(f"  why:  {error.why}")
     complain(f"  next: {error.next_step}")
+
+
+def _tell(context: Context, error: S3gcError) -> None:
+    tell_error(error)
     blocked = list(error.guards) if isinstance(error, GuardBlocked) else []
     if error.exit_code is ExitCode.BLOCKED and not blocked:
         blocked = [error.name]
     _last_line(
         context,
         {
-            **_ending(_OUTCOMES.get(error.exit_code, "failed"), error.name),
+            **_ending(_outcome(error), error.name),
             "operation_id": error.operation_id,
             "blocked": blocked,
             "what": error.what,
             "why": error.why,
             "next_step": error.next_step,
+            **(error.counts if isinstance(error, OperationCancelled) else {}),
         },
     )
+
+
+def _outcome(error: S3gcError) -> str:
+    """The outcome that a script reads; that of a cancelled operation is told by its counts."""
+    if isinstance(error, OperationCancelled):
+        return "cancelled"
+    return _OUTCOMES.get(error.exit_code, "failed")
 
 
 def _last_line(context: Context, record: Record) -> None:
@@ -125,7 +148,7 @@ def _ending(outcome: str, error: str) -> Record:
     return {"type": "summary", "outcome": outcome, "operation_id": None, "error": error}
 
 
-def _crash_report(error: Exception) -> str:
+def crash_report(error: Exception) -> str:
     """The traceback, without locals, in a file that only its owner can read."""
     descriptor, path = tempfile.mkstemp(prefix="s3gc-crash-", suffix=".txt")
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:

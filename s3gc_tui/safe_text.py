@@ -22,6 +22,17 @@ def safe_text(text: str) -> str:
     return "".join(_shown(character) for character in text)
 
 
+def printable(text: str) -> str:
+    """`text` without anything a terminal would act on; what is clean already stays as it is.
+
+    The last line of defence before the screen: `safe_text` may have been there before, so a
+    backslash is not doubled again.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c == "\\" else _shown(c) for c in text)
+
+
 def _shown(character: str) -> str:
     if character == "\\":
         return "\\\\"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ulid import ULID
-
 from s3gc_core import log
 from s3gc_core.actions.parts import Parts
+from s3gc_core.ids import new_id
 from s3gc_core.jobs import actor
 from s3gc_core.judgement import Plan, PlanState, check_decidable, plan_history
 from s3gc_core.vault import PlanDecided, PlanRecorded
@@ -26,10 +25,10 @@ async def approve(
     Raises `PlanFinished`, `PlanExpired`, `NoSuchPlan`, `NoSuchKey` (nothing selected).
     """
     plan = await _undecided(parts, plan_id)
-    operation_id = str(ULID())
+    operation_id = new_id()
     records: list[PlanRecorded | PlanDecided] = []
     if prefixes or keys:
-        plan = await parts.catalogue.select_plan(plan, str(ULID()), prefixes, frozenset(keys))
+        plan = await parts.catalogue.select_plan(plan, new_id(), prefixes, frozenset(keys))
         records.append(plan_record(plan))
     records.append(PlanDecided(plan.plan_id, plan.sha256, True, actor(), reason))
     await parts.audit.append(operation_id, records)
@@ -42,7 +41,7 @@ async def reject(parts: Parts, plan_id: str, *, reason: str) -> Plan:
     """Reject a plan for good. Raises `PlanFinished`, `PlanExpired`, `NoSuchPlan`."""
     plan = await _undecided(parts, plan_id)
     decided = PlanDecided(plan.plan_id, plan.sha256, False, actor(), reason)
-    await parts.audit.append(str(ULID()), [decided])
+    await parts.audit.append(new_id(), [decided])
     await parts.audit.anchor()
     return plan
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ulid import ULID
-
 from s3gc_core import log
 from s3gc_core.bucket import Bucket
 from s3gc_core.collection import Recovered, recover
 from s3gc_core.config import Mode
 from s3gc_core.errors import GuardBlocked, OperationCancelled, Refused, S3gcError, VaultUnreachable
+from s3gc_core.ids import new_id
 from s3gc_core.jobs import JobJournal, JobState, Progress, actor, vault_lease
 from s3gc_core.parallel import to_the_end
 from s3gc_core.vault import AuditLog, BackupFiles, OperationFinished, OperationStarted
@@ -64,7 +63,7 @@ async def operation(
     Keeps a journal of it for whoever watches. Raises `VaultBusy`. Whatever the body raises is
     recorded as the operation's outcome and goes on to the caller.
     """
-    operation_id, who = str(ULID()), actor()
+    operation_id, who = new_id(), actor()
     started = OperationStarted(what, who, mode.value, plan_id, dict(arguments or {}))
     state = _begun(operation_id, started)
     # The journal ends before the lease does: an unended one without a lease was interrupted.

@@ -11,9 +11,10 @@ from datetime import datetime
 import msgspec
 
 from s3gc_core.actions.parts import Parts
+from s3gc_core.ids import new_id
 from s3gc_core.jobs import LeaseHolder, lease_holder
 from s3gc_core.judgement import Plan, PlanHistory, PlanState, ScanSummary, plan_history
-from s3gc_core.vault import BackupDamaged
+from s3gc_core.vault import BackupDamaged, Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,11 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class VaultStats:
-    """What the vault holds. Sizes in bytes; `ratio` is raw to stored; `oldest` is UTC."""
+    """What the vault holds. Sizes in bytes; `ratio` is raw to stored; times are UTC.
+
+    `verified_at` is when backups were last read back and compared, `verified` how many of them,
+    `damaged` how many were found damaged.
+    """
 
     backups: int
     raw_bytes: int
@@ -39,6 +44,9 @@ class VaultStats:
     ratio: float | None
     oldest: datetime | None
     free_bytes: int
+    verified_at: datetime | None = None
+    verified: int = 0
+    damaged: int = 0
 
 
 async def last_scan(parts: Parts) -> ScanSummary | None:
@@ -85,7 +93,18 @@ async def vault_stats(parts: Parts) -> VaultStats:
             stored += entry.intent.backup.stored_size
             oldest = entry.at if oldest is None else min(oldest, entry.at)
     free = await asyncio.to_thread(parts.files.free_space)
-    return VaultStats(backups, raw, stored, raw / stored if stored else None, oldest, free)
+    verified = await parts.audit.last(Verified)
+    return VaultStats(
+        backups,
+        raw,
+        stored,
+        raw / stored if stored else None,
+        oldest,
+        free,
+        verified_at=verified.at if verified else None,
+        verified=verified.record.checked if verified else 0,
+        damaged=verified.record.damaged if verified else 0,
+    )
 
 
 async def verify_backups(
@@ -93,8 +112,9 @@ async def verify_backups(
 ) -> AsyncIterator[tuple[str, str | None]]:
     """Read backups from disk and compare their hashes; yields (key, what is wrong or None).
 
-    With `sample`, about that many, chosen by chance.
+    With `sample`, about that many, chosen by chance. Whoever reads to the end has it recorded.
     """
+    checked = damaged = 0
     share = 1.0
     if sample is not None:
         total = (await vault_stats(parts)).backups
@@ -103,9 +123,12 @@ async def verify_backups(
         for entry in page:
             if random.random() >= share:  # a sample, not a secret
                 continue
+            checked += 1
             try:
                 await parts.files.verify(entry.intent.backup)
             except BackupDamaged as error:
+                damaged += 1
                 yield entry.intent.key, error.what
             else:
                 yield entry.intent.key, None
+    await parts.audit.append(new_id(), [Verified(checked, damaged, sample)])

@@ -6,24 +6,9 @@ and gives, and the errors it raises.
 
 from __future__ import annotations
 
-from s3gc_core.bucket.capabilities import (
-    PROBE_PREFIX,
-    StoreCapabilities,
-    Versioning,
-    probe_store,
-    remove_old_probes,
-)
-from s3gc_core.bucket.client import Bucket
-from s3gc_core.bucket.connection import create_bucket
-from s3gc_core.bucket.deleting import DeleteAnswerWrong
-from s3gc_core.bucket.failures import (
-    BodyLengthWrong,
-    ObjectChanged,
-    ObjectGone,
-    ObjectUnreadable,
-    StoreFailed,
-)
-from s3gc_core.bucket.listing import ListingIncomplete
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from s3gc_core.bucket.objects import (
     DeleteOutcome,
     DeleteResult,
@@ -31,7 +16,52 @@ from s3gc_core.bucket.objects import (
     ObjectHeaders,
     ObjectState,
 )
-from s3gc_core.bucket.reading import ObjectBody
+
+if TYPE_CHECKING:
+    from s3gc_core.bucket.capabilities import (
+        PROBE_PREFIX,
+        StoreCapabilities,
+        Versioning,
+        probe_store,
+        remove_old_probes,
+    )
+    from s3gc_core.bucket.client import Bucket
+    from s3gc_core.bucket.connection import create_bucket
+    from s3gc_core.bucket.deleting import DeleteAnswerWrong
+    from s3gc_core.bucket.failures import (
+        BodyLengthWrong,
+        ObjectChanged,
+        ObjectGone,
+        ObjectUnreadable,
+        StoreFailed,
+    )
+    from s3gc_core.bucket.listing import ListingIncomplete
+    from s3gc_core.bucket.reading import ObjectBody
+else:
+    # The AWS client takes half a second to import: who only looks at values does not wait for it.
+    _MODULES = {
+        "PROBE_PREFIX": "capabilities",
+        "StoreCapabilities": "capabilities",
+        "Versioning": "capabilities",
+        "probe_store": "capabilities",
+        "remove_old_probes": "capabilities",
+        "Bucket": "client",
+        "create_bucket": "connection",
+        "DeleteAnswerWrong": "deleting",
+        "BodyLengthWrong": "failures",
+        "ObjectChanged": "failures",
+        "ObjectGone": "failures",
+        "ObjectUnreadable": "failures",
+        "StoreFailed": "failures",
+        "ListingIncomplete": "listing",
+        "ObjectBody": "reading",
+    }
+
+    def __getattr__(name):
+        if name not in _MODULES:
+            raise AttributeError(f"{__name__} has no {name}")
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
 
 __all__ = [
     "PROBE_PREFIX",

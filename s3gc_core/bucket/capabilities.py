@@ -12,12 +12,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
-from ulid import ULID
 
 from s3gc_core.bucket import deleting
 from s3gc_core.bucket.failures import ObjectChanged, StoreFailed, code_of, status_of, store_errors
 from s3gc_core.bucket.objects import DeleteOutcome, DeleteResult, ObjectHeaders
 from s3gc_core.errors import RightMissing, S3gcError
+from s3gc_core.ids import new_id
 from s3gc_core.parallel import to_the_end
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ async def probe_store(bucket: Bucket) -> StoreCapabilities:
     Raises `RightMissing` where the versioning state may not be read, `StoreFailed` where the
     probe object could not be written or removed.
     """
-    key = f"{_our_prefix(bucket)}{ULID()}"
+    key = f"{_our_prefix(bucket)}{new_id()}"
     versioning = await _versioning(bucket)
     async with _removed_at_the_end(bucket, key):
         tag_count_reported = await _write_probe(bucket, key)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from s3gc_core.config import DatabaseConfig
 from s3gc_core.database_url import DatabaseUrl, Engine
-from s3gc_core.databases.mysql import MysqlDatabase
-from s3gc_core.databases.postgres import PostgresDatabase
 from s3gc_core.databases.protocol import (
     Database,
     Row,
@@ -15,7 +13,6 @@ from s3gc_core.databases.protocol import (
     TableShape,
     Value,
 )
-from s3gc_core.databases.sqlite import SqliteDatabase
 
 __all__ = [
     "Database",
@@ -37,10 +34,17 @@ def open_database(config: DatabaseConfig) -> Database:
     Raises `ConfigurationError` for a URL that cannot be used.
     """
     url = DatabaseUrl.parse(config.url)
+    # A driver is imported only where its engine is used: together they take half a second.
     match url.engine:
         case Engine.POSTGRESQL:
+            from s3gc_core.databases.postgres import PostgresDatabase
+
             return PostgresDatabase(url, config.name)
         case Engine.MYSQL:
+            from s3gc_core.databases.mysql import MysqlDatabase
+
             return MysqlDatabase(url, config.name)
         case Engine.SQLITE:
+            from s3gc_core.databases.sqlite import SqliteDatabase
+
             return SqliteDatabase(url, config.name)

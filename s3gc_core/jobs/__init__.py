@@ -17,7 +17,7 @@ from s3gc_core.jobs.control import (
 from s3gc_core.jobs.files import KEPT_JOURNALS
 from s3gc_core.jobs.journal import KEPT_EVENTS_PER_OUTCOME, JobJournal
 from s3gc_core.jobs.lease import LEASE_FILE, LeaseHolder, actor, lease_holder, vault_lease
-from s3gc_core.jobs.listing import Job, JobEvents, Standing, job_events, list_jobs
+from s3gc_core.jobs.listing import Job, JobEvents, Standing, find_job, job_events, list_jobs
 from s3gc_core.jobs.records import (
     ControlState,
     EventKind,
@@ -51,6 +51,7 @@ __all__ = [
     "StartedJob",
     "Wish",
     "actor",
+    "find_job",
     "job_events",
     "job_folder",
     "job_outcome",

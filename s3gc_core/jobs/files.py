@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
-from ulid import ULID
 
+from s3gc_core.ids import new_id
 from s3gc_core.jobs.records import (
     EVENTS_FILE,
     STATE_FILE,
@@ -99,7 +99,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
     Not synced: what a job tells about itself is no vault data. Raises `OSError`.
     """
-    new = path.with_name(f".{path.name}-{ULID()}")
+    new = path.with_name(f".{path.name}-{new_id()}")
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

@@ -86,6 +86,13 @@ def list_jobs(vault_path: Path, limit: int = 20) -> list[Job]:
     return ([job for job in jobs if job is not None] + strange)[:limit]
 
 
+def find_job(vault_path: Path, operation_id: str) -> Job | None:
+    """One operation's journal; None where none is kept."""
+    if not is_job_id(operation_id) or not job_folder(vault_path, operation_id).is_dir():
+        return None
+    return _job(vault_path, operation_id)
+
+
 def _job(vault_path: Path, operation_id: str) -> Job | None:
     """One job; None where it was removed as too old meanwhile."""
     folder = job_folder(vault_path, operation_id)

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from ulid import ULID
 
 from s3gc_core.errors import JobNotStarted, VaultUnreachable
+from s3gc_core.ids import new_id
 from s3gc_core.jobs.records import UNREADABLE, is_job_id, jobs_folder
 
 # How many outputs are kept, besides those of processes that still run.
@@ -75,7 +75,7 @@ def start_job(
     """
     if not argv:
         raise JobNotStarted("no program was named")
-    job_id = str(ULID())
+    job_id = new_id()
     try:
         output_path, output = _make_output(jobs_folder(vault_path), job_id)
     except OSError as error:

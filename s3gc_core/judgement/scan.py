@@ -10,14 +10,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
-from ulid import ULID
 
-from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock
 from s3gc_core.config import Config
 from s3gc_core.databases.protocol import Database
+from s3gc_core.ids import new_id
 from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement.catalogue import Catalogue
 from s3gc_core.judgement.guards import RunFacts, SourceFacts, Tripped, tripped_guards
@@ -25,6 +25,10 @@ from s3gc_core.judgement.judge import Judge, holders_of, rules_of
 from s3gc_core.judgement.layers import ObjectVerdict
 from s3gc_core.judgement.plans import Plan
 from s3gc_core.references import BucketNames, Registry, find_references, refresh
+
+if TYPE_CHECKING:
+    # Only the type is named here, and its client is slow to import.
+    from s3gc_core.bucket import Bucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,7 @@ class Scan:
         now = self.clock.now()
         return await self.catalogue.create_plan(
             Plan(
-                plan_id=str(ULID()),
+                plan_id=new_id(),
                 scan_id=scan_id,
                 bucket=self.config.bucket,
                 listed_at=listed_at,

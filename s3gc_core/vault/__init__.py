@@ -25,6 +25,7 @@ from s3gc_core.vault.records import (
     Result,
     ScanRecorded,
     StoredBackup,
+    Verified,
 )
 from s3gc_core.vault.writer import BackupWriter
 
@@ -56,6 +57,7 @@ __all__ = [
     "Result",
     "ScanRecorded",
     "StoredBackup",
+    "Verified",
     "backup_name",
     "choose_codec",
     "decode",

@@ -158,6 +158,14 @@ class Purged(Record, frozen=True, tag="purged"):
     reason: str
 
 
+class Verified(Record, frozen=True, tag="verified"):
+    """Backups were read back and compared: all of them, or about `sample` chosen by chance."""
+
+    checked: int
+    damaged: int
+    sample: int | None = None
+
+
 AnyRecord = (
     Bound
     | OperationStarted
@@ -170,6 +178,7 @@ AnyRecord = (
     | RestoreIntent
     | Restored
     | Purged
+    | Verified
 )
 
 

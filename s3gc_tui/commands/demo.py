@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 
 import msgspec
 
@@ -11,15 +13,14 @@ from s3gc_core.collection import Selection, header_differences
 from s3gc_core.collector import Collector
 from s3gc_core.errors import ExitCode, S3gcError
 from s3gc_core.judgement import ScanSummary
+from s3gc_core.session import UNRESTRICTED
+from s3gc_tui import terminal
 from s3gc_tui.commands.candidates import record
 from s3gc_tui.commands.plan import planned
 from s3gc_tui.context import Context
+from s3gc_tui.dashboard import show
 from s3gc_tui.demo.world import World, small_world
-
-_HOW = """`s3gc demo` will open the dashboard on the demo world in a later version.
-Until then:  s3gc demo --batch
-It starts a real S3 server and a database in a temporary folder, scans, approves, executes and
-restores, checks every byte and header itself, and removes everything again."""
+from s3gc_tui.gateway import Later, Launch
 
 
 class DemoFailed(S3gcError):
@@ -30,16 +31,33 @@ class DemoFailed(S3gcError):
 
 
 async def run(context: Context) -> ExitCode:
-    """Batch: the whole life. By hand: say how to start it."""
+    """Batch: the whole life. By hand: the dashboard on that world."""
     if not context.args.batch:
-        context.output.line(_HOW)
-        return ExitCode.DONE
+        return await _dashboard()
     async with small_world() as world:
         _step(context, "world", objects=len(world.files), bucket=world.config.bucket)
         async with Collector.open(
             world.config, clock=world.clock, progress=context.progress
         ) as collector:
             return await _whole_life(context, world, collector)
+
+
+async def _dashboard() -> ExitCode:
+    """The dashboard, with leave to change everything for as long as it is open."""
+    terminal.refuse_what_cannot_draw(os.environ)
+    terminal.prepare(os.environ)
+    async with small_world() as world:
+        options = ("--config", str(world.config_path))
+        boundary = world.clock.first_uploads_ended.isoformat()
+        launch = Launch(
+            (sys.executable, "-m", "s3gc_tui.demo.job", boundary, *options), ("s3gc", *options)
+        )
+        later = Later(
+            world.config,
+            lambda: Collector.open(world.config, clock=world.clock, session=UNRESTRICTED),
+        )
+        code, _ = await show(later, launch, UNRESTRICTED, clock=world.clock, profile="demo")
+        return ExitCode(code)
 
 
 async def _whole_life(context: Context, world: World, collector: Collector) -> ExitCode:

@@ -20,8 +20,8 @@ import aiosqlite
 
 from s3gc_core.bucket import Bucket, ObjectHeaders
 from s3gc_core.clock import SystemClock
-from s3gc_core.config import Config, Mode
-from s3gc_core.config_create import create_config
+from s3gc_core.config import Config
+from s3gc_core.config_file import load_config
 from s3gc_core.parallel import in_parallel
 from s3gc_tui.demo import pictures
 from s3gc_tui.demo.seaweed import SeaweedServer
@@ -38,12 +38,23 @@ CREATE TABLE post_images (post_id INTEGER, position INTEGER, image_key TEXT,
                           PRIMARY KEY (post_id, position));
 CREATE TABLE documents (id INTEGER PRIMARY KEY, user_id INTEGER, files TEXT);
 """
-TABLES: dict[str, list[object]] = {
-    "users": ["avatar_url", "cover_photo"],
-    "posts": [{"column": "body", "codec": "text"}],
-    "post_images": ["image_key"],
-    "documents": [{"column": "files", "codec": "json"}],
-}
+CONFIGURATION = f"""bucket = "{BUCKET}"
+endpoint_url = "{{endpoint}}"
+mode = "execute"
+retention_days = {RETENTION.days}
+exclude_prefixes = ["backups/"]
+cdn_bases = ["{CDN}"]
+vault_path = "vault"
+
+[database]
+url = "sqlite:///{{database}}"
+
+[tables]
+users = ["avatar_url", "cover_photo"]
+posts = [{{{{ column = "body", codec = "text" }}}}]
+post_images = ["image_key"]
+documents = [{{{{ column = "files", codec = "json" }}}}]
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,7 @@ class World:
     """The running world. `orphans` is what a right scan must find, exactly."""
 
     folder: Path
+    config_path: Path
     config: Config
     clock: DemoClock
     files: dict[str, File]
@@ -74,6 +86,7 @@ class DemoClock:
     """
 
     def __init__(self, first_uploads_ended: datetime) -> None:
+        self.first_uploads_ended = first_uploads_ended
         self._bucket_now = first_uploads_ended + RETENTION
 
     def now(self) -> datetime:
@@ -109,17 +122,10 @@ async def small_world() -> AsyncIterator[World]:
 
 async def _furnish(folder: Path, endpoint: str) -> World:
     database = folder / "photo_app.db"
-    config = create_config(
-        bucket=BUCKET,
-        endpoint_url=endpoint,
-        mode=Mode.EXECUTE.value,
-        retention_days=RETENTION.days,
-        exclude_prefixes=["backups/"],
-        cdn_bases=[CDN],
-        vault_path=str(folder / "vault"),
-        database=f"sqlite:///{database}",
-        tables=TABLES,
-    )
+    config_path = folder / "s3gc.toml"
+    config_path.write_text(CONFIGURATION.format(endpoint=endpoint, database=database))
+    # The environment belongs to the operator's own configuration, not to the demo's.
+    config = load_config(config_path, {})
     old, young = _old_files(), _young_files()
     await _fill_database(database)
     async with Bucket.open(config, SystemClock()) as bucket:
@@ -131,6 +137,7 @@ async def _furnish(folder: Path, endpoint: str) -> World:
         gone = await _delete_rows(connection)
     return World(
         folder=folder,
+        config_path=config_path,
         config=config,
         clock=DemoClock(boundary),
         files=files,

@@ -1,7 +1,9 @@
-"""`python -m tests.bench [--objects 10000 100000] [--only scan|execute]`
+"""`python -m tests.bench [--objects 10000 100000] [--only scan|execute|list|start]`
 
 Starts SeaweedFS and fills it and an SQLite database with N objects of 2 kB, half of them
-referenced; measures scan and execution in fresh processes, each beside its reference.
+referenced; measures scan and execution in fresh processes, each beside its reference. `--only list`
+needs no server: the dashboard's list over N candidates, beside Textual's DataTable. Nor does
+`--only start`: the time to the first painted screen, beside a bare Textual application.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
 from s3gc_core.parallel import in_parallel
 from s3gc_tui.demo.seaweed import SeaweedServer
+from tests.bench import candidate_list
+from tests.bench.start_up import measure_start_up
 
 HEADERS = ObjectHeaders(content_type="application/octet-stream", metadata={"from": "bench"})
 SIZE = 2_000
@@ -32,14 +36,20 @@ SIZE = 2_000
 async def main() -> None:
     """Run what was asked for and print a table a size."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    parser.add_argument("--objects", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--only", choices=("scan", "execute"))
+    parser.add_argument("--objects", type=int, nargs="+")
+    parser.add_argument("--only", choices=("scan", "execute", "list", "start"))
     args = parser.parse_args()
+    if args.only == "list":
+        await candidate_list.measure(args.objects or [10_000, 100_000, 1_000_000])
+        return
+    if args.only == "start":
+        await asyncio.to_thread(measure_start_up)
+        return
     with tempfile.TemporaryDirectory(prefix="s3gc-bench-") as folder:
         async with SeaweedServer(Path(folder) / "seaweed") as server:
             os.environ["AWS_ACCESS_KEY_ID"] = server.access_key
             os.environ["AWS_SECRET_ACCESS_KEY"] = server.secret_key
-            for count in args.objects:
+            for count in args.objects or [10_000, 100_000]:
                 await measure(server, Path(folder), count, args.only)
 
 

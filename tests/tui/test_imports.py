@@ -45,3 +45,23 @@ async def test_a_failed_batch_job_does_not_either(alone: CommandLine) -> None:
 async def test_by_hand_it_loads_rich_and_no_pictures(small: SmallWorld) -> None:
     """Shows that the other tests would see it."""
     assert await loaded(small.cli, "status") & {"rich", "PIL"} == {"rich"}
+
+
+FIRST_PAINT = """
+import json, sys
+import s3gc_tui.__main__, s3gc_tui.app, s3gc_tui.dashboard
+with open("modules.json", "w") as file:
+    json.dump(sorted(sys.modules), file)
+"""
+
+
+async def test_the_first_paint_waits_for_no_client(alone: CommandLine) -> None:
+    """What opens vault, bucket and databases is imported behind the painted frame."""
+    process = await alone.start_python("-c", FIRST_PAINT)
+    _, complaints = await process.communicate()
+    assert process.returncode == 0, complaints.decode()
+    found = set(json.loads((alone.folder / "modules.json").read_text()))
+    assert {"textual.app", "s3gc_tui.screens.opening", "s3gc_core.config_file"} <= found
+    late = {"aiobotocore", "asyncpg", "aiomysql", "aiosqlite", "PIL", "zstandard", "ulid"}
+    late |= {"s3gc_core.collector", "s3gc_core.judgement", "s3gc_core.vault", "s3gc_core.bucket"}
+    assert found & late == set()

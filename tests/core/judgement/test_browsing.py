@@ -30,6 +30,7 @@ from s3gc_core.judgement import (
     scan_tables,
 )
 from s3gc_core.judgement.candidate_queries import prefix_end
+from s3gc_core.judgement.read_lane import Reading
 from tests.core.judgement.catalogue_file import (
     add,
     begin,
@@ -213,13 +214,13 @@ async def test_a_walk_that_finds_too_little_is_given_up(
     monkeypatch.setattr("s3gc_core.judgement.read_lane.TICK", 1_000)
     monkeypatch.setattr(candidate_queries, "WALK_TICKS", 3)
     asked: list[list[int] | None] = []
-    within = candidate_queries.Reading.all_within
+    within = Reading.all_within
 
     def watched(self: object, ticks: int, query: str, parameters: object) -> object:
         asked.append(within(self, ticks, query, parameters))  # type: ignore[arg-type]
         return asked[-1]
 
-    monkeypatch.setattr(candidate_queries.Reading, "all_within", watched)
+    monkeypatch.setattr(Reading, "all_within", watched)
     page = await browser.first_page(snapshot, view)
     assert asked == [None]
     assert page == list(await browser.ids(snapshot, view))
@@ -231,16 +232,16 @@ async def steps(
 ) -> int:
     """Thousands of steps of SQLite's machine that a first page takes."""
     ticks = 0
-    tick = candidate_queries.Reading._tick
+    tick = Reading._tick
 
-    def counted(self: candidate_queries.Reading) -> bool:
+    def counted(self: Reading) -> bool:
         nonlocal ticks
         ticks += 1
         return tick(self)
 
     with patch.context() as patched:
         patched.setattr("s3gc_core.judgement.read_lane.TICK", 1_000)
-        patched.setattr(candidate_queries.Reading, "_tick", counted)
+        patched.setattr(Reading, "_tick", counted)
         await browser.first_page(snapshot, view)
     return ticks
 
@@ -278,6 +279,19 @@ async def test_lines_name_the_layer_that_does_not_let_go(
     assert await browser.find(snapshot, "K") is None
     assert [page async for page in browser.keys(snapshot, [3, 1])] == [["h", "o"]]
     assert [page async for page in browser.orphans_among(snapshot, [2, 1, 4])] == [[(1, 1)]]
+
+
+async def test_ids_of_another_scan_have_no_lines(browser: CandidateBrowser, tmp_path: Path) -> None:
+    finished_scan(tmp_path, [candidate("f/old")])
+    snapshot = await opened(browser)
+    finished_scan(tmp_path, [candidate("f/new")], "S2")
+    assert [row and row.key for row in await browser.rows(snapshot, [1, 2])] == ["f/old", None]
+    assert await browser.candidate(snapshot, 2) is None
+    assert [page async for page in browser.orphans_among(snapshot, [1, 2])] == [[(1, 10)]]
+    with pytest.raises(ScanGone):
+        [page async for page in browser.keys(snapshot, [2])]
+    folders = await browser.folders(snapshot, [1, 2, 3, 4])
+    assert [folder and folder.prefix for folder in folders] == ["f/", "", None, None]
 
 
 async def test_marked_keys_come_whole_or_not_at_all(

@@ -1,0 +1,146 @@
+"""The dashboard: wires its screens to the gateway. A client: what it starts goes on without it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from s3gc_core.errors import ExitCode, S3gcError
+from s3gc_tui import terminal
+from s3gc_tui.background import begin
+from s3gc_tui.keymap import Keymap
+from s3gc_tui.messages import KeyWanted, RestoreWanted
+from s3gc_tui.running import crash_report
+from s3gc_tui.screens.opening import OpeningScreen
+
+if TYPE_CHECKING:
+    # Slow to import, and not needed before the first paint.
+    from s3gc_tui.gateway import Gateway
+    from s3gc_tui.screens.main import MainScreen
+
+
+class Dashboard(App[str]):
+    """One dashboard over one configuration. Its result is the profile to open next, if any."""
+
+    CSS = """
+    Screen { background: ansi_default; color: ansi_default; }
+    """
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - as in Textual
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (40, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "interrupt", show=False, priority=True, id="interrupt"),
+        Binding("ctrl+q", "leave_all", show=False, priority=True, id="quit.all"),
+    ]
+    ALLOW_SELECT = False
+
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__(ansi_color=True)
+        # The terminal's own 16 colours: readable in all of them, and half the bytes.
+        self.theme = "ansi-dark"
+        self.gateway = gateway
+        self.keymap_of_actions = Keymap.of(gateway.config.keys)
+        self.set_keymap(self.keymap_of_actions.changed)
+        self._main: MainScreen | None = None
+        self.failure: S3gcError | None = None
+        self._interrupted = False
+        # As it is now, before it is drawn on.
+        self._settings = terminal.settings()
+
+    def on_mount(self) -> None:
+        """Paint a frame at once, and open everything behind it."""
+        if not self.is_headless:
+            terminal.handle_signals(self._on_signal, self._settings)
+        if self.gateway.is_open:
+            self.push_screen(self._main_screen())
+            return
+        opening = OpeningScreen(self.gateway.about.bucket)
+        self.push_screen(opening)
+        opening.call_after_refresh(self._begin_to_open)
+
+    def _begin_to_open(self) -> None:
+        begin(self, self._open, "open", exit_on_error=True)
+
+    async def _open(self) -> None:
+        try:
+            await asyncio.to_thread(import_module, "s3gc_tui.screens.main")
+            await self.gateway.open()
+        except S3gcError as error:
+            # There is nothing to show; whoever ran the dashboard tells why.
+            self.failure = error
+            self.exit(return_code=error.exit_code)
+            return
+        await self.switch_screen(self._main_screen())
+
+    def _main_screen(self) -> MainScreen:
+        from s3gc_tui.screens.main import MainScreen
+
+        self._main = MainScreen(self.gateway, self.keymap_of_actions)
+        return self._main
+
+    @property
+    def main(self) -> MainScreen:
+        """The main screen, which is there once everything is open."""
+        if self._main is None:
+            raise RuntimeError("the main screen is not open yet")
+        return self._main
+
+    def on_restore_wanted(self, event: RestoreWanted) -> None:
+        """An operation's screen asks for the wizard."""
+        from s3gc_core.collection import Selection
+
+        self.main.open_restore(Selection(operation_id=event.operation_id))
+
+    def on_key_wanted(self, event: KeyWanted) -> None:
+        """A list of objects asks for everything about one."""
+        self.main.open_detail(event.key)
+
+    def _on_signal(self, code: ExitCode) -> None:
+        self.exit(return_code=code)
+
+    def action_interrupt(self) -> None:
+        """Leave at the second press; the first says that jobs go on."""
+        if self._interrupted:
+            self.exit(return_code=ExitCode.INTERRUPTED)
+            return
+        self._interrupted = True
+        self.set_timer(3.0, self._forget_interrupt)
+        if self._main is not None:
+            self._main.say("ctrl+c again leaves the dashboard; jobs go on")
+
+    def _forget_interrupt(self) -> None:
+        self._interrupted = False
+
+    def action_leave_all(self) -> None:
+        """Leave the dashboard; jobs go on."""
+        self.exit()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: what looks and moves only. Nothing in it changes anything."""
+        if self._main is None or screen is not self._main:
+            return
+        for action in self.main.harmless_actions():
+            keys = self.keymap_of_actions.words(action.id)
+            yield SystemCommand(action.help, f"key {keys}", self.main.runner_of(action))
+
+    def _fatal_error(self) -> None:
+        """Instead of Textual's report, which shows the values of local variables."""
+        error = getattr(self, "_exception", None)
+        path = crash_report(error) if isinstance(error, Exception) else "not written"
+        self._report_and_close(f"s3gc failed unexpectedly; the report is {path}")
+
+    def panic(self, *renderables: object) -> None:
+        """Instead of Textual's, which prints what it is given as it is."""
+        self._return_code = ExitCode.FAILED
+        self._report_and_close("s3gc failed unexpectedly: the terminal sent what is no text")
+
+    def _report_and_close(self, text: str) -> None:
+        from rich.text import Text
+
+        self._exit_renderables.append(Text(text))
+        self._close_messages_no_wait()

@@ -1,0 +1,292 @@
+"""The dashboard's only door: it looks through the collector, and hands in intents.
+
+It never executes anything itself: scan, execute and restore are processes of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from s3gc_core.clock import Clock, SystemClock
+from s3gc_core.config import Config
+from s3gc_core.errors import S3gcError
+from s3gc_core.jobs import Job, JobEvents, JobOutcome, StartedJob, actor, job_outcome
+from s3gc_core.session import Session
+from s3gc_tui.models.intents import ApproveIntent, Intent, RejectIntent, batch_line
+from s3gc_tui.models.picture import About, Picture
+
+if TYPE_CHECKING:
+    # Only types are named here. The clients behind them are slow to import, and the dashboard
+    # paints before it opens them.
+    from s3gc_core.actions.asking import Explanation
+    from s3gc_core.actions.standing import VaultStats
+    from s3gc_core.bucket import Bucket
+    from s3gc_core.collection import Selection
+    from s3gc_core.collector import Collector
+    from s3gc_core.judgement import Plan, PlanHistory, PlanItem
+    from s3gc_core.vault import DeletedObject, Operation, Restored, Result
+
+_OPERATIONS_SHOWN = 200
+_JOBS_SHOWN = 20
+# How long a look at everything waits for the vault to be added up.
+_PATIENCE_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a job is started (`program`), and how the same is shown to a person (`shown`).
+
+    Both name the configuration and end before `--batch`.
+    """
+
+    program: tuple[str, ...]
+    shown: tuple[str, ...]
+
+    @classmethod
+    def of_configuration(cls, options: Sequence[str]) -> Launch:
+        """The running interpreter with the options (`--config FILE`, ...) this dashboard got."""
+        return cls((sys.executable, "-m", "s3gc_tui", *options), ("s3gc", *options))
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A collector that is opened after the first paint. `opened` is called in a thread."""
+
+    config: Config
+    opened: Callable[[], AbstractAsyncContextManager[Collector]]
+
+
+class StillOpening(S3gcError):
+    """The vault is being opened; what needs it has to wait for a moment."""
+
+    why = "the dashboard is painted before vault and bucket are opened"
+    next_step = "try again in a moment"
+
+
+class Gateway:
+    """Looks and intents of one dashboard, over an open collector or one that is opened `Later`."""
+
+    def __init__(
+        self,
+        collector: Collector | Later,
+        launch: Launch,
+        session: Session,
+        *,
+        clock: Clock | None = None,
+        profile: str = "",
+    ) -> None:
+        self._source = collector
+        self._open = None if isinstance(collector, Later) else collector
+        self._stack = AsyncExitStack()
+        self._launch = launch
+        self._session = session
+        self._clock = clock or SystemClock()
+        config = collector.config
+        self.config = config
+        self.about = About(
+            bucket=config.bucket,
+            profile=profile,
+            mode=config.mode.value,
+            cdc=any(database.cdc for database in config.databases),
+            vault_path=str(config.vault_path),
+            plan_lifetime=timedelta(hours=config.plan_lifetime_hours),
+            actor=actor(),
+        )
+        self._last = Picture(self.about, self.now(), None)
+        self._seen: object = None
+        self._adding: asyncio.Task[tuple[VaultStats, float]] | None = None
+        self._added_at: object = None
+        self._add_again_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the collector is there to look through."""
+        return self._open is not None
+
+    async def open(self) -> None:
+        """Open the collector, where that was left for later. Raises as `Collector.open` does."""
+        if self._open is None and isinstance(self._source, Later):
+            opened = await asyncio.to_thread(self._source.opened)
+            self._open = await self._stack.enter_async_context(opened)
+
+    async def close(self) -> None:
+        """Close what `open` opened."""
+        if self._adding is not None:
+            self._adding.cancel()
+            await asyncio.wait([self._adding])
+        await self._stack.aclose()
+
+    @property
+    def _collector(self) -> Collector:
+        if self._open is None:
+            raise StillOpening("the vault is not open yet")
+        return self._open
+
+    def now(self) -> datetime:
+        """Our time (UTC)."""
+        return self._clock.now()
+
+    @property
+    def may_write(self) -> bool:
+        """Whether intents that change anything are taken at this moment."""
+        return self._session.may_write
+
+    # Looking
+
+    async def picture(self) -> Picture:
+        """How everything stands now. Never raises for what cannot be reached: the picture says."""
+        problems: list[str] = []
+        jobs: tuple[Job, ...] = ()
+        try:
+            jobs = tuple(await self._collector.jobs(_JOBS_SHOWN))
+        except OSError as error:
+            problems.append(f"jobs: {error.strerror or type(error).__name__}")
+        picture = replace(
+            self._last,
+            taken_at=self.now(),
+            write_until=self._session.write_until if self.may_write else None,
+            jobs=jobs,
+            problems=(),
+        )
+        try:
+            # The log grows with everything that matters: as long as it stands, so does the rest.
+            running = picture.running
+            seen = await self._collector.audit.head(), running and running.operation_id
+            if self._seen != seen:
+                picture = await self._look_again(picture)
+                self._seen = seen
+            picture = await self._with_vault(picture, seen[0])
+        except S3gcError as error:
+            problems.append(f"{error.what}; {error.next_step}")
+        self._last = replace(picture, problems=tuple(problems))
+        return self._last
+
+    async def _look_again(self, picture: Picture) -> Picture:
+        operations = await self._collector.audit.operations()
+        return replace(
+            picture,
+            status=await self._collector.status(),
+            plans=tuple(await self._collector.plans()),
+            operations=tuple(reversed(operations[-_OPERATIONS_SHOWN:])),
+        )
+
+    async def _with_vault(self, picture: Picture, head: object) -> Picture:
+        """The vault as it was last added up. Every backup counts, so for a large vault that takes
+        its time: it goes on beside everything else, and for at most a tenth of the time.
+        """
+        due = time.monotonic() >= self._add_again_at
+        if self._adding is None and due and self._added_at != head:
+            self._added_at = head
+            self._adding = asyncio.create_task(self._add_up())
+        if self._adding is None:
+            return picture
+        await asyncio.wait([self._adding], timeout=_PATIENCE_SECONDS)
+        if not self._adding.done():
+            return picture
+        adding, self._adding = self._adding, None
+        vault, took = adding.result()
+        self._add_again_at = time.monotonic() + 10 * took
+        growth = (*picture.vault_growth[-59:], vault.stored_bytes)
+        return replace(picture, vault=vault, vault_growth=growth)
+
+    async def _add_up(self) -> tuple[VaultStats, float]:
+        began = time.monotonic()
+        return await self._collector.vault_stats(), time.monotonic() - began
+
+    async def job(self, operation_id: str) -> Job | None:
+        """One operation's journal, also where it is not among the last ones."""
+        return await self._collector.job(operation_id)
+
+    async def operation(self, operation_id: str) -> Operation:
+        """One recorded operation. Raises `NoSuchOperation`."""
+        return await self._collector.audit.operation(operation_id)
+
+    async def plan(self, plan_id: str) -> tuple[Plan, PlanHistory]:
+        """One plan. Raises `NoSuchPlan`."""
+        return await self._collector.plan(plan_id)
+
+    def plan_items(self, plan_id: str) -> AsyncIterator[list[PlanItem]]:
+        """A plan's objects by key, in pages."""
+        return self._collector.plan_items(plan_id)
+
+    async def why(self, key: str) -> Explanation:
+        """Everything about a key, asked now. Raises `NoSuchKey` and what the reads raise."""
+        return await self._collector.why(key)
+
+    def results(self, operation_id: str) -> AsyncIterator[list[Result | Restored]]:
+        """What became of each object of an operation, in pages."""
+        return self._collector.results(operation_id)
+
+    async def job_events(self, operation_id: str, after_offset: int = 0) -> JobEvents:
+        """What an operation told since `after_offset`. Raises `NoSuchOperation`."""
+        return await self._collector.job_events(operation_id, after_offset)
+
+    def restore_preview(
+        self, selection: Selection
+    ) -> AsyncIterator[list[tuple[DeletedObject, bool]]]:
+        """The backups a restore would use, each with whether its file is there, in pages."""
+        return self._collector.preview(selection)
+
+    async def complete(self, start: str, limit: int = 8) -> list[str]:
+        """Keys of deleted objects that begin with `start`, in order."""
+        found: list[str] = []
+        async for page in self._collector.audit.deleted_objects(prefix=start):
+            for deleted in page:
+                if deleted.intent.key not in found:
+                    found.append(deleted.intent.key)
+                if len(found) == limit:
+                    return found
+        return found
+
+    @property
+    def objects(self) -> Bucket:
+        """The bucket, for looking at an object itself."""
+        return self._collector.bucket
+
+    # Intents
+
+    def batch_line(self, intent: Intent) -> str:
+        """The command line that does the same."""
+        return batch_line(self._launch.shown, intent)
+
+    async def decide(self, intent: ApproveIntent | RejectIntent) -> Plan:
+        """Approve or reject a plan; returns what was decided about. Raises the refusal."""
+        if isinstance(intent, RejectIntent):
+            return await self._collector.reject(intent.plan_id, reason=intent.reason)
+        return await self._collector.approve(
+            intent.plan_id, reason=intent.reason, prefixes=intent.prefixes, keys=intent.keys
+        )
+
+    def start(self, intent: Intent) -> StartedJob:
+        """Start a job, which goes on without us. Raises `ReadOnlySession`, `JobNotStarted`."""
+        if intent.arguments()[0] != "scan":
+            self._session.check("start this")
+        return self._collector.start_job([*self._launch.program, "--batch", *intent.arguments()])
+
+    def outcome(self, started: StartedJob) -> JobOutcome:
+        """How a started job stands, from its output."""
+        return job_outcome(started)
+
+    async def pause(self, operation_id: str) -> None:
+        """Ask a running operation to pause."""
+        await self._collector.pause(operation_id)
+
+    async def resume(self, operation_id: str) -> None:
+        """Ask a paused operation to go on."""
+        await self._collector.resume(operation_id)
+
+    async def cancel(self, operation_id: str) -> None:
+        """Ask an operation to end after what it has begun."""
+        await self._collector.cancel(operation_id)
+
+
+def utc_now() -> datetime:
+    """The machine's time."""
+    return datetime.now(UTC)

@@ -1,0 +1,1 @@
+"""What the dashboard shows and asks for, as values; nothing here knows Textual."""

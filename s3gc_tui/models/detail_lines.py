@@ -1,0 +1,177 @@
+"""Everything about one key as lines: every layer, every reference, its backups, its characters."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from datetime import datetime
+
+from s3gc_core.actions.asking import BackupOf, Explanation, Reference
+from s3gc_core.errors import S3gcError
+from s3gc_core.judgement import Judged, ObjectVerdict, Verdict
+from s3gc_tui.display import age, count, fit, size, when, wrap
+from s3gc_tui.models.lines import BLANK, Line, Look, Piece, bad, dim, good, line, strong, warn
+from s3gc_tui.safe_text import safe_text
+
+_LAYERS = ("registry", "database", "retention", "exclusion")
+_VERDICTS = {
+    Verdict.PASS: Piece("PASS    ", Look.GOOD),
+    Verdict.KEEP: Piece("KEEP    ", Look.STRONG),
+    Verdict.UNKNOWN: Piece("UNKNOWN ", Look.WARN),
+}
+_TOGETHER = {
+    ObjectVerdict.ORPHAN: (good("ORPHAN"), "  all four layers pass"),
+    ObjectVerdict.KEEP: (strong("KEEP"), "  it stays"),
+    ObjectVerdict.HELD: (warn("HELD"), "  doubt keeps it"),
+}
+# Alphabets with letters that look alike; any two of them in one word are worth a warning.
+_ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
+_POINTS_SHOWN = 64
+
+
+def asking_lines(key: str, width: int) -> list[Line]:
+    """What is seen while the question is out."""
+    return [
+        *_wrapped(key, width, Look.STRONG),
+        BLANK,
+        line(dim(" asking bucket and databases ...")),
+    ]
+
+
+def error_lines(error: S3gcError, width: int) -> list[Line]:
+    """What went wrong, why that matters, and what to do."""
+    return [
+        *_wrapped(error.what, width, Look.BAD),
+        *_wrapped(f"why:  {error.why}", width, Look.PLAIN),
+        *_wrapped(f"next: {error.next_step}", width, Look.PLAIN),
+    ]
+
+
+def detail_lines(found: Explanation, now: datetime, width: int) -> list[Line]:
+    """Everything about a key. Ages are counted at `now` (UTC)."""
+    lines = [*_wrapped(found.key, width, Look.STRONG)]
+    lines += _judged(found.judged, now, width) if found.judged else _nothing(found)
+    lines += [BLANK, *_references(found.references, width)]
+    lines += [BLANK, *_backups(found.backups, now)]
+    return [*lines, BLANK, *key_lines(found.key, width)]
+
+
+def _nothing(found: Explanation) -> list[Line]:
+    known = "deleted; the vault has it" if found.backups else "rows name it, the bucket has it not"
+    return [line(warn(" no object is at this key"), dim(f"  {known}"))]
+
+
+def _judged(judged: Judged, now: datetime, width: int) -> list[Line]:
+    entry = judged.object
+    facts = (
+        f"{size(entry.size)}, modified {when(entry.last_modified)} UTC"
+        f" ({age(now - entry.last_modified)} ago), {entry.storage_class}, etag {entry.etag}"
+    )
+    lines = [*_wrapped(facts, width, Look.DIM), BLANK, line(strong(" LAYERS"), dim(" asked now"))]
+    for number, name in enumerate(_LAYERS, 1):
+        layer = getattr(judged.layers, name)
+        first, *more = wrap(layer.reason, width - 24)
+        lines.append(line(f" {number} {name:<10} ", _VERDICTS[layer.verdict], " ", first))
+        lines += [line(" " * 23, part) for part in more]
+    for doubt in judged.doubts:
+        lines += _wrapped(f"doubt: {doubt}", width, Look.WARN)
+    word, told = _TOGETHER[judged.verdict]
+    return [*lines, line(" => ", word, told)]
+
+
+def _references(references: list[Reference], width: int) -> list[Line]:
+    lines = [line(strong(f" REFERENCES {count(len(references))}"))]
+    if not references:
+        lines.append(line(dim(" no row holds this key")))
+    for one in references:
+        text = f"{one.database}  {one.table}.{one.column}  row {one.row}"
+        first, *more = wrap(text, width - 24)
+        lines.append(line(f" {first}", dim(f"  seen by the {one.seen_by}")))
+        lines += [line("   ", part) for part in more]
+    return lines
+
+
+def _backups(backups: list[BackupOf], now: datetime) -> list[Line]:
+    lines = [line(strong(f" BACKUPS {count(len(backups))}"))]
+    if not backups:
+        lines.append(line(dim(" the vault holds none of this key")))
+    for one in backups:
+        gone = f" deleted {when(one.deleted_at)} UTC ({age(now - one.deleted_at)} ago)"
+        lines.append(line(f"{gone}  {size(one.size)}", dim(f"  {one.operation_id}")))
+    return lines
+
+
+def key_lines(key: str, width: int) -> list[Line]:
+    """The key itself: bytes, characters that are not ASCII, and what may deceive the eye."""
+    raw = key.encode(errors="surrogatepass")
+    characters = "character" if len(key) == 1 else "characters"
+    lines = [
+        line(strong(" KEY"), dim(f" {count(len(key))} {characters}, {count(len(raw))} bytes")),
+        *_wrapped(key, width, Look.PLAIN),
+    ]
+    lines += [line(warn(f" {part}")) for w in warnings_about(key) for part in wrap(w, width - 2)]
+    lines.append(line(dim(" bytes in hex")))
+    lines += [line("   ", part) for part in wrap(raw.hex(" "), width - 4)]
+    odd = list(dict.fromkeys(c for c in key if not (c.isascii() and c.isprintable())))
+    if odd:
+        lines.append(line(dim(" characters beyond plain ASCII")))
+        lines += [line("   ", fit(_point(c), width - 4)) for c in odd[:_POINTS_SHOWN]]
+    if len(odd) > _POINTS_SHOWN:
+        lines.append(line(dim(f"   and {count(len(odd) - _POINTS_SHOWN)} more")))
+    return lines
+
+
+def _point(character: str) -> str:
+    name = unicodedata.name(character, "no name")
+    return f"U+{ord(character):04X}  {character}  {name}"
+
+
+def warnings_about(key: str) -> list[str]:
+    """What may make this key look like another one, or like something it is not."""
+    found = []
+    # A backslash is doubled for the screen, and hides nothing.
+    shown = safe_text(key.replace("\\", "/"))
+    if shown != key.replace("\\", "/"):
+        found.append("has characters that cannot be seen; they are shown as escapes")
+    if any(unicodedata.bidirectional(c) in ("R", "AL", "RLE", "RLO", "RLI") for c in key):
+        found.append("has text that runs from right to left: the order on screen may deceive")
+    if key != key.strip(" ") or "  " in key:
+        found.append("has spaces at an end, or several together")
+    for word, scripts in _mixed(key):
+        found.append(f"mixes letters of {' and '.join(scripts)} that look alike, in: {word}")
+    if unicodedata.normalize("NFC", key) != key:
+        found.append("is not in the composed form (NFC): another key may look exactly the same")
+    elif unicodedata.normalize("NFKC", key) != key:
+        found.append("has letters in another width or form: a plainer key may look the same")
+    if key.casefold() != key:
+        found.append("has capital letters: another key may differ in nothing but case")
+    if key.startswith("/") or "//" in key:
+        found.append("has a slash at its start, or two together: some programs drop one")
+    return found
+
+
+def _mixed(key: str) -> Iterable[tuple[str, list[str]]]:
+    word = ""
+    for character in [*key, " "]:
+        if character.isalpha() or unicodedata.combining(character):
+            word += character
+            continue
+        scripts = {unicodedata.name(c, "").partition(" ")[0] for c in word} & _ALIKE
+        if len(scripts) > 1:
+            yield word, sorted(script.capitalize() for script in scripts)
+        word = ""
+
+
+def _wrapped(text: str, width: int, look: Look) -> list[Line]:
+    return [line(Piece(f" {part}", look)) for part in wrap(text, width - 2)]
+
+
+def failed_lines(key: str, error: S3gcError, width: int) -> list[Line]:
+    """A question that was not answered; what the key itself tells is still there."""
+    return [
+        *_wrapped(key, width, Look.STRONG),
+        *error_lines(error, width),
+        line(bad(" no answer: nothing here says that the object may go")),
+        BLANK,
+        *key_lines(key, width),
+    ]

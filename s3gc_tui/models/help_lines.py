@@ -1,0 +1,61 @@
+"""The help as lines: what works at a place in this session, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from s3gc_tui.actions_table import ACTIONS, Action, Where
+from s3gc_tui.display import wrap
+from s3gc_tui.keymap import FIXED, FIXED_OF_THE_LIST, Keymap, works
+from s3gc_tui.models.lines import BLANK, Line, dim, line, strong, warn
+
+_PLACES = {
+    Where.LIST: "in the list of candidates",
+    Where.JOBS: "in plans and jobs",
+    Where.VAULT: "in the vault",
+    Where.HISTORY: "in the history",
+    Where.PLAN: "on a plan",
+}
+_KEYS_WIDTH = 26
+
+
+def help_lines(
+    where: Where,
+    may_write: bool,
+    keymap: Keymap,
+    width: int,
+    actions: Sequence[Action] = ACTIONS,
+) -> list[Line]:
+    """The actions of a place and those that work anywhere, then the keys that never change."""
+    here = [a for a in actions if a.where is not Where.ANYWHERE]
+    anywhere = [a for a in actions if a.where is Where.ANYWHERE]
+    lines: list[Line] = []
+    place = _PLACES.get(where, "here")
+    for title, some in ((f"Works {place}", here), ("Works anywhere", anywhere)):
+        shown = [a for a in some if works(a, where, may_write=may_write)]
+        if shown:
+            lines += [line(strong(f" {title}"))]
+            for action in shown:
+                lines += _row(keymap.words(action.id), action.help, width)
+            lines.append(BLANK)
+    lines.append(line(strong(" Moving")))
+    fixed = (*FIXED, *FIXED_OF_THE_LIST) if Where.LIST in where else FIXED
+    for keys, told in fixed:
+        lines += _row(keys, told, width)
+    absent = [a for a in actions if works(a, where, may_write=True) and not may_write]
+    names = ", ".join(a.id for a in absent if a.needs_write)
+    if names:
+        text = (
+            f"This session is read-only, without: {names}. `s3gc --write` starts one that has them."
+        )
+        lines += [BLANK, *(line(warn(f" {part}")) for part in wrap(text, width - 2))]
+    text = "Every action but moving can have another key: [keys] in the configuration, by its id."
+    return [*lines, BLANK, *(line(dim(f" {part}")) for part in wrap(text, width - 2))]
+
+
+def _row(keys: str, told: str, width: int) -> list[Line]:
+    indent = " " * (_KEYS_WIDTH + 2)
+    first, *more = wrap(told, width - _KEYS_WIDTH - 3)
+    if len(keys) > _KEYS_WIDTH:
+        return [line(f" {keys}"), *(line(indent, part) for part in (first, *more))]
+    return [line(f" {keys:<{_KEYS_WIDTH}} ", first), *(line(indent, part) for part in more)]

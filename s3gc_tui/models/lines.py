@@ -1,0 +1,81 @@
+"""What panes show: lines of pieces of text, each with a look. No markup, no terminal codes.
+
+Text from outside goes through `safe_text` before it is measured or cut; whoever draws a line lets
+nothing by that a terminal would act on, whether that was done or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Look(StrEnum):
+    """How a piece of text stands out. Never the only sign of a state: that is a word."""
+
+    PLAIN = "plain"
+    DIM = "dim"
+    STRONG = "strong"
+    GOOD = "good"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some text in one look."""
+
+    text: str
+    look: Look = Look.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a pane. `id` names what the cursor is on there; None cannot be chosen."""
+
+    pieces: tuple[Piece, ...] = ()
+    id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The line without its looks, not cleaned."""
+        return "".join(piece.text for piece in self.pieces)
+
+
+def line(*pieces: str | Piece, id: str | None = None) -> Line:
+    """A line; text without a look is plain."""
+    return Line(tuple(Piece(p) if isinstance(p, str) else p for p in pieces), id)
+
+
+def dim(text: str) -> Piece:
+    """Less important text."""
+    return Piece(text, Look.DIM)
+
+
+def strong(text: str) -> Piece:
+    """A title, or what the eye should find."""
+    return Piece(text, Look.STRONG)
+
+
+def good(text: str) -> Piece:
+    """All is well."""
+    return Piece(text, Look.GOOD)
+
+
+def warn(text: str) -> Piece:
+    """Worth a look."""
+    return Piece(text, Look.WARN)
+
+
+def bad(text: str) -> Piece:
+    """Something failed, or will."""
+    return Piece(text, Look.BAD)
+
+
+BLANK = Line()
+
+
+def plain_text(lines: Iterable[Line]) -> str:
+    """The lines as text, not cleaned."""
+    return "\n".join(one.text.rstrip() for one in lines)

@@ -1,0 +1,305 @@
+"""The main screen's panes as lines, drawn from one picture, each fitting into its width."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from s3gc_core.bucket import ListedObject
+from s3gc_core.jobs import Job, JobPhase, Standing
+from s3gc_core.judgement import Judged, Layers, ObjectVerdict, Plan, PlanHistory, Verdict
+from s3gc_core.session import FOREVER
+from s3gc_core.vault import Operation
+from s3gc_tui.display import age, bar, count, middle, size, when, wrap
+from s3gc_tui.models.lines import (
+    BLANK,
+    Line,
+    Look,
+    Piece,
+    bad,
+    dim,
+    good,
+    line,
+    strong,
+    warn,
+)
+from s3gc_tui.models.picture import ALIVE, Picture
+from s3gc_tui.safe_text import safe_text
+
+if TYPE_CHECKING:
+    from s3gc_core.actions.standing import VaultStats
+
+LAYERS = ("registry", "database", "retention", "exclusion")
+_WORDS = {Verdict.PASS: "PASS", Verdict.KEEP: "KEEP", Verdict.UNKNOWN: "UNKNOWN"}
+_LOOKS = {Verdict.PASS: Look.GOOD, Verdict.KEEP: Look.PLAIN, Verdict.UNKNOWN: Look.WARN}
+_BARS = "▁▂▃▄▅▆▇█"
+# A vault with less free than this is said to be short of room (the guard has its own bound).
+_SHORT_OF_ROOM = 1 << 30
+
+
+def top_line(picture: Picture, width: int) -> Line:
+    """Where we are, what this session may do, how old everything is; what does not fit goes."""
+    about, status = picture.about, picture.status
+    bucket = middle(safe_text(about.bucket), 28)
+    profile = f" @{middle(safe_text(about.profile), 16)}" if about.profile else ""
+    pieces: list[Piece] = [strong(f" {bucket}{profile}"), Piece("  "), _session(picture)]
+    if about.mode != "execute":
+        pieces += [Piece("  "), warn(f"mode {about.mode}")]
+    valid = status.registry_valid_at if status else None
+    registry = f"refs {_coarse(picture.taken_at - valid)}" if valid else "refs none"
+    rest = [
+        dim(f"  {registry}"),
+        dim("  cdc off" if not about.cdc else "  cdc rescan"),
+        *_vault_words(picture),
+    ]
+    # What matters most comes first: the words behind it go where there is no room.
+    if picture.running is not None:
+        rest.insert(0, strong(f"  {_job_word(picture.running)}"))
+    if picture.is_stale and status is not None:
+        rest.insert(0, warn("  STALE" if status.last_scan else "  no scan yet"))
+    if picture.problems:
+        rest.insert(0, bad(f"  {len(picture.problems)} problem(s), see @"))
+    clock = f"{picture.taken_at:%H:%M}Z "
+    used = sum(len(piece.text) for piece in pieces)
+    for piece in rest:
+        if used + len(piece.text) + len(clock) + 1 <= width:
+            pieces.append(piece)
+            used += len(piece.text)
+    pieces.append(dim(" " * max(1, width - used - len(clock)) + clock))
+    return Line(tuple(pieces))
+
+
+def _coarse(span: timedelta) -> str:
+    """An age that does not change with every second, each change being bytes on a slow line."""
+    return "now" if span < timedelta(minutes=1) else f"{age(span)} ago"
+
+
+def _session(picture: Picture) -> Piece:
+    if picture.write_until is None:
+        return Piece("[READ-ONLY]")
+    if picture.write_until == FOREVER:
+        return Piece("[WRITE]", Look.WARN)
+    return Piece(f"[WRITE until {picture.write_until:%H:%M}]", Look.WARN)
+
+
+def _vault_words(picture: Picture) -> list[Piece]:
+    vault = picture.vault
+    if vault is None:
+        return [warn("  vault ?")]
+    room = f" {size(vault.free_bytes)} free"
+    if vault.free_bytes < _SHORT_OF_ROOM:
+        return [bad("  vault LOW"), bad(room)]
+    return [dim("  vault ok"), dim(room)]
+
+
+def _job_word(job: Job) -> str:
+    state = job.state
+    what = state.what.upper() if state else "?"
+    done, total = _progress(state.phases[-1]) if state and state.phases else (0, None)
+    share = f" {done * 100 // total}%" if total else ""
+    return f"{what}{share}" + ("" if job.standing is Standing.RUNNING else f" {job.standing}")
+
+
+def _progress(phase: JobPhase) -> tuple[int, int | None]:
+    return phase.done, phase.total
+
+
+def stale(layers: Layers, picture: Picture) -> dict[str, tuple[Verdict, str]]:
+    """The layers' verdicts as far as they can be trusted now: stale data passes nothing."""
+    found = {name: getattr(layers, name) for name in LAYERS}
+    if not picture.is_stale:
+        return {name: (one.verdict, one.reason) for name, one in found.items()}
+    scan_age = picture.scan_age
+    old = "no finished scan" if scan_age is None else f"the scan is {age(scan_age)} old"
+    return {
+        name: (Verdict.UNKNOWN, f"{old}; it said: {one.reason}")
+        if one.verdict is Verdict.PASS
+        else (one.verdict, one.reason)
+        for name, one in found.items()
+    }
+
+
+def verdict_lines(judged: Judged | None, picture: Picture, width: int) -> list[Line]:
+    """Every layer's verdict about one candidate, with its reason, and what they come to."""
+    if judged is None:
+        return [line(dim(" no object is selected"))]
+    verdicts = stale(judged.layers, picture)
+    lines = [line(strong(" " + middle(safe_text(judged.object.key), width - 2)))]
+    lines.extend(line(dim(f" {fact}")) for fact in _facts(judged.object, picture.taken_at, width))
+    lines.append(BLANK)
+    for number, name in enumerate(LAYERS, 1):
+        verdict, reason = verdicts[name]
+        head = f" {number} {name:<10}"
+        lines.append(line(head, Piece(f"{_WORDS[verdict]:<8}", _LOOKS[verdict])))
+        lines.extend(line(dim(f"     {part}")) for part in wrap(reason, width - 6))
+    lines.extend(
+        line(warn(f"   doubt: {part}")) for d in judged.doubts for part in wrap(d, width - 11)
+    )
+    lines.append(BLANK)
+    lines.append(_together(judged, verdicts))
+    lines.append(line(dim(" enter: ask now, with every reference")))
+    return lines
+
+
+def _together(judged: Judged, verdicts: dict[str, tuple[Verdict, str]]) -> Line:
+    found = {verdict for verdict, _ in verdicts.values()}
+    if judged.verdict is ObjectVerdict.KEEP:
+        return line(" => ", strong("KEEP"), "  it stays")
+    if judged.verdict is ObjectVerdict.HELD or Verdict.UNKNOWN in found:
+        return line(" => ", warn("HELD"), "  doubt keeps it")
+    return line(" => ", good("ORPHAN"), "  all four layers pass")
+
+
+def _facts(entry: ListedObject, now: datetime, width: int) -> list[str]:
+    old = age(now - entry.last_modified)
+    return wrap(
+        f"{size(entry.size)}, {old} old, {entry.storage_class}, etag {entry.etag}", width - 2
+    )
+
+
+def jobs_lines(picture: Picture, width: int) -> list[Line]:
+    """Jobs that run or wait for recovery, then plans that can still be decided or executed."""
+    lines = [_job_line(job, picture.taken_at, width) for job in picture.jobs if _is_open(job)]
+    if not lines:
+        lines.append(line(dim(" no job is running")))
+    if picture.status and picture.status.to_recover and picture.running is None:
+        lines.append(
+            line(
+                warn(f" {count(picture.status.to_recover)} steps in doubt"),
+                dim("; the next job recovers them"),
+            )
+        )
+    lines.append(BLANK)
+    lines.append(line(dim(f" {'PLAN':<8}{'STATE':<11}{'OBJECTS':>9} {'SIZE':>11}  EXPIRES IN")))
+    lines += [_plan_line(plan, history, picture) for plan, history in picture.plans]
+    if not picture.plans:
+        lines.append(line(dim(" none; a scan that finds orphans makes one")))
+    ended = [job for job in picture.jobs if job.standing is Standing.ENDED][:10]
+    if ended:
+        lines += [BLANK, line(dim(" ENDED"))]
+        lines += [_job_line(job, picture.taken_at, width) for job in ended]
+    return lines
+
+
+def _is_open(job: Job) -> bool:
+    return job.standing in ALIVE or job.standing in (Standing.INTERRUPTED, Standing.UNREADABLE)
+
+
+def short(ulid: str) -> str:
+    """The end of an id, which is what differs between those of one day."""
+    return ulid[-6:]
+
+
+def _job_line(job: Job, now: datetime, width: int) -> Line:
+    name = f"job {job.operation_id}"
+    if job.state is None:
+        return line(
+            warn(f" {short(job.operation_id)} unreadable"), dim(f"  {job.problem}"), id=name
+        )
+    state = job.state
+    outcome = state.outcome or job.standing.value
+    look = {"done": Look.GOOD, "failed": Look.BAD, "interrupted": Look.BAD}.get(outcome, Look.PLAIN)
+    phase = state.phases[-1] if state.phases else None
+    progress = ""
+    if phase is not None and job.standing is not Standing.ENDED:
+        progress = f" {phase.name}"
+        if phase.total:
+            progress += f" {bar(phase.done / phase.total, 14)}"
+        progress += f" {count(phase.done)}" + (f" / {count(phase.total)}" if phase.total else "")
+    told = ", ".join(f"{n} {number}" for n, number in state.counts.items() if number)
+    began = f" {when(state.started_at)} "
+    pieces: list[str | Piece] = [
+        f" {short(job.operation_id)} {state.what.upper():<8}",
+        Piece(f"{outcome:<12}", look),
+        progress or dim(began),
+        dim(f" {told}" if told else ""),
+    ]
+    shown = line(*pieces, dim(f"  by {state.actor}"), id=name)
+    return shown if len(shown.text) <= width else line(*pieces, id=name)
+
+
+def _plan_line(plan: Plan, history: PlanHistory, picture: Picture) -> Line:
+    left = plan.expires_at - picture.taken_at
+    gone = left <= timedelta()
+    state = "expired" if gone and history.state in ("proposed", "approved") else str(history.state)
+    look = {"approved": Look.WARN, "executed": Look.GOOD}.get(state, Look.PLAIN)
+    return line(
+        f" {short(plan.plan_id):<8}",
+        Piece(f"{state:<11}", look),
+        f"{count(plan.objects):>9} {size(plan.bytes):>11}",
+        dim("  -" if gone else f"  {age(left)}"),
+        id=f"plan {plan.plan_id}",
+    )
+
+
+def vault_lines(picture: Picture, width: int) -> list[Line]:
+    """What the vault holds, and how safe that is."""
+    vault = picture.vault
+    if vault is None:
+        return [line(warn(" not read yet"))]
+    ratio = f"{vault.ratio:.2f}x smaller" if vault.ratio else "-"
+    lines = [
+        _fact("objects", count(vault.backups)),
+        _fact("before", size(vault.raw_bytes)),
+        _fact("after", f"{size(vault.stored_bytes)}  ({ratio})"),
+        _fact("oldest", when(vault.oldest) + " UTC" if vault.oldest else "-"),
+        _fact("free", size(vault.free_bytes)),
+        _verified(vault, picture.taken_at),
+        _fact("replica", "none is configured"),
+    ]
+    if len(set(picture.vault_growth)) > 1:
+        lines.append(_fact("growth", sparkline(picture.vault_growth, max(8, width - 14))))
+    lines.append(line(dim(f" {middle(safe_text(picture.about.vault_path), width - 2)}")))
+    return lines
+
+
+def _verified(vault: VaultStats, now: datetime) -> Line:
+    if vault.verified_at is None:
+        return line(
+            dim(" verified   "), warn("never"), dim("  `s3gc vault verify` reads them back")
+        )
+    how = f"{age(now - vault.verified_at)} ago, {count(vault.verified)} backups"
+    if vault.damaged:
+        return line(dim(" verified   "), bad(f"{count(vault.damaged)} DAMAGED"), f"  {how}")
+    return line(dim(" verified   "), good("ok"), f"  {how}")
+
+
+def _fact(name: str, value: str) -> Line:
+    return line(dim(f" {name:<10} "), value)
+
+
+def sparkline(values: tuple[int, ...], width: int) -> str:
+    """Values as a row of blocks, the newest to the right."""
+    shown = values[-width:]
+    low, high = min(shown), max(shown)
+    span = high - low or 1
+    return "".join(_BARS[(value - low) * (len(_BARS) - 1) // span] for value in shown)
+
+
+def history_lines(picture: Picture, width: int) -> list[Line]:
+    """Recorded operations, newest first: when, what, how it ended, what it did, who did it."""
+    if not picture.operations:
+        return [line(dim(" nothing has been recorded yet"))]
+    return [_operation_line(operation, width) for operation in picture.operations]
+
+
+def _operation_line(operation: Operation, width: int) -> Line:
+    finished = operation.finished
+    outcome = finished.outcome if finished else "running?"
+    look = {
+        "done": Look.GOOD,
+        "failed": Look.BAD,
+        "interrupted": Look.BAD,
+        "partial": Look.WARN,
+        "blocked": Look.WARN,
+    }.get(outcome, Look.PLAIN)
+    counts = finished.counts if finished else {}
+    told = ", ".join(f"{name} {count(number)}" for name, number in counts.items() if number)
+    told = told or ", ".join(finished.blocked if finished else ())
+    head = f" {when(operation.started_at)}  {operation.started.what:<9}"
+    text: list[str | Piece] = [head, Piece(f"{outcome:<12}", look), f" {told}"]
+    used = sum(len(p if isinstance(p, str) else p.text) for p in text)
+    who = f"  {operation.started.actor}"
+    if used + len(who) <= width:
+        text.append(dim(who))
+    return line(*text, id=f"operation {operation.operation_id}")

@@ -1,0 +1,78 @@
+"""Everything about one key, asked now."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from s3gc_core.actions.asking import Explanation
+from s3gc_core.errors import S3gcError
+from s3gc_tui.gateway import Gateway
+from s3gc_tui.models.detail_lines import asking_lines, detail_lines, failed_lines
+from s3gc_tui.models.lines import Line, dim, line
+from s3gc_tui.widgets.line_pane import LinePane
+
+
+class DetailScreen(Screen[None]):
+    """Shows every layer, reference and backup of a key, and the key itself. Closes with esc, q."""
+
+    DEFAULT_CSS = "DetailScreen #hint { height: 1; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r,ctrl+r", "ask", "ask again", id="show.new"),
+        Binding("q,escape", "close", "back", id="back"),
+    ]
+
+    def __init__(self, gateway: Gateway, key: str) -> None:
+        super().__init__()
+        self._gateway = gateway
+        self._key = key
+        self._found: Explanation | None = None
+        self._error: S3gcError | None = None
+
+    def compose(self) -> ComposeResult:
+        """One pane to scroll in, and the keys."""
+        yield LinePane(id="detail")
+        yield LinePane(id="hint")
+
+    def on_mount(self) -> None:
+        """Begin to ask."""
+        self.query_one("#hint", LinePane).can_focus = False
+        self.query_one("#detail", LinePane).focus()
+        self.action_ask()
+
+    def on_resize(self) -> None:
+        """Fit the lines into the new width."""
+        self._show()
+
+    def action_ask(self) -> None:
+        """Ask the bucket, the registry, the databases and the vault."""
+        self._found = self._error = None
+        self._show()
+        self.run_worker(self._ask(), group="ask", exclusive=True, exit_on_error=False)
+
+    async def _ask(self) -> None:
+        try:
+            self._found = await self._gateway.why(self._key)
+        except S3gcError as error:
+            self._error = error
+        self._show()
+
+    def _show(self) -> None:
+        width = self.size.width
+        if width:
+            self.query_one("#detail", LinePane).show(self._lines(width))
+            self.query_one("#hint", LinePane).show([line(dim(" j k move  r ask again  esc back"))])
+
+    def _lines(self, width: int) -> list[Line]:
+        if self._error is not None:
+            return failed_lines(self._key, self._error, width)
+        if self._found is None:
+            return asking_lines(self._key, width)
+        return detail_lines(self._found, self._gateway.now(), width)
+
+    def action_close(self) -> None:
+        """Back to where it was opened."""
+        self.dismiss()

@@ -1,0 +1,51 @@
+"""What works here."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from s3gc_tui.actions_table import Where
+from s3gc_tui.keymap import Keymap
+from s3gc_tui.models.help_lines import help_lines
+from s3gc_tui.models.lines import dim, line
+from s3gc_tui.widgets.line_pane import LinePane
+
+
+class HelpScreen(Screen[None]):
+    """Lists what works at a place in this session. Closes with esc, q or ?."""
+
+    DEFAULT_CSS = "HelpScreen #hint { height: 1; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,escape", "close", "back", id="back"),
+        Binding("question_mark", "close", "back", id="help"),
+    ]
+
+    def __init__(self, where: Where, may_write: bool, keymap: Keymap | None = None) -> None:
+        super().__init__()
+        self._where = where
+        self._may_write = may_write
+        self._keymap = keymap or Keymap.of({})
+
+    def compose(self) -> ComposeResult:
+        """One pane to scroll in, and the keys."""
+        yield LinePane(id="help")
+        yield LinePane(id="hint")
+
+    def on_mount(self) -> None:
+        """Show it."""
+        self.query_one("#hint", LinePane).can_focus = False
+        self.query_one("#help", LinePane).focus()
+
+    def on_resize(self) -> None:
+        """Fit the lines into the width."""
+        lines = help_lines(self._where, self._may_write, self._keymap, self.size.width)
+        self.query_one("#help", LinePane).show(lines)
+        self.query_one("#hint", LinePane).show([line(dim(" j k move  esc back"))])
+
+    def action_close(self) -> None:
+        """Back to where it was opened."""
+        self.dismiss()

@@ -1,0 +1,348 @@
+"""One job, watched: it goes on whether anyone watches or not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.worker import Worker
+from ulid import ULID
+
+from s3gc_core.collection import Selection
+from s3gc_core.errors import NoSuchOperation, S3gcError
+from s3gc_core.jobs import Job, JobEvent, JobOutcome, Standing, StartedJob
+from s3gc_tui.display import fit
+from s3gc_tui.gateway import Gateway, utc_now
+from s3gc_tui.lines import json_line
+from s3gc_tui.messages import RestoreWanted
+from s3gc_tui.models.detail_lines import error_lines
+from s3gc_tui.models.intents import RestoreIntent, ScanIntent
+from s3gc_tui.models.job_lines import (
+    JobView,
+    can_undo,
+    event_lines,
+    failure_lines,
+    job_hint,
+    job_lines,
+    started_lines,
+)
+from s3gc_tui.models.lines import BLANK, Line, bad, dim, line
+from s3gc_tui.models.picture import ALIVE
+from s3gc_tui.models.rate import Rate
+from s3gc_tui.saving import new_file
+from s3gc_tui.screens.cancel import CancelScreen
+from s3gc_tui.widgets.line_pane import LinePane
+
+# Seconds between two looks.
+_EVERY = 0.5
+_EVENTS_KEPT = 2_000
+
+
+class JobScreen(Screen[None]):
+    """Shows one operation, or a started process until it has one. Closes with esc or q."""
+
+    DEFAULT_CSS = """
+    JobScreen #job { height: auto; max-height: 70%; }
+    JobScreen #told { height: 1fr; }
+    JobScreen #said, JobScreen #hint, JobScreen #title { height: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "pause", "pause or go on", id="pause"),
+        Binding("x", "cancel", "end after this batch", id="cancel"),
+        Binding("f", "failures", "failures by outcome", id="job.failures"),
+        Binding("w", "save", "write the events to a file", id="save"),
+        Binding("u", "undo", "bring back what it deleted", id="restore"),
+        Binding("q,escape", "close", "leave; the job goes on", id="back"),
+    ]
+
+    def __init__(
+        self, gateway: Gateway, operation_id: str | None, *, started: StartedJob | None = None
+    ) -> None:
+        super().__init__()
+        self._gateway = gateway
+        self._operation_id = operation_id
+        self._started = started
+        self._outcome: JobOutcome | None = None
+        self._job: Job | None = None
+        self._to_recover: int | None = None
+        self._events: deque[JobEvent] = deque(maxlen=_EVENTS_KEPT)
+        self._offset = 0
+        self._phase = ""
+        self._rate: Rate | None = None
+        self._problem: Line | None = None
+        self._error: S3gcError | None = None
+        self._said: Line = BLANK
+        self._failures = False
+        self._looking: Worker[None] | None = None
+
+    @classmethod
+    def for_started(cls, gateway: Gateway, started: StartedJob) -> JobScreen:
+        """Follows a process that was just started, also where it never begins an operation."""
+        return cls(gateway, None, started=started)
+
+    @property
+    def operation_id(self) -> str | None:
+        """The operation that is watched; None as long as there is none."""
+        return self._operation_id
+
+    def compose(self) -> ComposeResult:
+        """What it is and how far it is; what it told; the newest word; the keys."""
+        yield LinePane(id="job")
+        yield LinePane(id="title")
+        yield LinePane(id="told")
+        yield LinePane(id="said")
+        yield LinePane(id="hint")
+
+    def on_mount(self) -> None:
+        """Begin to look."""
+        for name in ("#job", "#title", "#said", "#hint"):
+            self.query_one(name, LinePane).can_focus = False
+        self.query_one("#told", LinePane).focus()
+        self.set_interval(_EVERY, self._watch)
+        self._watch()
+
+    def on_resize(self) -> None:
+        """Fit the lines into the new width."""
+        self._show()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What changes anything is there only where it works."""
+        standing = self._job.standing if self._job else None
+        if action == "pause":
+            return self._gateway.may_write and standing in ALIVE - {Standing.CANCELLING}
+        if action == "cancel":
+            return self._gateway.may_write and standing in ALIVE - {Standing.CANCELLING}
+        if action == "undo":
+            return self._gateway.may_write and self._can_undo()
+        return True
+
+    def _can_undo(self) -> bool:
+        job = self._job
+        return (
+            job is not None
+            and job.state is not None
+            and job.standing not in ALIVE
+            and can_undo(job.state)
+        )
+
+    def _watch(self) -> None:
+        """Begin a look, unless the last one still waits for its answer or all is known."""
+        if self._has_ended():
+            return
+        if self._looking is None or self._looking.is_finished:
+            self._looking = self.run_worker(
+                self._look_and_show(), group="watch", exclusive=True, exit_on_error=False
+            )
+
+    async def _look_and_show(self) -> None:
+        try:
+            await self._look()
+            self._problem = None
+            self._error = None
+        except S3gcError as error:
+            self._problem = self._in_a_line(error)
+            self._error = error
+        self._show()
+
+    async def _look(self) -> None:
+        """What is new, from the files of the job."""
+        picture = await self._gateway.picture()
+        if self._operation_id is None and self._started is not None:
+            self._outcome = await asyncio.to_thread(self._gateway.outcome, self._started)
+            self._operation_id = operation_of(self._started, self._outcome, picture.jobs)
+        if self._operation_id is None:
+            return
+        found = await self._gateway.job(self._operation_id)
+        self._to_recover = picture.status.to_recover if picture.status else None
+        if found is None:
+            raise NoSuchOperation(
+                f"no journal is kept of operation {self._operation_id}",
+                next_step="the history (5) has what became of its objects",
+            )
+        self._measure(found)
+        self._job = found
+        await self._read_events(found.operation_id)
+
+    def _has_ended(self) -> bool:
+        job = self._job
+        if job is None:
+            # A process that ended without an operation will not get one any more.
+            return self._outcome is not None and not self._outcome.running
+        return job.standing is Standing.ENDED
+
+    async def _read_events(self, operation_id: str) -> None:
+        while True:
+            read = await self._gateway.job_events(operation_id, self._offset)
+            if read.offset == self._offset:
+                return
+            self._offset = read.offset
+            self._events.extend(read.events)
+
+    def _measure(self, job: Job) -> None:
+        """One more look at how fast the last phase goes, by the journal's own times."""
+        state = job.state
+        if state is None or not state.phases:
+            return
+        phase = state.phases[-1]
+        if self._rate is None or self._phase != phase.name:
+            self._phase, self._rate = phase.name, Rate.begin(state.heartbeat_at, phase.done)
+        elif job.standing is Standing.PAUSED:
+            self._rate = self._rate.rested(state.heartbeat_at, phase.done)
+        else:
+            self._rate = self._rate.after(state.heartbeat_at, phase.done)
+
+    def _show(self) -> None:
+        """Draw; the panes send only lines that changed."""
+        width = self.size.width
+        if not width:
+            return
+        self._show_job(width)
+        told = self.query_one("#told", LinePane)
+        title = " failures by outcome" if self._failures else " events, newest last"
+        self.query_one("#title", LinePane).show([line(dim(title))])
+        at_end = told.scroll_offset.y >= told.max_scroll_y
+        state = self._job.state if self._job else None
+        if self._failures:
+            told.show(failure_lines(self._events, state.counts if state else {}, width))
+        else:
+            told.show(event_lines(self._events, width))
+            if at_end:
+                told.scroll_to(y=max(0, len(told.lines) - told.size.height), animate=False)
+        self.query_one("#said", LinePane).show([self._problem or self._said])
+        hint = job_hint(
+            self._job, may_write=self._gateway.may_write, failures=self._failures, width=width
+        )
+        self.query_one("#hint", LinePane).show([hint])
+
+    def _show_job(self, width: int) -> None:
+        lines = self._job_lines(width)
+        pane = self.query_one("#job", LinePane)
+        if len(lines) != len(pane.lines):
+            pane.styles.height = len(lines)
+        pane.show(lines)
+
+    def _job_lines(self, width: int) -> list[Line]:
+        if self._job is None:
+            if self._started is not None and self._outcome is not None:
+                return started_lines(self._started.pid, self._outcome, width)
+            if self._error is not None:
+                return error_lines(self._error, width)
+            return [line(dim(" looking for the operation ..."))]
+        undo = RestoreIntent(Selection(operation_id=self._job.operation_id))
+        view = JobView(
+            self._job,
+            utc_now(),
+            self._rate,
+            self._to_recover,
+            undo=self._gateway.batch_line(undo),
+            recover=self._gateway.batch_line(ScanIntent()),
+        )
+        return job_lines(view, width)
+
+    def action_failures(self) -> None:
+        """Events, or objects that did not end as intended."""
+        self._failures = not self._failures
+        self._show()
+
+    def action_pause(self) -> None:
+        """Ask for a pause, or for going on."""
+        self.run_worker(self._pause(), group="control", exclusive=True, exit_on_error=False)
+
+    async def _pause(self) -> None:
+        job = self._job
+        if job is None:
+            return
+        paused = job.standing in (Standing.PAUSED, Standing.PAUSING)
+        wish = self._gateway.resume if paused else self._gateway.pause
+        try:
+            await wish(job.operation_id)
+        except S3gcError as error:
+            self._say_error(error)
+
+    def action_cancel(self) -> None:
+        """Ask whether to end it."""
+        job = self._job
+        if job is None:
+            return
+        what = job.state.what if job.state else "operation"
+        self.app.push_screen(CancelScreen(what, job.operation_id), self._cancel_chosen)
+
+    def _cancel_chosen(self, cancel: bool | None) -> None:
+        if cancel:
+            self.run_worker(self._cancel(), group="control", exclusive=True, exit_on_error=False)
+
+    async def _cancel(self) -> None:
+        try:
+            if self._operation_id is not None:
+                await self._gateway.cancel(self._operation_id)
+        except S3gcError as error:
+            self._say_error(error)
+
+    def action_save(self) -> None:
+        """Write all events to a new file."""
+        self.run_worker(self._save(), group="save", exclusive=True, exit_on_error=False)
+
+    async def _save(self) -> None:
+        if self._operation_id is None:
+            return
+        try:
+            path = await self._save_events(self._operation_id)
+        except S3gcError as error:
+            self._say_error(error)
+        except OSError as error:
+            self._say(line(bad(f" not saved: {fit(error.strerror or type(error).__name__, 60)}")))
+        else:
+            self._say(line(f" saved to {fit(str(path), self.size.width - 12)}"))
+
+    async def _save_events(self, operation_id: str) -> Path:
+        path, file = new_file(Path.cwd(), f"s3gc-{operation_id}-events")
+        with file:
+            offset = 0
+            while True:
+                read = await self._gateway.job_events(operation_id, offset)
+                text = [json_line({"type": "event", **_fields(one)}) for one in read.events]
+                file.writelines(f"{one}\n" for one in text)
+                if read.offset == offset:
+                    return path
+                offset = read.offset
+
+    def action_undo(self) -> None:
+        """Ask for the restore of what it deleted."""
+        if self._operation_id is not None:
+            self.post_message(RestoreWanted(self._operation_id))
+
+    def action_close(self) -> None:
+        """Leave; the job goes on."""
+        self.dismiss()
+
+    def _say(self, said: Line) -> None:
+        self._said = said
+        self._show()
+
+    def _say_error(self, error: S3gcError) -> None:
+        self._say(self._in_a_line(error))
+
+    def _in_a_line(self, error: S3gcError) -> Line:
+        return line(bad(f" {fit(f'{error.what}; {error.next_step}', self.size.width - 2)}"))
+
+
+def _fields(event: JobEvent) -> dict[str, object]:
+    return {name: getattr(event, name) for name in event.__struct_fields__}
+
+
+def operation_of(started: StartedJob, outcome: JobOutcome, jobs: tuple[Job, ...]) -> str | None:
+    """The operation that a started process runs or ran; None as long as there is none."""
+    begun_at = ULID.from_str(started.job_id).timestamp
+    for job in jobs:
+        state = job.state
+        # Ids of processes are used again: only one that began after the start is ours.
+        if state and state.pid == started.pid and state.started_at.timestamp() >= begun_at - 1:
+            return job.operation_id
+    told = (outcome.summary or {}).get("operation_id")
+    known = {job.operation_id for job in jobs}
+    return told if isinstance(told, str) and told in known else None

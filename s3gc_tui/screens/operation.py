@@ -1,0 +1,208 @@
+"""One recorded operation with its objects, a page at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from s3gc_core.errors import S3gcError
+from s3gc_core.vault import Operation
+from s3gc_tui.display import count, fit
+from s3gc_tui.gateway import Gateway
+from s3gc_tui.lines import builtins, json_line
+from s3gc_tui.messages import KeyWanted, RestoreWanted
+from s3gc_tui.models.detail_lines import error_lines
+from s3gc_tui.models.lines import BLANK, Line, bad, dim, line
+from s3gc_tui.models.operation_lines import (
+    ResultPage,
+    ResultPages,
+    can_restore,
+    next_outcome,
+    operation_lines,
+    page_line,
+    result_lines,
+)
+from s3gc_tui.saving import new_file
+from s3gc_tui.widgets.line_pane import LinePane
+
+
+class OperationScreen(Screen[None]):
+    """Shows what an operation was and what became of each of its objects. Closes with esc or q."""
+
+    DEFAULT_CSS = """
+    OperationScreen #operation { height: auto; max-height: 60%; }
+    OperationScreen #objects { height: 1fr; }
+    OperationScreen #page, OperationScreen #said, OperationScreen #hint { height: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "page(1)", "next page", id="operation.next"),
+        Binding("b", "page(-1)", "page before", id="operation.before"),
+        Binding("f", "filter", "only one outcome", id="operation.filter"),
+        Binding("u", "restore", "bring back what it deleted", id="restore"),
+        Binding("w", "save", "write the objects to a file", id="save"),
+        Binding("q,escape", "close", "back", id="back"),
+    ]
+
+    def __init__(self, gateway: Gateway, operation_id: str) -> None:
+        super().__init__()
+        self._gateway = gateway
+        self._operation_id = operation_id
+        self._operation: Operation | None = None
+        self._outcome: str | None = None
+        self._pages = self._new_pages()
+        self._page: ResultPage | None = None
+        self._error: S3gcError | None = None
+        self._said: Line = BLANK
+
+    def compose(self) -> ComposeResult:
+        """The head, which objects are seen, the objects, the newest word, the keys."""
+        yield LinePane(id="operation")
+        yield LinePane(id="page")
+        yield LinePane(id="objects", selectable=True)
+        yield LinePane(id="said")
+        yield LinePane(id="hint")
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        for name in ("#operation", "#page", "#said", "#hint"):
+            self.query_one(name, LinePane).can_focus = False
+        self.query_one("#objects", LinePane).focus()
+        self._read(0)
+
+    def on_resize(self) -> None:
+        """Fit the lines into the new width."""
+        self._show()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A restore is offered only where it works."""
+        if action == "restore":
+            known = self._operation is not None and can_restore(self._operation)
+            return self._gateway.may_write and known
+        return True
+
+    def _new_pages(self) -> ResultPages:
+        return ResultPages(lambda: self._gateway.results(self._operation_id), self._outcome)
+
+    def _read(self, number: int) -> None:
+        self.run_worker(self._turn_to(number), group="page", exclusive=True, exit_on_error=False)
+
+    async def _turn_to(self, number: int) -> None:
+        try:
+            if self._operation is None:
+                self._operation = await self._find()
+            self._page = await self._pages.page(number)
+            self._error = None
+        except S3gcError as error:
+            self._error = error
+        self._show()
+        self.query_one("#objects", LinePane).scroll_home(animate=False)
+
+    async def _find(self) -> Operation:
+        return await self._gateway.operation(self._operation_id)
+
+    def _show(self) -> None:
+        width = self.size.width
+        if not width:
+            return
+        head = self.query_one("#operation", LinePane)
+        lines = self._head_lines(width)
+        if len(lines) != len(head.lines):
+            head.styles.height = len(lines)
+        head.show(lines)
+        page = self._page
+        total = self._total() if page is not None else None
+        self.query_one("#page", LinePane).show(
+            [page_line(page, self._outcome, total, width) if page else BLANK]
+        )
+        self.query_one("#objects", LinePane).show(
+            result_lines(page, self._outcome, width) if page else []
+        )
+        self.query_one("#said", LinePane).show([self._said])
+        self.query_one("#hint", LinePane).show([self._hint(width)])
+
+    def _head_lines(self, width: int) -> list[Line]:
+        if self._error is not None:
+            return error_lines(self._error, width)
+        if self._operation is None:
+            return [line(dim(" reading the audit log ..."))]
+        return operation_lines(self._operation, width)
+
+    def _hint(self, width: int) -> Line:
+        shown = f"f {self._outcome or 'all outcomes'}"
+        hints = ["enter why", shown, "n b pages", "w save", "esc back"]
+        if self.check_action("restore", ()):
+            hints.insert(0, "u restore")
+        return line(dim(f" {fit('  '.join(hints), width - 2)}"))
+
+    def _counts(self) -> dict[str, int]:
+        finished = self._operation.finished if self._operation else None
+        return {name: n for name, n in finished.counts.items() if n} if finished else {}
+
+    def _total(self) -> int | None:
+        """How many objects there are with this outcome, as the operation recorded it."""
+        if self._operation is None or self._operation.started.what not in ("execute", "restore"):
+            return None
+        counts = self._counts()
+        return counts.get(self._outcome) if self._outcome else sum(counts.values()) or None
+
+    def action_page(self, by: int) -> None:
+        """Turn the page."""
+        page = self._page
+        if page is None or (by > 0 and not page.more) or (by < 0 and not page.first):
+            return
+        self._read(page.number + by)
+
+    def action_filter(self) -> None:
+        """Only the objects of one outcome; all of them after the last one."""
+        self._outcome = next_outcome(list(self._counts()), self._outcome)
+        self._pages = self._new_pages()
+        self._read(0)
+
+    def on_line_pane_chosen(self, message: LinePane.Chosen) -> None:
+        """Ask about the object under the cursor."""
+        message.stop()
+        self.post_message(KeyWanted(message.line_id))
+
+    def action_restore(self) -> None:
+        """Ask for the restore of what it deleted."""
+        self.post_message(RestoreWanted(self._operation_id))
+
+    def action_save(self) -> None:
+        """Write all objects, or those of the chosen outcome, to a new file."""
+        self.run_worker(self._save(), group="save", exclusive=True, exit_on_error=False)
+
+    async def _save(self) -> None:
+        try:
+            path, written = await self._save_results()
+        except S3gcError as error:
+            self._say(line(bad(f" not saved: {fit(error.what, self.size.width - 13)}")))
+        except OSError as error:
+            self._say(line(bad(f" not saved: {fit(error.strerror or type(error).__name__, 60)}")))
+        else:
+            shown = fit(str(path), self.size.width - 30)
+            self._say(line(f" {count(written)} objects saved to {shown}"))
+
+    async def _save_results(self) -> tuple[Path, int]:
+        path, file = new_file(Path.cwd(), f"s3gc-{self._operation_id}")
+        outcome, written = self._outcome, 0
+        with file:
+            async for page in self._gateway.results(self._operation_id):
+                for result in page:
+                    if outcome in (None, result.outcome.value):
+                        fields = builtins(result)
+                        if isinstance(fields, dict):
+                            file.write(json_line({"type": "object", **fields}) + "\n")
+                            written += 1
+        return path, written
+
+    def action_close(self) -> None:
+        """Back to where it was opened."""
+        self.dismiss()
+
+    def _say(self, said: Line) -> None:
+        self._said = said
+        self._show()

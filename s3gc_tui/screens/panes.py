@@ -1,0 +1,289 @@
+"""The main screen's panes: candidates, verdict, jobs, vault, history and log, kept up to date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical
+from textual.css.query import NoMatches
+from textual.geometry import Size
+from textual.screen import Screen
+from textual.widgets import Input
+
+from s3gc_core.errors import S3gcError
+from s3gc_core.judgement import CandidateBrowser, Judged
+from s3gc_tui.actions_table import ACTIONS, Action, Where
+from s3gc_tui.background import begin
+from s3gc_tui.gateway import Gateway
+from s3gc_tui.keymap import Keymap, works
+from s3gc_tui.models import pane_lines
+from s3gc_tui.models.lines import Line, bad, dim, line, warn
+from s3gc_tui.models.picture import Picture
+from s3gc_tui.safe_text import safe_text
+from s3gc_tui.widgets.candidate_list import CandidateList
+from s3gc_tui.widgets.line_pane import LinePane
+
+_PANES = {
+    "candidates": ("1 Candidates", Where.LIST),
+    "verdict": ("2 Verdict", Where.ANYWHERE),
+    "jobs": ("3 Plans and jobs", Where.JOBS),
+    "vault": ("4 Vault", Where.VAULT),
+    "history": ("5 History", Where.HISTORY),
+    "log": ("@ Log", Where.ANYWHERE),
+}
+# Seconds between two looks at how things stand.
+_REFRESH = 1.0
+_LOG_LINES = 500
+# In a smaller terminal everything still works, but not everything is seen.
+_LEAST = Size(80, 20)
+# Hints that are there even where not all of them fit.
+_ALWAYS = ("help", "quit")
+
+
+class Panes(Screen[None]):
+    """All panes, up to date. At less than 120 columns one of them at a time."""
+
+    CSS_PATH = "main.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(action.keys, action.method, action.help, show=False, id=action.id)
+        for action in ACTIONS
+    ]
+    AUTO_FOCUS = "#candidates"
+
+    def __init__(self, gateway: Gateway, keymap: Keymap) -> None:
+        super().__init__()
+        self.gateway = gateway
+        self.keymap = keymap
+        self.browser = CandidateBrowser(Path(gateway.about.vault_path))
+        self.picture: Picture | None = None
+        self.current = "candidates"
+        self._selected: Judged | None = None
+        self._log: list[Line] = []
+        self._said: Line = line("")
+        self._problems: tuple[str, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """The panes and the lines around them."""
+        yield LinePane(id="top")
+        with Container(id="body"):
+            yield CandidateList(self.browser, now=self.gateway.now, id="candidates", classes="pane")
+            with Vertical(id="side"):
+                yield LinePane(id="verdict", classes="pane")
+                yield LinePane(id="vault", classes="pane")
+        with Horizontal(id="bottom"):
+            yield LinePane(id="jobs", classes="pane", selectable=True)
+            yield LinePane(id="history", classes="pane", selectable=True)
+        yield LinePane(id="log", classes="pane")
+        yield LinePane(id="status")
+        yield LinePane(id="completions")
+        yield Input(id="command", select_on_focus=False)
+        yield LinePane(id="keys")
+
+    def on_mount(self) -> None:
+        """Titles, keys, and the watch over everything."""
+        for name, (title, _) in _PANES.items():
+            self.query_one(f"#{name}").border_title = title
+        for name in ("top", "status", "keys", "completions"):
+            self.query_one(f"#{name}", LinePane).can_focus = False
+        self.query_one(Input).cursor_blink = False
+        self.action_pane("candidates")
+        # Without the watch every pane would stay as it is: its failure ends the dashboard, aloud.
+        begin(self, self._watch, "watch", exit_on_error=True)
+
+    async def on_unmount(self) -> None:
+        """End the reads."""
+        await self.browser.close()
+
+    # Keeping up to date
+
+    async def _watch(self) -> None:
+        while True:
+            picture = await self.gateway.picture()
+            self.show(picture)
+            await asyncio.sleep(_REFRESH)
+
+    def show(self, picture: Picture) -> None:
+        """Draw the panes from a picture; what did not change is not drawn again."""
+        before, self.picture = self.picture, picture
+        for problem in picture.problems:
+            if problem not in self._problems:
+                self.log_line(line(bad("error "), safe_text(problem)))
+        self._problems = picture.problems
+        if before is not None and before.may_write and not picture.may_write:
+            self.say("the time to write is over; this session is read-only now")
+        self._draw()
+
+    def _draw(self) -> None:
+        picture = self.picture
+        if picture is None:
+            return
+        self._pane("top").show([pane_lines.top_line(picture, self.size.width)])
+        for name, make in (
+            ("jobs", pane_lines.jobs_lines),
+            ("vault", pane_lines.vault_lines),
+            ("history", pane_lines.history_lines),
+        ):
+            pane = self._pane(name)
+            pane.show(make(picture, pane.size.width or 78))
+        self._draw_verdict()
+        self.query_one(CandidateList).stale = picture.is_stale
+        self._draw_around()
+
+    def _draw_verdict(self) -> None:
+        if self.picture is not None:
+            pane = self._pane("verdict")
+            width = pane.size.width or 78
+            pane.show(pane_lines.verdict_lines(self._selected, self.picture, width))
+
+    def _draw_around(self) -> None:
+        """The status lines and the line of keys."""
+        candidates = self.query_one(CandidateList)
+        first = self._said if self._said.pieces else line(dim(" " + self._summary()))
+        if self.size.width < _LEAST.width or self.size.height < _LEAST.height:
+            first = line(warn(f" enlarge the terminal to {_LEAST.width}x{_LEAST.height}"))
+        self._pane("status").show([first, line(" ", safe_text(candidates.footer()))])
+        self._pane("keys").show([self._key_line()])
+
+    def _summary(self) -> str:
+        judged = self._selected
+        if judged is None:
+            return ""
+        return safe_text(judged.reason) or "all four layers pass"
+
+    def _key_line(self) -> Line:
+        hints = {one.id: self._hint(one) for one in self.actions_here() if one.hint}
+        last = "".join(hints.pop(of_id, "") for of_id in _ALWAYS)
+        text = " "
+        for hint in hints.values():
+            if len(text) + len(hint) + len(last.rstrip()) <= self.size.width:
+                text += hint
+        return line(dim(text + last))
+
+    def _hint(self, action: Action) -> str:
+        return f"{self.keymap.words(action.id).partition(',')[0]} {action.hint}  "
+
+    def actions_here(self) -> list[Action]:
+        """The actions that work in the current pane and session."""
+        may_write = self.gateway.may_write
+        return [one for one in ACTIONS if works(one, self.where, may_write=may_write)]
+
+    @property
+    def where(self) -> Where:
+        """The place that the current pane is for the table of actions."""
+        return _PANES[self.current][1]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Actions that do not work here are not there at all."""
+        methods = {one.method.partition("(")[0]: one for one in ACTIONS}
+        known = methods.get(action)
+        if known is None or action == "pane":
+            return True
+        return known in self.actions_here()
+
+    def harmless_actions(self) -> Iterable[Action]:
+        """What the palette offers: what looks and moves only."""
+        return [
+            action
+            for action in self.actions_here()
+            if not action.needs_write and action.id not in ("quit", "scan", "save")
+        ]
+
+    def runner_of(self, action: Action) -> Callable[[], object]:
+        """What runs an action."""
+        return partial(self.run_action, action.method)
+
+    # Words of the session
+
+    def say(self, text: str) -> None:
+        """Tell the operator, and keep it in the log."""
+        self._said = line(warn(f" {safe_text(text)}"))
+        self.log_line(line(safe_text(text)))
+        self._draw_around()
+
+    def log_line(self, shown: Line) -> None:
+        """Add a line to the log pane, with the time."""
+        stamped = Line((*line(dim(f" {self.gateway.now():%H:%M:%S} ")).pieces, *shown.pieces))
+        self._log = [*self._log[-_LOG_LINES:], stamped]
+        self._pane("log").show(list(reversed(self._log)))
+
+    def tell(self, error: S3gcError) -> None:
+        """Say what a refusal or failure is, why, and what to do next."""
+        self.say(f"{error.what}: {error.next_step}")
+
+    def _pane(self, name: str) -> LinePane:
+        return self.query_one(f"#{name}", LinePane)
+
+    # Panes
+
+    def action_pane(self, name: str) -> None:
+        """Go to a pane; where only one fits, show it alone."""
+        self.current = name
+        around = {"candidates": "body", "verdict": "side", "vault": "side"}
+        for pane in _PANES:
+            self.query_one(f"#{pane}").set_class(pane == name, "-current")
+        holder = around.get(name) or ("log" if name == "log" else "bottom")
+        self.query_one("#body").set_class(holder in ("body", "side"), "-current")
+        self.query_one("#body").set_class(holder == "bottom", "-away")
+        self.query_one("#side").set_class(holder == "side", "-current")
+        self.query_one("#bottom").set_class(holder == "bottom", "-current")
+        self._said = line("")
+        self.query_one(f"#{name}").focus()
+        self.call_after_refresh(self._draw)
+
+    def on_descendant_focus(self, event: object) -> None:
+        """Tab moves between panes: the one with the focus is the current one."""
+        focused = self.focused
+        if focused is not None and focused.id in _PANES and focused.id != self.current:
+            self.action_pane(focused.id)
+
+    def on_resize(self) -> None:
+        """Lines are made for the width they have."""
+        self.call_after_refresh(self._draw)
+
+    # The selected candidate
+
+    def on_candidate_list_cursor_moved(self, event: CandidateList.CursorMoved) -> None:
+        """Show the verdict of what the cursor is on."""
+        self._said = line("")
+        select = partial(self._select, event.candidate_id)
+        begin(self, select, "select")
+
+    async def _select(self, candidate_id: int | None) -> None:
+        snapshot = self.query_one(CandidateList).snapshot
+        judged = None
+        if snapshot is not None and candidate_id is not None:
+            judged = await self.browser.candidate(snapshot, candidate_id)
+        self._selected = judged
+        try:
+            self._draw_verdict()
+            self._draw_around()
+        except NoMatches:
+            return  # the screen is going away
+
+    def on_candidate_list_marks_changed(self) -> None:
+        """The line below the list counts the marks."""
+        self._said = line("")
+        self._draw_around()
+
+    def on_candidate_list_snapshot_changed(self) -> None:
+        """More is known of the list."""
+        self._draw_around()
+
+    def on_candidate_list_mark_refused(self, event: CandidateList.MarkRefused) -> None:
+        """Say why not."""
+        self.say(event.text)
+
+    def on_candidate_list_load_failed(self, event: CandidateList.LoadFailed) -> None:
+        """Say what could not be read."""
+        self.tell(event.error)
+
+    @property
+    def selected(self) -> Judged | None:
+        """The candidate under the cursor."""
+        return self._selected

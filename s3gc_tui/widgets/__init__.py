@@ -1,0 +1,1 @@
+"""What the dashboard is drawn with, one widget a file."""

@@ -1,0 +1,44 @@
+"""Reading backups back is recorded: when, how many, how many of them damaged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.world import World
+
+
+async def test_verifying_is_recorded(sqlite_world: World) -> None:
+    world = sqlite_world
+    world.track({"files": ["path"]})
+    await world.app.execute("CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT)")
+    await world.app.execute("INSERT INTO files (path) VALUES ('used.txt')")
+    for key in ("used.txt", "a.bin", "b.bin"):
+        await world.put(key, b"bytes of " + key.encode())
+    world.days(10)
+    await world.collect()
+    async with world.collector() as collector:
+        stats = await collector.vault_stats()
+        assert (stats.verified_at, stats.verified, stats.damaged) == (None, 0, 0)
+        assert len([one async for one in collector.verify_backups()]) == 2
+        stats = await collector.vault_stats()
+        assert (stats.verified, stats.damaged) == (2, 0)
+        first = stats.verified_at
+        assert first is not None
+        # Whoever stops half way has verified nothing.
+        async for _ in collector.verify_backups():
+            break
+        later = await collector.vault_stats()
+        assert replace(later, free_bytes=stats.free_bytes) == stats
+    (damaged,) = [path for path in world.config.vault_path.glob("backups/*/*") if path.is_file()][
+        :1
+    ]
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\0")
+    async with world.collector() as collector:
+        found = {key: why async for key, why in collector.verify_backups()}
+        assert sum(why is not None for why in found.values()) == 1
+        again = await collector.vault_stats()
+    assert again.verified_at is not None
+    assert again.verified_at > first
+    assert replace(again, verified_at=first) == replace(
+        stats, damaged=1, free_bytes=again.free_bytes
+    )

@@ -1,0 +1,97 @@
+"""`s3gc --plain`: the views once as linear text, clean, and with the exit codes of batch."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from tests.tui.command_line import CommandLine, Ran
+from tests.tui.small_world import FORGOTTEN, SmallWorld
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+# What a screen reader would stumble over.
+_DRAWN = set("─│┌┐└┘▀▁▂▃▄▅▆▇█…") | {"[#", ".."}
+
+
+def tame(ran: Ran, code: int = 0) -> str:
+    """What was printed; no control, no drawing in it."""
+    assert ran.code == code, ran.complaints
+    for line in ran.text.splitlines():
+        assert not {c for c in line if unicodedata.category(c) in _HIDDEN}
+        assert not any(drawn in line for drawn in _DRAWN), line
+    return ran.text
+
+
+async def test_all_views_before_and_after_an_execution(small: SmallWorld) -> None:
+    text = tame(await small.cli("--plain"))
+    assert "No scan has finished yet." in text
+    assert "\nCandidates:\nNo candidate.\n" in text
+    operation_id = await small.collected()
+    text = tame(await small.cli("--plain", "all"))
+    titles = [line for line in text.splitlines() if line.endswith(":") and " " not in line]
+    assert titles == ["Jobs:", "Plans:", "Vault:", "History:", "Candidates:"]
+    assert f"{operation_id} execute done" in text
+    assert "3 backups" in text
+    for view, words in (
+        ("jobs", f"{operation_id} execute done"),
+        ("plans", " executed by "),
+        ("vault", "3 backups"),
+        ("history", f"{operation_id} execute done"),
+    ):
+        shown = tame(await small.cli("--plain", view))
+        assert words in shown
+        assert shown in text or view in ("plans", "vault")
+
+
+async def test_candidates_with_a_filter(small: SmallWorld) -> None:
+    await small.planned()
+    text = tame(await small.cli("--plain", "candidates", "gone/"))
+    found = {key for key in FORGOTTEN if f" {key}" in text}
+    assert found == {"gone/a.txt", "gone/b.txt"}
+    assert "backups/d.txt" not in text
+    both = tame(await small.cli("--plain", "candidates", "verdict:keep"))
+    assert "keep, 1 B" in both
+    assert "protected by the prefix backups/" in both
+
+
+async def test_a_verdict_with_every_layer_and_reference(small: SmallWorld) -> None:
+    text = tame(await small.cli("--plain", "verdict", "used/1.jpg"))
+    lines = text.splitlines()
+    assert "main  users.avatar  row 1  seen by the database" in lines
+    assert any(line.startswith("=> KEEP") for line in lines)
+    assert tame(await small.cli("--plain", "verdict", "no such key"), 7) == ""
+
+
+async def test_a_key_that_wants_the_terminal(small: SmallWorld) -> None:
+    wild = "a\x1b[2J\u202e[red].jpg"
+    await small.world.app.execute(f"INSERT INTO users VALUES (9, '{wild}')")
+    text = tame(await small.cli("--plain", "verdict", wild))
+    assert text.startswith("a\\x1b[2J\\u{202e}[red].jpg\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["bogus"], ["verdict"], ["jobs", "x"], ["candidates", "size>many"], ["scan"]],
+)
+async def test_wrong_usage(small: SmallWorld, arguments: list[str]) -> None:
+    ran = await small.cli("--plain", *arguments)
+    assert (ran.code, "--plain" in ran.complaints) == (2, True)
+
+
+async def test_without_a_configuration(alone: CommandLine) -> None:
+    assert (await alone("--plain")).code == 2
+    both = await alone("--batch", "--plain")
+    assert both.code == 2
+    assert both.summary["error"] == "usage"
+
+
+async def test_a_bucket_that_does_not_answer(small: SmallWorld) -> None:
+    small.write_config(endpoint_url="http://127.0.0.1:9")
+    assert (await small.cli("--plain", "verdict", "used/1.jpg")).code == 6
+
+
+async def test_it_loads_no_textual(small: SmallWorld) -> None:
+    from tests.tui.test_imports import loaded
+
+    assert await loaded(small.cli, "--plain", "jobs") & {"textual", "PIL"} == set()
