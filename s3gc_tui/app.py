@@ -120,6 +120,13 @@ class Dashboard(App[str]):
         """Leave the dashboard; jobs go on."""
         self.exit()
 
+    def action_command_palette(self) -> None:
+        """Open the palette."""
+        from s3gc_tui.screens.left_once import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: what looks and moves only. Nothing in it changes anything."""
         if self._main is None or screen is not self._main:

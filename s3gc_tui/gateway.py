@@ -100,6 +100,7 @@ class Gateway:
             actor=actor(),
         )
         self._last = Picture(self.about, self.now(), None)
+        self._looking = asyncio.Lock()
         self._seen: object = None
         self._adding: asyncio.Task[tuple[VaultStats, float]] | None = None
         self._added_at: object = None
@@ -142,6 +143,11 @@ class Gateway:
 
     async def picture(self) -> Picture:
         """How everything stands now. Never raises for what cannot be reached: the picture says."""
+        # Several screens ask; a slow answer must not replace a newer one.
+        async with self._looking:
+            return await self._look()
+
+    async def _look(self) -> Picture:
         problems: list[str] = []
         jobs: tuple[Job, ...] = ()
         try:

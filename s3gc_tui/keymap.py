@@ -17,7 +17,7 @@ from s3gc_core.redaction import shown
 from s3gc_tui.actions_table import ACTIONS, Action, Where
 
 if TYPE_CHECKING:
-    from textual.binding import Binding
+    pass
 
 # The names that Textual gives to characters, where they are not Unicode's.
 _RENAMED = {
@@ -139,25 +139,6 @@ def works(action: Action, where: Where, *, may_write: bool) -> bool:
     """Whether an action works at a place in this session."""
     there = action.where is Where.ANYWHERE or bool(action.where & where)
     return there and (may_write or not action.needs_write)
-
-
-def bindings(
-    where: Where, may_write: bool, keymap: Keymap, actions: Sequence[Action] = ACTIONS
-) -> list[Binding]:
-    """The bindings of what works at a place; what does not is absent."""
-    from textual.binding import Binding
-
-    return [
-        Binding(
-            keymap.keys[action.id],
-            action.method,
-            action.help,
-            show=bool(action.hint),
-            id=action.id,
-        )
-        for action in actions
-        if works(action, where, may_write=may_write)
-    ]
 
 
 def _parts(text: str) -> list[str]:

@@ -81,8 +81,8 @@ class World:
 
 
 class DemoClock:
-    """Ten days have passed for us; the store's calendar stands just past the retention time of
-    the first uploads, so that the last ones stay too young however long the demo is looked at.
+    """The retention time has passed for us; the store's calendar stands just past that of the
+    first uploads, so that the last ones stay too young however long the demo is looked at.
     """
 
     def __init__(self, first_uploads_ended: datetime) -> None:
@@ -90,8 +90,8 @@ class DemoClock:
         self._bucket_now = first_uploads_ended + RETENTION
 
     def now(self) -> datetime:
-        """The machine's time, ten days on."""
-        return datetime.now(UTC) + timedelta(days=10)
+        """The machine's time, as far on as the store's calendar."""
+        return datetime.now(UTC) + RETENTION
 
     def bucket_now(self, server_date: datetime) -> datetime:
         """The store's standing calendar; its real date only has to come."""

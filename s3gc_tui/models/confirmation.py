@@ -12,7 +12,7 @@ from enum import StrEnum
 
 # Seconds without any input before input counts.
 QUIET = 0.5
-# Nobody types a phrase, or a text and Enter, within so many seconds: a paste that came as keys does.
+# Nobody types a phrase, or a text and Enter, within so many seconds: an unmarked paste does.
 TYPING = 0.15
 # A bare Enter counts if nothing follows within so many seconds: a held key repeats faster.
 SETTLING = 0.2
@@ -181,9 +181,7 @@ class Confirmation:
 
     def _with(self, text: str) -> Confirmation:
         began = self.last_input if not self.text else self.began_typing
-        return replace(
-            self, text=text, notice="", began_typing=began, typed_at=self.last_input
-        )
+        return replace(self, text=text, notice="", began_typing=began, typed_at=self.last_input)
 
     def _paste(self, text: str) -> Confirmation:
         if self.wanted is Wanted.PHRASE:

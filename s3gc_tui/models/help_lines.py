@@ -36,7 +36,7 @@ def help_lines(
         if shown:
             lines += [line(strong(f" {title}"))]
             for action in shown:
-                lines += _row(keymap.words(action.id), action.help, width)
+                lines += _row(keymap.words(action.id), f"{action.help}  [{action.id}]", width)
             lines.append(BLANK)
     lines.append(line(strong(" Moving")))
     fixed = (*FIXED, *FIXED_OF_THE_LIST) if Where.LIST in where else FIXED
@@ -49,7 +49,7 @@ def help_lines(
             f"This session is read-only, without: {names}. `s3gc --write` starts one that has them."
         )
         lines += [BLANK, *(line(warn(f" {part}")) for part in wrap(text, width - 2))]
-    text = "Every action but moving can have another key: [keys] in the configuration, by its id."
+    text = "Every action can have another key: [keys] in the configuration, by its id in brackets."
     return [*lines, BLANK, *(line(dim(f" {part}")) for part in wrap(text, width - 2))]
 
 

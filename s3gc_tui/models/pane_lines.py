@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 LAYERS = ("registry", "database", "retention", "exclusion")
 _WORDS = {Verdict.PASS: "PASS", Verdict.KEEP: "KEEP", Verdict.UNKNOWN: "UNKNOWN"}
 _LOOKS = {Verdict.PASS: Look.GOOD, Verdict.KEEP: Look.PLAIN, Verdict.UNKNOWN: Look.WARN}
+# Counts that are left out first where there is no room.
+_SAY_LEAST = ("candidates", "listed", "referenced")
 _BARS = "▁▂▃▄▅▆▇█"
 # A vault with less free than this is said to be short of room (the guard has its own bound).
 _SHORT_OF_ROOM = 1 << 30
@@ -157,6 +160,19 @@ def _facts(entry: ListedObject, now: datetime, width: int) -> list[str]:
     )
 
 
+def status_line(judged: Judged | None, picture: Picture) -> Line:
+    """One line on the selected candidate, or on why the list is not what it was."""
+    if picture.is_stale:
+        scan_age = picture.scan_age
+        told = f"is {age(scan_age)} old" if scan_age is not None else "is still to come"
+        return line(warn(f" the last scan {told}: nothing passes; s scans"))
+    if picture.changed_since_scan:
+        return line(warn(" objects were deleted or restored after this scan; s scans again"))
+    if judged is None:
+        return BLANK
+    return line(dim(f" {safe_text(judged.reason) or 'all four layers pass'}"))
+
+
 def jobs_lines(picture: Picture, width: int) -> list[Line]:
     """Jobs that run or wait for recovery, then plans that can still be decided or executed."""
     lines = [_job_line(job, picture.taken_at, width) for job in picture.jobs if _is_open(job)]
@@ -206,16 +222,27 @@ def _job_line(job: Job, now: datetime, width: int) -> Line:
         if phase.total:
             progress += f" {bar(phase.done / phase.total, 14)}"
         progress += f" {count(phase.done)}" + (f" / {count(phase.total)}" if phase.total else "")
-    told = ", ".join(f"{n} {number}" for n, number in state.counts.items() if number)
-    began = f" {when(state.started_at)} "
     pieces: list[str | Piece] = [
         f" {short(job.operation_id)} {state.what.upper():<8}",
         Piece(f"{outcome:<12}", look),
-        progress or dim(began),
-        dim(f" {told}" if told else ""),
+        progress or dim(f" {when(state.started_at)} "),
     ]
+    if told := told_counts(state.counts, width - len(line(*pieces).text) - 1):
+        pieces.append(dim(f" {told}"))
     shown = line(*pieces, dim(f"  by {state.actor}"), id=name)
     return shown if len(shown.text) <= width else line(*pieces, id=name)
+
+
+def told_counts(counts: Mapping[str, int], room: int) -> str:
+    """Counts in words. Where there is no room for all, those go that say least."""
+    names = [name for name, number in counts.items() if number]
+    told = ""
+    for least in ("", *_SAY_LEAST):
+        names = [name for name in names if name != least]
+        told = ", ".join(f"{name} {count(counts[name])}" for name in names)
+        if len(told) <= room:
+            break
+    return told
 
 
 def _plan_line(plan: Plan, history: PlanHistory, picture: Picture) -> Line:
@@ -227,7 +254,7 @@ def _plan_line(plan: Plan, history: PlanHistory, picture: Picture) -> Line:
         f" {short(plan.plan_id):<8}",
         Piece(f"{state:<11}", look),
         f"{count(plan.objects):>9} {size(plan.bytes):>11}",
-        dim("  -" if gone else f"  {age(left)}"),
+        dim("  -" if gone or history.state in ("executed", "rejected") else f"  {age(left)}"),
         id=f"plan {plan.plan_id}",
     )
 
@@ -294,10 +321,10 @@ def _operation_line(operation: Operation, width: int) -> Line:
         "blocked": Look.WARN,
     }.get(outcome, Look.PLAIN)
     counts = finished.counts if finished else {}
-    told = ", ".join(f"{name} {count(number)}" for name, number in counts.items() if number)
-    told = told or ", ".join(finished.blocked if finished else ())
     head = f" {when(operation.started_at)}  {operation.started.what:<9}"
-    text: list[str | Piece] = [head, Piece(f"{outcome:<12}", look), f" {told}"]
+    text: list[str | Piece] = [head, Piece(f"{outcome:<12}", look)]
+    told = told_counts(counts, width - len(line(*text).text) - 1)
+    text.append(f" {told or ', '.join(finished.blocked if finished else ())}")
     used = sum(len(p if isinstance(p, str) else p.text) for p in text)
     who = f"  {operation.started.actor}"
     if used + len(who) <= width:

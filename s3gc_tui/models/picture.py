@@ -63,6 +63,19 @@ class Picture:
         return self.taken_at - scan.finished_at if scan else None
 
     @property
+    def changed_since_scan(self) -> bool:
+        """Whether we ourselves deleted or restored objects after the last finished scan."""
+        scan = self.status.last_scan if self.status else None
+        return scan is not None and any(
+            operation.started.what in ("execute", "restore")
+            and operation.finished is not None
+            and operation.finished_at is not None
+            and operation.finished_at > scan.finished_at
+            and operation.finished.counts.keys() & {"deleted", "restored"}
+            for operation in self.operations
+        )
+
+    @property
     def is_stale(self) -> bool:
         """Whether verdicts can no longer be trusted: then none of them is `pass`."""
         age = self.scan_age

@@ -78,10 +78,10 @@ def review_lines(
         lines.append(line(dim(f" reading the plan's objects: {read}")))
         return lines
     folders = review.folders()
-    lines.append(line(strong(" BY PREFIX"), dim("        objects        size")))
+    lines.append(line(strong(" BY PREFIX"), dim(f"{'objects':>11}  {'size':>10}")))
     for folder in folders[:_FOLDERS_SHOWN]:
         name = safe_text(folder.prefix) or "(no folder)"
-        lines.append(_amounts(folder.objects, folder.bytes, middle(name, width - 30)))
+        lines.append(_amounts(folder.objects, folder.bytes, middle(name, width - 35)))
     rest = folders[_FOLDERS_SHOWN:]
     objects, octets = review.elsewhere
     objects += sum(f.objects for f in rest)
@@ -95,7 +95,7 @@ def review_lines(
 
 
 def _amounts(objects: int, octets: int, name: str) -> Line:
-    return line(f" {count(objects):>16}  {size(octets):>10}  {name}")
+    return line(f" {count(objects):>20}  {size(octets):>10}  {name}")
 
 
 def _listed(title: str, of: Sequence[Reviewed], now: datetime, width: int) -> list[Line]:

@@ -15,6 +15,7 @@ from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.confirmation import Confirmation, Failed, Phase
 from s3gc_tui.models.lines import Line
 from s3gc_tui.models.plan_lines import error_lines
+from s3gc_tui.screens.left_once import LeftOnce
 from s3gc_tui.widgets.confirm_field import ConfirmField
 from s3gc_tui.widgets.line_pane import LinePane
 
@@ -22,7 +23,7 @@ T = TypeVar("T")
 MonotonicClock = Callable[[], float]
 
 
-class AskingScreen(ModalScreen[T]):
+class AskingScreen(ModalScreen[T], LeftOnce[T]):
     """Shows lines, and a field that has the focus. esc cancels; nothing else leaves it."""
 
     DEFAULT_CSS = """

@@ -9,10 +9,11 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from s3gc_tui.models.job_lines import cancel_lines
+from s3gc_tui.screens.left_once import LeftOnce
 from s3gc_tui.widgets.line_pane import LinePane
 
 
-class CancelScreen(ModalScreen[bool]):
+class CancelScreen(ModalScreen[bool], LeftOnce[bool]):
     """Its result is whether the operation is to end."""
 
     DEFAULT_CSS = """

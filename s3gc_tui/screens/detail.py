@@ -6,17 +6,18 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from s3gc_core.actions.asking import Explanation
 from s3gc_core.errors import S3gcError
+from s3gc_tui.background import begin
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.detail_lines import asking_lines, detail_lines, failed_lines
 from s3gc_tui.models.lines import Line, dim, line
+from s3gc_tui.screens.left_once import LeftOnce
 from s3gc_tui.widgets.line_pane import LinePane
 
 
-class DetailScreen(Screen[None]):
+class DetailScreen(LeftOnce[None]):
     """Shows every layer, reference and backup of a key, and the key itself. Closes with esc, q."""
 
     DEFAULT_CSS = "DetailScreen #hint { height: 1; }"
@@ -51,7 +52,7 @@ class DetailScreen(Screen[None]):
         """Ask the bucket, the registry, the databases and the vault."""
         self._found = self._error = None
         self._show()
-        self.run_worker(self._ask(), group="ask", exclusive=True, exit_on_error=False)
+        begin(self, self._ask, "ask")
 
     async def _ask(self) -> None:
         try:

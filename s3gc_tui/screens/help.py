@@ -6,16 +6,16 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from s3gc_tui.actions_table import Where
 from s3gc_tui.keymap import Keymap
 from s3gc_tui.models.help_lines import help_lines
 from s3gc_tui.models.lines import dim, line
+from s3gc_tui.screens.left_once import LeftOnce
 from s3gc_tui.widgets.line_pane import LinePane
 
 
-class HelpScreen(Screen[None]):
+class HelpScreen(LeftOnce[None]):
     """Lists what works at a place in this session. Closes with esc, q or ?."""
 
     DEFAULT_CSS = "HelpScreen #hint { height: 1; }"

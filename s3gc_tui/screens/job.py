@@ -9,13 +9,13 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.worker import Worker
 from ulid import ULID
 
 from s3gc_core.collection import Selection
 from s3gc_core.errors import NoSuchOperation, S3gcError
 from s3gc_core.jobs import Job, JobEvent, JobOutcome, Standing, StartedJob
+from s3gc_tui.background import begin
 from s3gc_tui.display import fit
 from s3gc_tui.gateway import Gateway, utc_now
 from s3gc_tui.lines import json_line
@@ -36,6 +36,7 @@ from s3gc_tui.models.picture import ALIVE
 from s3gc_tui.models.rate import Rate
 from s3gc_tui.saving import new_file
 from s3gc_tui.screens.cancel import CancelScreen
+from s3gc_tui.screens.left_once import LeftOnce
 from s3gc_tui.widgets.line_pane import LinePane
 
 # Seconds between two looks.
@@ -43,7 +44,7 @@ _EVERY = 0.5
 _EVENTS_KEPT = 2_000
 
 
-class JobScreen(Screen[None]):
+class JobScreen(LeftOnce[None]):
     """Shows one operation, or a started process until it has one. Closes with esc or q."""
 
     DEFAULT_CSS = """
@@ -136,7 +137,7 @@ class JobScreen(Screen[None]):
             return
         if self._looking is None or self._looking.is_finished:
             self._looking = self.run_worker(
-                self._look_and_show(), group="watch", exclusive=True, exit_on_error=False
+                self._look_and_show, group="watch", exclusive=True, exit_on_error=False
             )
 
     async def _look_and_show(self) -> None:
@@ -251,7 +252,7 @@ class JobScreen(Screen[None]):
 
     def action_pause(self) -> None:
         """Ask for a pause, or for going on."""
-        self.run_worker(self._pause(), group="control", exclusive=True, exit_on_error=False)
+        begin(self, self._pause, "control")
 
     async def _pause(self) -> None:
         job = self._job
@@ -274,7 +275,7 @@ class JobScreen(Screen[None]):
 
     def _cancel_chosen(self, cancel: bool | None) -> None:
         if cancel:
-            self.run_worker(self._cancel(), group="control", exclusive=True, exit_on_error=False)
+            begin(self, self._cancel, "control")
 
     async def _cancel(self) -> None:
         try:
@@ -285,7 +286,7 @@ class JobScreen(Screen[None]):
 
     def action_save(self) -> None:
         """Write all events to a new file."""
-        self.run_worker(self._save(), group="save", exclusive=True, exit_on_error=False)
+        begin(self, self._save, "save")
 
     async def _save(self) -> None:
         if self._operation_id is None:

@@ -88,10 +88,18 @@ class MainScreen(Panes):
 
         selection = None
         if self.current == "history":
-            chosen = self.query_one("#history", LinePane).cursor_id
-            if chosen is not None:
-                selection = Selection(operation_id=chosen.removeprefix("operation "))
+            chosen = self.query_one("#history", LinePane).cursor_id or ""
+            operation_id = chosen.removeprefix("operation ")
+            if self._deleted_objects(operation_id):
+                selection = Selection(operation_id=operation_id)
         self.open_restore(selection)
+
+    def _deleted_objects(self, operation_id: str) -> bool:
+        """Whether there is something of this operation to restore."""
+        operations = self.picture.operations if self.picture else ()
+        return any(
+            one.operation_id == operation_id and one.started.what == "execute" for one in operations
+        )
 
     def open_restore(self, selection: Selection | None, hint: str = "") -> None:
         """Open the restore wizard."""

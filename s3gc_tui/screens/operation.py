@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from s3gc_core.errors import S3gcError
 from s3gc_core.vault import Operation
+from s3gc_tui.background import begin
 from s3gc_tui.display import count, fit
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.lines import builtins, json_line
@@ -27,10 +28,11 @@ from s3gc_tui.models.operation_lines import (
     result_lines,
 )
 from s3gc_tui.saving import new_file
+from s3gc_tui.screens.left_once import LeftOnce
 from s3gc_tui.widgets.line_pane import LinePane
 
 
-class OperationScreen(Screen[None]):
+class OperationScreen(LeftOnce[None]):
     """Shows what an operation was and what became of each of its objects. Closes with esc or q."""
 
     DEFAULT_CSS = """
@@ -88,7 +90,7 @@ class OperationScreen(Screen[None]):
         return ResultPages(lambda: self._gateway.results(self._operation_id), self._outcome)
 
     def _read(self, number: int) -> None:
-        self.run_worker(self._turn_to(number), group="page", exclusive=True, exit_on_error=False)
+        begin(self, partial(self._turn_to, number), "page")
 
     async def _turn_to(self, number: int) -> None:
         try:
@@ -173,7 +175,7 @@ class OperationScreen(Screen[None]):
 
     def action_save(self) -> None:
         """Write all objects, or those of the chosen outcome, to a new file."""
-        self.run_worker(self._save(), group="save", exclusive=True, exit_on_error=False)
+        begin(self, self._save, "save")
 
     async def _save(self) -> None:
         try:

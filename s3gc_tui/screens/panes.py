@@ -27,6 +27,7 @@ from s3gc_tui.models.lines import Line, bad, dim, line, warn
 from s3gc_tui.models.picture import Picture
 from s3gc_tui.safe_text import safe_text
 from s3gc_tui.widgets.candidate_list import CandidateList
+from s3gc_tui.widgets.command_input import CommandInput
 from s3gc_tui.widgets.line_pane import LinePane
 
 _PANES = {
@@ -82,7 +83,7 @@ class Panes(Screen[None]):
         yield LinePane(id="log", classes="pane")
         yield LinePane(id="status")
         yield LinePane(id="completions")
-        yield Input(id="command", select_on_focus=False)
+        yield CommandInput(id="command", select_on_focus=False)
         yield LinePane(id="keys")
 
     def on_mount(self) -> None:
@@ -105,11 +106,16 @@ class Panes(Screen[None]):
     async def _watch(self) -> None:
         while True:
             picture = await self.gateway.picture()
-            self.show(picture)
+            try:
+                self.show(picture)
+            except NoMatches:
+                return  # the screen is going away
             await asyncio.sleep(_REFRESH)
 
     def show(self, picture: Picture) -> None:
         """Draw the panes from a picture; what did not change is not drawn again."""
+        if not self.children:
+            return  # the dashboard is being left
         before, self.picture = self.picture, picture
         for problem in picture.problems:
             if problem not in self._problems:
@@ -144,17 +150,13 @@ class Panes(Screen[None]):
     def _draw_around(self) -> None:
         """The status lines and the line of keys."""
         candidates = self.query_one(CandidateList)
-        first = self._said if self._said.pieces else line(dim(" " + self._summary()))
+        first = self._said
+        if not first.pieces and self.picture is not None:
+            first = pane_lines.status_line(self._selected, self.picture)
         if self.size.width < _LEAST.width or self.size.height < _LEAST.height:
             first = line(warn(f" enlarge the terminal to {_LEAST.width}x{_LEAST.height}"))
         self._pane("status").show([first, line(" ", safe_text(candidates.footer()))])
         self._pane("keys").show([self._key_line()])
-
-    def _summary(self) -> str:
-        judged = self._selected
-        if judged is None:
-            return ""
-        return safe_text(judged.reason) or "all four layers pass"
 
     def _key_line(self) -> Line:
         hints = {one.id: self._hint(one) for one in self.actions_here() if one.hint}

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from s3gc_core.errors import S3gcError
 from s3gc_core.jobs import StartedJob
@@ -33,13 +32,14 @@ from s3gc_tui.models.plan_lines import (
 from s3gc_tui.models.plan_pages import PlanPages
 from s3gc_tui.models.review import Review, Reviewed, review_of
 from s3gc_tui.plan_file import write_plan_file
+from s3gc_tui.screens.left_once import LeftOnce
 from s3gc_tui.widgets.line_pane import LinePane
 
 _LOOK_EVERY = 2.0
 _REDRAW = 0.5
 
 
-class PlanScreen(Screen[StartedJob]):
+class PlanScreen(LeftOnce[StartedJob]):
     """Shows one plan. Its result is the execution that was started, or None.
 
     `folder` is where `w` writes; `clock` (monotonic seconds) is what its dialogs go by.
@@ -239,6 +239,7 @@ class PlanScreen(Screen[StartedJob]):
 
         def after(started: StartedJob | None) -> None:
             if started is not None:
+                self.pop_until_active()
                 self.dismiss(started)
                 return
             why = screen.closed_because or "nothing was executed"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from s3gc_core.bucket import ObjectState
 from s3gc_core.errors import S3gcError
+from s3gc_tui.background import begin
 from s3gc_tui.models.detail_lines import error_lines
 from s3gc_tui.models.lines import Line, dim, line
 from s3gc_tui.models.preview_lines import (
@@ -21,11 +22,12 @@ from s3gc_tui.models.preview_lines import (
     waiting_lines,
 )
 from s3gc_tui.preview import MOST_BYTES, Decoded, NotDecoded, Objects, decode
+from s3gc_tui.screens.left_once import LeftOnce
 from s3gc_tui.widgets.line_pane import LinePane
 from s3gc_tui.widgets.thumbnail import Thumbnail
 
 
-class PreviewScreen(Screen[None]):
+class PreviewScreen(LeftOnce[None]):
     """Asks, reads, decodes elsewhere, draws. Closes with esc or q."""
 
     DEFAULT_CSS = """
@@ -54,7 +56,7 @@ class PreviewScreen(Screen[None]):
         self.query_one("#hint", LinePane).show([line(dim(" esc back"))])
         self.query_one("#hint", LinePane).can_focus = False
         self.query_one("#facts", LinePane).focus()
-        self.run_worker(self._look(), group="preview", exclusive=True, exit_on_error=False)
+        begin(self, self._look, "preview")
 
     async def _look(self) -> None:
         width = self.size.width
@@ -76,7 +78,7 @@ class PreviewScreen(Screen[None]):
         if state is None or self._asked or not 0 < state.size <= MOST_BYTES:
             return
         self._asked = True
-        self.run_worker(self._read(state), group="preview", exclusive=True, exit_on_error=False)
+        begin(self, partial(self._read, state), "preview")
 
     async def _read(self, state: ObjectState) -> None:
         width = self.size.width

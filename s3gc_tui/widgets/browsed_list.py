@@ -79,10 +79,16 @@ class BrowsedList(VirtualList):
 
     def check_newer(self) -> None:
         """Look whether there is a newer scan, or a first one."""
-        if self.snapshot is None:
+        if self.snapshot is None or (self.newer is not None and self.snapshot_is_empty):
+            # Nothing is shown that could move under anybody's hands.
             self._work(self._open_first, "view")
         elif not self._broken:
             self._work(partial(self._check_newer, self.snapshot), "newer")
+
+    @property
+    def snapshot_is_empty(self) -> bool:
+        """Whether the snapshot has no candidate at all, whatever the filter."""
+        return self.snapshot is not None and self.snapshot.last_id < self.snapshot.first_id
 
     # Rows
 
@@ -264,8 +270,9 @@ class BrowsedList(VirtualList):
             while (snapshot := self.snapshot) is not None and (absent := self._absent()):
                 candidates = [id_ for id_ in absent if id_ > 0]
                 folders = [id_ for id_ in absent if id_ < 0]
-                rows = await self.browser.rows(snapshot, candidates)
-                totals = await self.browser.folders(snapshot, [-id_ for id_ in folders])
+                rows = await self.browser.rows(snapshot, candidates) if candidates else []
+                opened = [-id_ for id_ in folders]
+                totals = await self.browser.folders(snapshot, opened) if opened else []
                 if snapshot is not self.snapshot:
                     continue  # of a list that is no longer shown
                 self.at_hand.put(candidates, rows)

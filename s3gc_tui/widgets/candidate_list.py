@@ -292,10 +292,10 @@ class CandidateList(BrowsedList):
         if marks.count == self.marks.count:
             self._refuse("all that match are marked" if marks else "no orphan matches")
             return
-        # A plan holds orphans only: all of those below a prefix are that prefix of it.
-        orphan = frozenset({ObjectVerdict.ORPHAN})
+        # A plan holds orphans only: all of those below a prefix are that prefix of it. While the
+        # scan goes on, more may come to lie there.
         in_short = replace(wanted, verdicts=frozenset()) == CandidateFilter(prefix=wanted.prefix)
-        if in_short and wanted.verdicts <= orphan and not snapshot.partial:
+        if in_short and not snapshot.partial:
             marks.add_prefix(wanted.prefix, to=self.marks)
         self._put_marks(marks)
 

@@ -162,6 +162,4 @@ class LinePane(ScrollView):
 
     def _style(self, look: Look, on_cursor: bool) -> Style:
         style = self.get_component_rich_style(f"line--{look.value}")
-        if on_cursor and self.has_focus:
-            return style + Style(reverse=True)
-        return style + Style(underline=True) if on_cursor else style
+        return style + Style(reverse=True) if on_cursor and self.has_focus else style

@@ -28,7 +28,10 @@ class ShiftedContext(Context):
     __slots__ = ()
 
     def collector(self) -> AbstractAsyncContextManager[Collector]:
-        return Collector.open(self.config(), clock=ShiftedClock(DAYS), progress=self.progress)
+        clock = ShiftedClock(DAYS)
+        return Collector.open(
+            self.config(), clock=clock, progress=self.progress, session=self.session()
+        )
 
 
 def main() -> ExitCode:

@@ -30,6 +30,7 @@ from s3gc_core.judgement import (
     scan_tables,
 )
 from s3gc_core.judgement.candidate_queries import prefix_end
+from s3gc_core.judgement.folders import MAXIMUM_DEPTH
 from s3gc_core.judgement.read_lane import Reading
 from tests.core.judgement.catalogue_file import (
     add,
@@ -354,6 +355,17 @@ def test_the_tree_holds_every_candidate_once(
 
     asyncio.run(compare())
     shutil.rmtree(folder)
+
+
+async def test_below_the_deepest_folder_all_lies_directly(
+    browser: CandidateBrowser, tmp_path: Path
+) -> None:
+    finished_scan(tmp_path, [candidate("/" * 70 + "x"), candidate("/" * 64 + "y")])
+    snapshot = await opened(browser)
+    for depth in range(MAXIMUM_DEPTH + 1):
+        children = await browser.children(snapshot, "/" * depth, Sort())
+        deepest = depth == MAXIMUM_DEPTH
+        assert (len(children.folders), len(children.objects)) == ((0, 2) if deepest else (1, 0))
 
 
 async def test_folders_come_in_the_order_asked_for(

@@ -64,6 +64,27 @@ def test_the_top_line(changes: dict[str, Any], width: int, words: str) -> None:
     assert len(shown.text) == width
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, " all four layers pass"),
+        (
+            {"taken_at": NOW + timedelta(days=2)},
+            " the last scan is 2d old: nothing passes; s scans",
+        ),
+        ({"status": None}, " the last scan is still to come: nothing passes; s scans"),
+        (
+            {"operations": (replace(operation(deleted=1), finished_at=NOW),)},
+            " objects were deleted or restored after this scan; s scans again",
+        ),
+        ({"operations": (replace(operation(kept=1), finished_at=NOW),)}, " all four layers pass"),
+        ({"operations": (operation(None),)}, " all four layers pass"),
+    ],
+)
+def test_the_status_line(changes: dict[str, Any], words: str) -> None:
+    assert pane_lines.status_line(judged(), picture(**changes)).text == words
+
+
 def test_an_orphans_verdict() -> None:
     shown = pane_lines.verdict_lines(judged(), picture(), 54)
     assert plain_text(shown).splitlines()[:7] == [
@@ -108,7 +129,7 @@ def test_long_reasons_are_wrapped_into_the_width() -> None:
 
 def test_jobs_and_plans() -> None:
     shown = pane_lines.jobs_lines(picture(jobs=(job(),)), 100)
-    told = "deleted 23498, changed 13"
+    told = "deleted 23,498, changed 13"
     assert plain_text(shown).splitlines() == [
         f" EXEC95 EXECUTE running      execute [#######.....] 23,511 / 41,220 {told}",
         "",

@@ -451,6 +451,15 @@ async def test_a_running_scan_is_partial_and_keeps_its_marks(tmp_path: Path) -> 
             app.list.action_show_new()
             await settled(pilot)
             assert app.list.footer() == "key↑  1 of 5  marked 1 (10 B)  partial"
+            app.list.set_filter_text("a/")
+            await settled(pilot)
+            await pilot.press("backslash", "plus")
+            await settled(pilot)
+            # Not the prefix, below which more may come to lie.
+            assert await marked(app) == {"a/1", "a/b/3"}
+            await pilot.press("backslash", "space")
+            app.list.set_filter_text("")
+            await settled(pilot)
             finish(connection, "S1")
             app.list.check_newer()
             await settled(pilot)
