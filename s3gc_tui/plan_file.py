@@ -7,11 +7,9 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import msgspec
-
 from s3gc_core.judgement import PlanItem
+from s3gc_tui.lines import builtins, json_line
 
-_encoder = msgspec.json.Encoder()
 _MOST = 1_000
 
 
@@ -28,12 +26,17 @@ async def write_plan_file(
     try:
         with os.fdopen(descriptor, "wb") as file:
             async for page in pages:
-                await asyncio.to_thread(file.writelines, [_encoder.encode(i) + b"\n" for i in page])
+                await asyncio.to_thread(file.writelines, _lines(page))
                 written += len(page)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     return path, written
+
+
+def _lines(page: list[PlanItem]) -> list[bytes]:
+    found = [builtins(item) for item in page]
+    return [json_line(one).encode() + b"\n" for one in found if isinstance(one, dict)]
 
 
 def _create(folder: Path, plan_id: str) -> tuple[Path, int]:

@@ -19,7 +19,7 @@ from s3gc_core.errors import (
     OperationCancelled,
     S3gcError,
 )
-from s3gc_tui.safe_text import safe_text
+from s3gc_tui.safe_text import printable, safe_text
 
 if TYPE_CHECKING:
     # The dashboard uses this module too, before anything is opened.
@@ -149,8 +149,9 @@ def _ending(outcome: str, error: str) -> Record:
 
 
 def crash_report(error: Exception) -> str:
-    """The traceback, without locals, in a file that only its owner can read."""
+    """The traceback, without locals and cleaned, in a file that only its owner can read."""
     descriptor, path = tempfile.mkstemp(prefix="s3gc-crash-", suffix=".txt")
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.writelines(traceback.format_exception(error))
+        for part in traceback.format_exception(error):
+            file.writelines(f"{printable(line)}\n" for line in part.splitlines())
     return path

@@ -12,7 +12,7 @@ from s3gc_core.vault import DeletedObject
 from s3gc_tui.display import age, count, middle, size, wrap
 from s3gc_tui.models.lines import BLANK, Line, bad, dim, line, strong, warn
 from s3gc_tui.models.plan_lines import objects
-from s3gc_tui.safe_text import safe_text
+from s3gc_tui.safe_text import printable, safe_text
 
 # Objects that a preview shows one by one; all are counted.
 LISTED = 200
@@ -44,7 +44,7 @@ def decoded(text: str) -> str:
 
 def field_text(raw: str) -> str:
     """Typed or pasted text as the field takes it: escapes stay, what cannot be seen becomes one."""
-    return "".join(c if c == "\\" else safe_text(c) for c in raw)
+    return printable(raw)
 
 
 def entry_of(key: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from s3gc_tui.safe_text import safe_text
+from s3gc_tui.safe_text import printable, safe_text
 
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 # Any code point at all: lone surrogates come from undecodable arguments and file names.
@@ -82,3 +82,20 @@ def test_letters_and_spaces_without_a_glyph_are_shown(invisible: str) -> None:
 def escape(character: str) -> str:
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("e\u0301", "e\u0301"),
+        ("e\u0301\u0302", "e\u0301\u0302"),
+        ("e\u0301\u0302\u0303x", "e\u0301\u0302\\u{303}x"),
+        ("e" + "\u0301" * 5, "e\u0301\u0301" + "\\u{301}" * 3),
+        ("\u0301x", "\\u{301}x"),
+        ("\u0939\u093f\u0902", "\u0939\u093f\u0902"),
+    ],
+)
+def test_marks_are_not_piled_up(text: str, shown: str) -> None:
+    assert safe_text(text) == shown
+    assert printable(text) == shown
+    assert printable(safe_text(text)) == shown
