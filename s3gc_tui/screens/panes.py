@@ -23,7 +23,7 @@ from s3gc_tui.background import begin
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.keymap import Keymap, works
 from s3gc_tui.models import pane_lines
-from s3gc_tui.models.lines import Line, bad, dim, line, warn
+from s3gc_tui.models.lines import BLANK, Line, bad, dim, line, warn
 from s3gc_tui.models.picture import Picture
 from s3gc_tui.safe_text import safe_text
 from s3gc_tui.widgets.candidate_list import CandidateList
@@ -66,7 +66,7 @@ class Panes(Screen[None]):
         self.current = "candidates"
         self._selected: Judged | None = None
         self._log: list[Line] = []
-        self._said: Line = line("")
+        self._said: Line = BLANK
         self._problems: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -234,7 +234,7 @@ class Panes(Screen[None]):
         self.query_one("#body").set_class(holder == "bottom", "-away")
         self.query_one("#side").set_class(holder == "side", "-current")
         self.query_one("#bottom").set_class(holder == "bottom", "-current")
-        self._said = line("")
+        self._said = BLANK
         self.query_one(f"#{name}").focus()
         self.call_after_refresh(self._draw)
 
@@ -252,7 +252,7 @@ class Panes(Screen[None]):
 
     def on_candidate_list_cursor_moved(self, event: CandidateList.CursorMoved) -> None:
         """Show the verdict of what the cursor is on."""
-        self._said = line("")
+        self._said = BLANK
         select = partial(self._select, event.candidate_id)
         begin(self, select, "select")
 
@@ -270,7 +270,7 @@ class Panes(Screen[None]):
 
     def on_candidate_list_marks_changed(self) -> None:
         """The line below the list counts the marks."""
-        self._said = line("")
+        self._said = BLANK
         self._draw_around()
 
     def on_candidate_list_snapshot_changed(self) -> None:

@@ -43,6 +43,11 @@ async def ended(whole: Whole) -> str:
     return whole.app.screen_text()
 
 
+def status_of(whole: Whole) -> str:
+    """The line that speaks of what is selected, or of what was just done."""
+    return whole.app.screen_text().splitlines()[-3]
+
+
 async def typed(whole: Whole, text: str) -> None:
     """Type a line and Enter."""
     await whole.type(text)
@@ -71,9 +76,11 @@ async def test_a_whole_life(small: SmallWorld) -> None:
         await whole.press("escape")
         await whole.until(lambda: listed.row_count == len(FORGOTTEN) + len(PROTECTED))
 
+        await whole.until(lambda: "protected by the prefix" in status_of(whole))
+
         # What is kept cannot be marked, and says why; the two below gone/ can.
         await whole.press("g", "space")
-        await whole.until(lambda: "exclusion" in whole.app.screen_text().splitlines()[-3])
+        await whole.until(lambda: "exclusion" in status_of(whole))
         assert len(listed.marks) == 0
         await whole.press("slash")
         await typed(whole, "gone/")
@@ -96,6 +103,7 @@ async def test_a_whole_life(small: SmallWorld) -> None:
         # Four keys and the key itself bring it back.
         await whole.press("escape")
         await whole.until(lambda: isinstance(whole.app.screen, MainScreen))
+        await whole.until(lambda: "deleted or restored after this scan" in whole.app.screen_text())
         await whole.press("u")
         await typed(whole, "gone/a.txt")
         await enter_alone(whole)
