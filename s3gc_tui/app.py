@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -89,6 +90,11 @@ class Dashboard(App[str]):
         if self._main is None:
             raise RuntimeError("the main screen is not open yet")
         return self._main
+
+    async def on_event(self, event: events.Event) -> None:
+        """A mouse does nothing here, also where a terminal reports it unasked."""
+        if not isinstance(event, events.MouseEvent):
+            await super().on_event(event)
 
     def on_restore_wanted(self, event: RestoreWanted) -> None:
         """An operation's screen asks for the wizard."""
