@@ -239,8 +239,9 @@ class PlanScreen(LeftOnce[StartedJob]):
 
         def after(started: StartedJob | None) -> None:
             if started is not None:
-                self.pop_until_active()
-                self.dismiss(started)
+                if self in self.app.screen_stack:
+                    self.pop_until_active()
+                    self.dismiss(started)
                 return
             why = screen.closed_because or "nothing was executed"
             self._say(*(line(warn(f" {part}")) for part in wrap(why, self.size.width - 2)))
