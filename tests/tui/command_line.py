@@ -14,7 +14,7 @@ from typing import Any
 from s3gc_core.config import Config
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 60.0
+SECONDS = 150.0
 # Bytes that JSON lines may hold: printable ASCII and the line end.
 TAME_BYTES = frozenset(range(0x20, 0x7F)) | {0x0A}
 

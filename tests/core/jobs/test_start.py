@@ -135,6 +135,9 @@ STARTER = """
 import sys, signal
 from pathlib import Path
 from s3gc_core.jobs import start_job
+# As in a terminal, whatever the runner of the tests ignores.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 started = start_job(Path(sys.argv[1]), [sys.executable, "-c", sys.argv[2]])
 print(started.pid, started.job_id, flush=True)
 signal.pause()
