@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import App, SystemCommand
@@ -90,6 +90,14 @@ class Dashboard(App[str]):
         if self._main is None:
             raise RuntimeError("the main screen is not open yet")
         return self._main
+
+    @property
+    def _background_screens(self) -> list[Screen[Any]]:
+        """Screens that show through. Textual names the one below in any case, so that each change
+        down there, as of a running job's numbers, would paint all that is on top anew.
+        """
+        opaque = bool(self._screen_stack) and self.screen.styles.background.a == 1
+        return [] if opaque else super()._background_screens
 
     async def on_event(self, event: events.Event) -> None:
         """A mouse does nothing here, also where a terminal reports it unasked."""

@@ -10,6 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rich.cells import cell_len
+
+from s3gc_tui.safe_text import printable
+
 
 class Look(StrEnum):
     """How a piece of text stands out. Never the only sign of a state: that is a word."""
@@ -74,6 +78,35 @@ def bad(text: str) -> Piece:
 
 
 BLANK = Line()
+
+
+def changed_cells(old: Line, new: Line) -> tuple[int, int] | None:
+    """From which cell to which (excluded) two lines differ; None where that cannot be told for
+    sure. The end is that of the longer line where they are not equally long.
+    """
+    if not (_plain(old) and _plain(new)):
+        return None
+    before, after = _looks(old), _looks(new)
+    start = _alike(before, after)
+    if len(before) != len(after):
+        return start, max(len(before), len(after))
+    return start, len(after) - _alike(before[start:][::-1], after[start:][::-1])
+
+
+def _plain(one: Line) -> bool:
+    # A cell for each character: what is combined, wide or escaped later makes cells uncertain.
+    text = one.text
+    return printable(text) == text and all(cell_len(character) == 1 for character in text)
+
+
+def _alike(one: list[tuple[str, Look]], other: list[tuple[str, Look]]) -> int:
+    """How many cells from the start are the same."""
+    differing = (n for n, (old, new) in enumerate(zip(one, other, strict=False)) if old != new)
+    return next(differing, min(len(one), len(other)))
+
+
+def _looks(one: Line) -> list[tuple[str, Look]]:
+    return [(character, piece.look) for piece in one.pieces for character in piece.text]
 
 
 def plain_text(lines: Iterable[Line]) -> str:

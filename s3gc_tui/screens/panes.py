@@ -41,6 +41,8 @@ _PANES = {
 # Seconds between two looks at how things stand.
 _REFRESH = 1.0
 _LOG_LINES = 500
+# Seconds the cursor rests on a row before its verdict is read: a held key paints none on its way.
+_REST = 0.1
 # In a smaller terminal everything still works, but not everything is seen.
 _LEAST = Size(80, 20)
 # Hints that are there even where not all of them fit.
@@ -253,10 +255,11 @@ class Panes(Screen[None]):
     def on_candidate_list_cursor_moved(self, event: CandidateList.CursorMoved) -> None:
         """Show the verdict of what the cursor is on."""
         self._said = BLANK
-        select = partial(self._select, event.candidate_id)
-        begin(self, select, "select")
+        begin(self, partial(self._select, event.candidate_id), "select")
 
     async def _select(self, candidate_id: int | None) -> None:
+        if self._selected is not None:
+            await asyncio.sleep(_REST)
         snapshot = self.query_one(CandidateList).snapshot
         judged = None
         if snapshot is not None and candidate_id is not None:

@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from s3gc_tui.models.lines import Line, Look
+from s3gc_tui.models.lines import Line, Look, changed_cells
 from s3gc_tui.safe_text import printable
 
 
@@ -93,7 +93,11 @@ class LinePane(ScrollView):
         for y in range(max(len(before), height)):
             old = before[y] if y < len(before) else None
             new = self._lines[y] if y < height else None
-            if old != new:
+            if old is not None and new is not None and old.id == new.id:
+                if old != new:
+                    self._refresh_line(y, changed_cells(old, new))
+            elif old != new:
+                # The cursor may have come or gone with the id.
                 self._refresh_line(y)
 
     def action_move(self, by: int) -> None:
@@ -136,10 +140,12 @@ class LinePane(ScrollView):
     def _ids(self) -> list[str]:
         return [one.id for one in self._lines if one.id is not None]
 
-    def _refresh_line(self, y: int) -> None:
-        seen = y - self.scroll_offset.y
+    def _refresh_line(self, y: int, cells: tuple[int, int] | None = None) -> None:
+        """Draw one line, or only some cells of it where it has no more than fit."""
+        seen, width = y - self.scroll_offset.y, self.size.width
         if 0 <= seen < self.size.height:
-            self.refresh(Region(0, seen, self.size.width, 1))
+            start, end = cells if cells is not None and cells[1] < width else (0, width)
+            self.refresh(Region(start, seen, end - start, 1))
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""

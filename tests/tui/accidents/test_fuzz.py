@@ -109,7 +109,8 @@ async def test_the_fuzz_sees_it(
         places = ("plan",) if "leaves" in unsafe.__name__ or "letter" in unsafe.__name__ else ()
         fuzz.places = {name: fuzz.places[name] for name in places or ("execute",)}
         with pytest.raises(AccidentError, match=r"executions were asked for|esc left"):
-            await fuzz.run(6_000)
+            # Found within some hundred, as a rule; what is under way at each moment is chance.
+            await fuzz.run(40_000)
 
 
 @pytest.mark.parametrize("guarded", [True, False])

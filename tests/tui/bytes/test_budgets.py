@@ -9,11 +9,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
+from textual._callback import invoke
 from textual.widgets import Input
 
 from s3gc_core.jobs import Job
+from s3gc_core.judgement import Judged, Snapshot
+from s3gc_tui.screens import panes
+from s3gc_tui.widgets.candidate_list import CandidateList
 from tests.tui.small_world import SmallWorld
 from tests.tui.whole import RUNNING, Whole, furnished, opened, picture_of
 
@@ -53,10 +58,15 @@ async def cost(whole: Whole, *keys: str) -> int:
     """Bytes written for some keys, with everything that follows from them."""
     whole.app.take()
     await whole.press(*keys)
+    await quiet(whole)
+    return len(whole.app.take().encode())
+
+
+async def quiet(whole: Whole) -> None:
+    """What is to be painted is painted."""
     for _ in range(5):
         await whole.pilot.pause()
         await asyncio.sleep(0.02)
-    return len(whole.app.take().encode())
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -67,8 +77,7 @@ async def test_an_unchanged_picture_is_not_painted(
         for _ in range(5):
             same = await whole.gateway.picture()
             before = picture_of(whole)
-            # Another moment of the same minute, as every look is.
-            whole.main.show(replace(before, taken_at=before.taken_at, jobs=before.jobs))
+            whole.main.show(replace(before, jobs=before.jobs))
             assert same.about == before.about
             await whole.pilot.pause()
             await asyncio.sleep(0.02)
@@ -82,30 +91,72 @@ async def test_nothing_is_written_while_it_waits(small: SmallWorld, size: tuple[
         places: list[Callable[[], object]] = [
             lambda: None,
             whole.main.action_command,
+            whole.main.action_help,
             lambda: whole.main.open_thing("job", RUNNING),
+            lambda: whole.main.open_thing("plan", whole.told.plan_id),
             lambda: whole.main.open_restore(None),
+            whole.open_execute,
         ]
         for place in places:
             await whole.back_to_main()
-            place()
+            await invoke(place)
+            await whole.ready()
             await settled(whole)
             assert all(not one.cursor_blink for one in whole.app.screen.query(Input))
-            for _ in range(8):
+            # Longer than the time after which any of them looks again.
+            for _ in range(25):
                 await asyncio.sleep(0.1)
                 await whole.pilot.pause()
             # A running job's heartbeat may be told as one number a second.
             written = len(whole.app.take().encode())
-            assert written <= (2 * ONE_NUMBER if place is places[2] else 0), place
+            assert written <= (3 * ONE_NUMBER if place is places[3] else 0), place
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-async def test_moving_the_cursor(small: SmallWorld, size: tuple[int, int]) -> None:
-    """In the list, with the verdict of the row beside it; what is beside it costs its own lines."""
+async def test_what_changes_below_is_not_painted(small: SmallWorld, size: tuple[int, int]) -> None:
+    """The dialog on top stands still, whatever becomes of the job in the panes under it."""
     async with still(small, size) as whole:
-        verdict = 0 if size[0] < 120 else 56 * 12
+        whole.main.action_pane("jobs")
+        await whole.open_execute()
+        await whole.ready()
+        await settled(whole)
+        before = picture_of(whole)
+        for _ in range(3):
+            before = replace(before, jobs=tuple(map(further, before.jobs)))
+            whole.main.show(before)
+            whole.main.refresh()
+            await quiet(whole)
+        assert whole.app.take() == ""
+        # What is seen again is as it is now.
+        await whole.back_to_main()
+        await settled(whole)
+        assert "43" in whole.app.screen_text()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_moving_the_cursor(
+    small: SmallWorld, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row, and then, once the cursor rests, the verdict of that row."""
+    async with still(small, size) as whole:
+        asked = asyncio.Semaphore(0)
+        read = whole.main.browser.candidate
+
+        async def when_asked(snapshot: Snapshot, candidate_id: int) -> Judged | None:
+            await asked.acquire()
+            return await read(snapshot, candidate_id)
+
+        monkeypatch.setattr(whole.main.browser, "candidate", when_asked)
         for key in "jjjkkj":
-            spent = await cost(whole, key)
-            assert 0 < spent <= CURSOR + verdict, (key, spent)
+            await whole.pilot.press(key)
+            await quiet(whole)
+            spent = len(whole.app.take().encode())
+            assert 0 < spent <= CURSOR, (key, spent)
+            asked.release()
+            await whole.settled()
+            await quiet(whole)
+            verdict = len(whole.app.take().encode())
+            assert 0 < verdict <= CURSOR, (key, verdict)
         for pane in ("jobs", "history"):
             whole.main.action_pane(pane)
             await settled(whole)
@@ -148,3 +199,22 @@ async def test_typing_in_the_dialog(small: SmallWorld, size: tuple[int, int]) ->
         for character in whole.phrase[:4]:
             whole.pass_(0.1)
             assert await cost(whole, character) <= CURSOR
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_a_held_key_paints_no_verdicts(small: SmallWorld, size: tuple[int, int]) -> None:
+    """Only that of the row where it ends."""
+    async with still(small, size) as whole:
+        read: list[int] = []
+        candidate = whole.main.browser.candidate
+
+        async def noted(snapshot: Snapshot, candidate_id: int) -> Judged | None:
+            read.append(candidate_id)
+            return await candidate(snapshot, candidate_id)
+
+        # Long enough for a machine with other things to do.
+        with patch.object(whole.main.browser, "candidate", noted), patch.object(panes, "_REST", 2):
+            whole.keys("jjjjjjjj")
+            await whole.until(lambda: read)
+            await whole.settled()
+        assert read == [whole.main.query_one(CandidateList).current_id]
