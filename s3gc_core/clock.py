@@ -6,6 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
+def utc_now() -> datetime:
+    """The machine's time in UTC."""
+    return datetime.now(UTC)
+
+
 class Clock(Protocol):
     """Two readings, both aware datetimes in UTC."""
 
@@ -23,7 +28,7 @@ class SystemClock:
 
     def now(self) -> datetime:
         """The machine's time in UTC."""
-        return datetime.now(UTC)
+        return utc_now()
 
     def bucket_now(self, server_date: datetime) -> datetime:
         """The server's `Date`, as it was sent."""
@@ -42,7 +47,7 @@ class ShiftedClock:
 
     def now(self) -> datetime:
         """The machine's time plus the shift."""
-        return datetime.now(UTC) + self.shift
+        return utc_now() + self.shift
 
     def bucket_now(self, server_date: datetime) -> datetime:
         """The server's `Date` plus the shift."""

@@ -10,3 +10,10 @@ def new_id() -> str:
     from ulid import ULID
 
     return str(ULID())
+
+
+def made_at(of_id: str) -> float:
+    """When an id was made, in seconds since 1970."""
+    from ulid import ULID
+
+    return ULID.from_str(of_id).timestamp

@@ -10,14 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from s3gc_core.clock import utc_now
 from s3gc_core.errors import ReadOnlySession
 
 # Set (to anything) in the environment, a process is read-only; a job inherits it from its starter.
 READ_ONLY_VARIABLE = "S3GC_READ_ONLY"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,7 @@ class Session:
     """May write until `write_until` (UTC, the machine's clock); None is never, `FOREVER` always."""
 
     write_until: datetime | None
-    now: Callable[[], datetime] = _now
+    now: Callable[[], datetime] = utc_now
 
     @property
     def may_write(self) -> bool:

@@ -87,32 +87,9 @@ def bar(share: float, cells: int) -> str:
     return f"[{'#' * filled}{'.' * (inner - filled)}]"
 
 
-def columns(*texts: tuple[str, int]) -> str:
-    """Texts set in columns: a positive width sets to the left, a negative one to the right."""
-    cells = []
-    for text, width in texts:
-        space = " " * max(0, abs(width) - cell_len(text))
-        cells.append(text + space if width > 0 else space + text)
-    return "  ".join(cells)
-
-
 def fit(text: str, cells: int) -> str:
-    """`text` from outside, cleaned, with its middle left out where it would not fit.
-
-    Cuts between characters only, so never within an escape.
-    """
-    if _fits(text, cells):
-        return safe_text(text)
-    if cells <= 1:
-        return "…"[:cells]
-    head = (cells - 1) // 2
-    start = _most(text, head)
-    behind = text[start:]
-    # The longest end that fits: what is left out is as short as it can be.
-    left_out = bisect_left(
-        range(len(behind)), True, key=lambda n: _fits(behind[n:], cells - 1 - head)
-    )
-    return f"{safe_text(text[:start])}…{safe_text(behind[left_out:])}"
+    """`text` from outside, cleaned, with its middle left out where it would not fit."""
+    return middle(safe_text(text), cells)
 
 
 def column(text: str, cells: int) -> str:

@@ -11,13 +11,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from s3gc_core.clock import Clock, SystemClock
 from s3gc_core.config import Config
 from s3gc_core.errors import S3gcError
-from s3gc_core.jobs import Job, JobEvents, JobOutcome, StartedJob, actor, job_outcome
+from s3gc_core.jobs import Job, JobEvents, JobOutcome, Standing, StartedJob, actor, job_outcome
 from s3gc_core.session import Session
 from s3gc_tui.models.intents import ApproveIntent, Intent, RejectIntent, batch_line
 from s3gc_tui.models.picture import About, Picture
@@ -280,6 +280,11 @@ class Gateway:
         """How a started job stands, from its output."""
         return job_outcome(started)
 
+    async def pause_or_resume(self, job: Job) -> None:
+        """Ask a running operation to pause, a paused one to go on."""
+        paused = job.standing in (Standing.PAUSED, Standing.PAUSING)
+        await (self.resume if paused else self.pause)(job.operation_id)
+
     async def pause(self, operation_id: str) -> None:
         """Ask a running operation to pause."""
         await self._collector.pause(operation_id)
@@ -291,8 +296,3 @@ class Gateway:
     async def cancel(self, operation_id: str) -> None:
         """Ask an operation to end after what it has begun."""
         await self._collector.cancel(operation_id)
-
-
-def utc_now() -> datetime:
-    """The machine's time."""
-    return datetime.now(UTC)

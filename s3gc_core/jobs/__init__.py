@@ -17,7 +17,15 @@ from s3gc_core.jobs.control import (
 from s3gc_core.jobs.files import KEPT_JOURNALS
 from s3gc_core.jobs.journal import KEPT_EVENTS_PER_OUTCOME, JobJournal
 from s3gc_core.jobs.lease import LEASE_FILE, LeaseHolder, actor, lease_holder, vault_lease
-from s3gc_core.jobs.listing import Job, JobEvents, Standing, find_job, job_events, list_jobs
+from s3gc_core.jobs.listing import (
+    Job,
+    JobEvents,
+    Standing,
+    find_job,
+    job_events,
+    list_jobs,
+    operation_of,
+)
 from s3gc_core.jobs.records import (
     ControlState,
     EventKind,
@@ -58,6 +66,7 @@ __all__ = [
     "jobs_folder",
     "lease_holder",
     "list_jobs",
+    "operation_of",
     "read_control",
     "request_cancel",
     "request_pause",

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from s3gc_core.errors import NoSuchOperation, VaultUnreachable
+from s3gc_core.ids import made_at
 from s3gc_core.jobs.control import Control, Wish, read_control
 from s3gc_core.jobs.files import read_state
 from s3gc_core.jobs.lease import lease_holder
@@ -27,6 +28,7 @@ from s3gc_core.jobs.records import (
     job_folder,
     jobs_folder,
 )
+from s3gc_core.jobs.start import JobOutcome, StartedJob
 
 # One reading of events takes at most so many bytes; the next goes on where it ended.
 _EVENT_BYTES = 256 << 10
@@ -157,3 +159,16 @@ def job_events(vault_path: Path, operation_id: str, after_offset: int = 0) -> Jo
         except UNREADABLE:
             unreadable += 1
     return JobEvents(events, after_offset + whole, unreadable)
+
+
+def operation_of(started: StartedJob, outcome: JobOutcome, jobs: Sequence[Job]) -> str | None:
+    """The operation that a started process runs or ran; None as long as there is none."""
+    begun_at = made_at(started.job_id)
+    for job in jobs:
+        state = job.state
+        # Ids of processes are used again: only one that began after the start is ours.
+        if state and state.pid == started.pid and state.started_at.timestamp() >= begun_at - 1:
+            return job.operation_id
+    told = (outcome.summary or {}).get("operation_id")
+    known = {job.operation_id for job in jobs}
+    return told if isinstance(told, str) and told in known else None

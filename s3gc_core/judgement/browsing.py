@@ -90,7 +90,13 @@ class CandidateBrowser:
 
     async def candidate(self, snapshot: Snapshot, id_: int) -> Judged | None:
         """All that was concluded about one candidate; None where it has no line any more."""
-        return await _kept(self._pages.run(_candidate, snapshot, id_))
+        return (await _kept(self._pages.run(_judged, snapshot, [id_]))).get(id_)
+
+    async def judged(self, snapshot: Snapshot, ids: Sequence[int]) -> list[Judged]:
+        """The same of many. Raises `ScanGone` where one has no line any more."""
+        found = await _kept(self._whole.run(_judged, snapshot, ids))
+        _check_none_is_missing(len(ids) - len(found))
+        return [found[id_] for id_ in ids]
 
     async def find(self, snapshot: Snapshot, key: str) -> int | None:
         """The id of a key's candidate."""
@@ -218,14 +224,20 @@ def _layer(layers: bytes | None) -> str | None:
     return "doubt"
 
 
-def _candidate(reading: Reading, snapshot: Snapshot, id_: int) -> Judged | None:
+def _judged(reading: Reading, snapshot: Snapshot, ids: Sequence[int]) -> dict[int, Judged]:
     queries.check_kept(reading, snapshot)
-    row = reading.execute(
-        "SELECT key, size, etag, modified, storage_class, verdict, layers, doubts"
-        " FROM candidate JOIN conclusion USING (id) WHERE id = ? AND +scan = ?",
-        (id_, snapshot.number),
-    ).fetchone()
-    return judged_candidate(row) if row else None
+    found = reading.execute(
+        "SELECT candidate.id, candidate.key, size, etag, modified, storage_class, verdict, layers,"
+        " doubts FROM json_each(?) AS wanted CROSS JOIN candidate ON candidate.id = wanted.value"
+        " JOIN conclusion ON conclusion.id = candidate.id WHERE +scan = ?",
+        (json.dumps(list(ids)), snapshot.number),
+    )
+    return {row[0]: judged_candidate(row[1:]) for row in found}
+
+
+def _check_none_is_missing(missing: int) -> None:
+    if missing:
+        raise ScanGone(f"{missing} objects were listed again since; look anew")
 
 
 def _find(reading: Reading, snapshot: Snapshot, key: str) -> int | None:
@@ -254,6 +266,5 @@ def _keys(reading: Reading, snapshot: Snapshot, ids: Sequence[int]) -> list[str]
         " CROSS JOIN candidate ON candidate.id = wanted.value WHERE +scan = ?"
     )
     found = reading.execute(query, (json.dumps(list(ids)), snapshot.number)).fetchall()
-    if len(found) < len(ids):
-        raise ScanGone(f"{len(ids) - len(found)} objects were listed again since; look anew")
+    _check_none_is_missing(len(ids) - len(found))
     return [key for (key,) in found]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from s3gc_core.errors import ExitCode
-from s3gc_core.judgement import Judged, ObjectVerdict
+from s3gc_core.judgement import ObjectVerdict
+from s3gc_tui import records
 from s3gc_tui.context import Context
-from s3gc_tui.lines import Record
 
 
 async def run(context: Context) -> ExitCode:
@@ -20,25 +20,8 @@ async def run(context: Context) -> ExitCode:
             plan_id=args.plan, verdict=verdict, prefix=args.prefix
         ):
             for judged in page:
-                context.emit(record(judged))
+                context.emit(records.candidate(judged))
                 shown[judged.verdict] += 1
     return context.summary(
         "done" if shown else "nothing-to-do", shown=shown.total(), verdicts=dict(shown)
     )
-
-
-def record(judged: Judged) -> Record:
-    """One candidate as a line."""
-    entry = judged.object
-    reason = f"  {judged.reason}" if judged.reason else ""
-    return {
-        "type": "candidate",
-        "key": entry.key,
-        "size": entry.size,
-        "etag": entry.etag,
-        "last_modified": entry.last_modified,
-        "verdict": judged.verdict,
-        "layers": judged.layers,
-        "doubts": judged.doubts,
-        "text": f"{judged.verdict:<6} {entry.size:>12}  {entry.key}{reason}",
-    }

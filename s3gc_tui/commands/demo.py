@@ -14,9 +14,7 @@ from s3gc_core.collector import Collector
 from s3gc_core.errors import ExitCode, S3gcError
 from s3gc_core.judgement import ScanSummary
 from s3gc_core.session import UNRESTRICTED
-from s3gc_tui import terminal
-from s3gc_tui.commands.candidates import record
-from s3gc_tui.commands.plan import planned
+from s3gc_tui import records, terminal
 from s3gc_tui.context import Context
 from s3gc_tui.dashboard import show
 from s3gc_tui.demo.world import World, small_world
@@ -64,7 +62,7 @@ async def _whole_life(context: Context, world: World, collector: Collector) -> E
     summary = await _scan(context, world, collector)
     async for page in collector.plan_items(summary.plan_id or ""):
         for item in page:
-            context.emit(planned(item))
+            context.emit(records.planned(item))
     plan = await collector.approve(summary.plan_id or "", reason="demo")
     _step(context, "approved", plan_id=plan.plan_id, confirm=plan.confirmation)
     executed = await collector.execute(plan.plan_id, confirm=plan.confirmation)
@@ -81,8 +79,8 @@ async def _whole_life(context: Context, world: World, collector: Collector) -> E
     _demand(await _keys(collector) == set(world.files), "every object is back")
     for file in world.files.values():
         await _demand_identical(world, collector, file.key)
-    records = await collector.audit.verify()
-    _step(context, "verified", objects=len(world.files), audit_records=records)
+    verified = await collector.audit.verify()
+    _step(context, "verified", objects=len(world.files), audit_records=verified)
     return context.summary(
         "done",
         executed.operation_id,
@@ -100,7 +98,7 @@ async def _scan(context: Context, world: World, collector: Collector) -> ScanSum
     orphans = set()
     async for page in collector.candidates():
         for judged in page:
-            context.emit(record(judged))
+            context.emit(records.candidate(judged))
             if judged.verdict == "orphan":
                 orphans.add(judged.object.key)
     _step(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from s3gc_core.errors import ExitCode
-from s3gc_core.judgement import Plan, PlanHistory, PlanItem
+from s3gc_core.judgement import Plan, PlanHistory
+from s3gc_tui import records
 from s3gc_tui.context import Context
 from s3gc_tui.lines import Record
 
@@ -21,7 +22,7 @@ async def run(context: Context) -> ExitCode:
             plan, history = await collector.plan(args.id)
             async for page in collector.plan_items(args.id):
                 for item in page:
-                    context.emit(planned(item))
+                    context.emit(records.planned(item))
             return context.summary(**_facts(plan, history.state))
         if args.action == "approve":
             plan = await collector.approve(
@@ -39,19 +40,6 @@ def record(plan: Plan, history: PlanHistory) -> Record:
         f"  expires {plan.expires_at:%Y-%m-%d %H:%M} UTC"
     )
     return {"type": "plan", **_facts(plan, history.state), "text": text}
-
-
-def planned(item: PlanItem) -> Record:
-    """One object of a plan as a line."""
-    return {
-        "type": "planned",
-        "key": item.key,
-        "size": item.size,
-        "etag": item.etag,
-        "last_modified": item.last_modified,
-        "layers": item.layers,
-        "text": f"{item.size:>12}  {item.key}",
-    }
 
 
 def _facts(plan: Plan, state: str) -> dict[str, object]:

@@ -10,7 +10,20 @@ from s3gc_core.actions.asking import BackupOf, Explanation, Reference
 from s3gc_core.errors import S3gcError
 from s3gc_core.judgement import Judged, ObjectVerdict, Verdict
 from s3gc_tui.display import age, count, fit, size, when, wrap
-from s3gc_tui.models.lines import BLANK, Line, Look, Piece, bad, dim, good, line, strong, warn
+from s3gc_tui.models.lines import (
+    BLANK,
+    Line,
+    Look,
+    Piece,
+    bad,
+    dim,
+    error_lines,
+    good,
+    line,
+    strong,
+    warn,
+    wrapped,
+)
 from s3gc_tui.safe_text import safe_text
 
 _LAYERS = ("registry", "database", "retention", "exclusion")
@@ -32,24 +45,15 @@ _POINTS_SHOWN = 64
 def asking_lines(key: str, width: int) -> list[Line]:
     """What is seen while the question is out."""
     return [
-        *_wrapped(key, width, Look.STRONG),
+        *wrapped(key, width, Look.STRONG),
         BLANK,
         line(dim(" asking bucket and databases ...")),
     ]
 
 
-def error_lines(error: S3gcError, width: int) -> list[Line]:
-    """What went wrong, why that matters, and what to do."""
-    return [
-        *_wrapped(error.what, width, Look.BAD),
-        *_wrapped(f"why:  {error.why}", width, Look.PLAIN),
-        *_wrapped(f"next: {error.next_step}", width, Look.PLAIN),
-    ]
-
-
 def detail_lines(found: Explanation, now: datetime, width: int) -> list[Line]:
     """Everything about a key. Ages are counted at `now` (UTC)."""
-    lines = [*_wrapped(found.key, width, Look.STRONG)]
+    lines = [*wrapped(found.key, width, Look.STRONG)]
     lines += _judged(found.judged, now, width) if found.judged else _nothing(found)
     lines += [BLANK, *_references(found.references, width)]
     lines += [BLANK, *_backups(found.backups, now)]
@@ -67,14 +71,14 @@ def _judged(judged: Judged, now: datetime, width: int) -> list[Line]:
         f"{size(entry.size)}, modified {when(entry.last_modified)} UTC"
         f" ({age(now - entry.last_modified)} ago), {entry.storage_class}, etag {entry.etag}"
     )
-    lines = [*_wrapped(facts, width, Look.DIM), BLANK, line(strong(" LAYERS"), dim(" asked now"))]
+    lines = [*wrapped(facts, width, Look.DIM), BLANK, line(strong(" LAYERS"), dim(" asked now"))]
     for number, name in enumerate(_LAYERS, 1):
         layer = getattr(judged.layers, name)
         first, *more = wrap(layer.reason, width - 24)
         lines.append(line(f" {number} {name:<10} ", _VERDICTS[layer.verdict], " ", first))
         lines += [line(" " * 23, part) for part in more]
     for doubt in judged.doubts:
-        lines += _wrapped(f"doubt: {doubt}", width, Look.WARN)
+        lines += wrapped(f"doubt: {doubt}", width, Look.WARN)
     word, told = _TOGETHER[judged.verdict]
     return [*lines, line(" => ", word, told)]
 
@@ -107,7 +111,7 @@ def key_lines(key: str, width: int) -> list[Line]:
     characters = "character" if len(key) == 1 else "characters"
     lines = [
         line(strong(" KEY"), dim(f" {count(len(key))} {characters}, {count(len(raw))} bytes")),
-        *_wrapped(key, width, Look.PLAIN),
+        *wrapped(key, width, Look.PLAIN),
     ]
     lines += [line(warn(f" {part}")) for w in warnings_about(key) for part in wrap(w, width - 2)]
     lines.append(line(dim(" bytes in hex")))
@@ -162,14 +166,10 @@ def _mixed(key: str) -> Iterable[tuple[str, list[str]]]:
         word = ""
 
 
-def _wrapped(text: str, width: int, look: Look) -> list[Line]:
-    return [line(Piece(f" {part}", look)) for part in wrap(text, width - 2)]
-
-
 def failed_lines(key: str, error: S3gcError, width: int) -> list[Line]:
     """A question that was not answered; what the key itself tells is still there."""
     return [
-        *_wrapped(key, width, Look.STRONG),
+        *wrapped(key, width, Look.STRONG),
         *error_lines(error, width),
         line(bad(" no answer: nothing here says that the object may go")),
         BLANK,

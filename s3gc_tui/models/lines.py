@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from rich.cells import cell_len
 
+from s3gc_core.errors import S3gcError
+from s3gc_tui.display import wrap
 from s3gc_tui.safe_text import printable
 
 
@@ -78,6 +80,20 @@ def bad(text: str) -> Piece:
 
 
 BLANK = Line()
+
+
+def wrapped(text: str, width: int, look: Look) -> list[Line]:
+    """Text from outside, cleaned, in as many lines as it needs."""
+    return [line(Piece(f" {part}", look)) for part in wrap(text, width - 2)]
+
+
+def error_lines(error: S3gcError, width: int) -> list[Line]:
+    """What went wrong, why that matters, and what to do."""
+    return [
+        *wrapped(error.what, width, Look.BAD),
+        *wrapped(f"why:  {error.why}", width, Look.PLAIN),
+        *wrapped(f"next: {error.next_step}", width, Look.PLAIN),
+    ]
 
 
 def changed_cells(old: Line, new: Line) -> tuple[int, int] | None:

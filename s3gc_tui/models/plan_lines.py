@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from s3gc_core.errors import S3gcError
 from s3gc_core.judgement import Plan, PlanHistory, PlanState
 from s3gc_tui.display import age, count, middle, size, when, wrap
-from s3gc_tui.models.lines import BLANK, Line, Look, Piece, bad, dim, line, strong, warn
+from s3gc_tui.models.lines import BLANK, Line, Look, Piece, dim, line, strong, warn
 from s3gc_tui.models.picture import About
 from s3gc_tui.models.review import Review, Reviewed
 from s3gc_tui.safe_text import safe_text
@@ -165,9 +164,3 @@ def batch_lines(title: str, text: str, width: int) -> list[Line]:
     parts = wrap(text, width - 13)
     first = line(dim(f" {title:<10} "), parts[0])
     return [first, *(line(f"{'':12}{part}") for part in parts[1:])]
-
-
-def error_lines(error: S3gcError, width: int) -> list[Line]:
-    """What went wrong, why that matters, what next."""
-    parts = [(bad, error.what), (dim, error.why), (dim, f"next: {error.next_step}")]
-    return [line(look(f" {p}")) for look, text in parts for p in wrap(text, width - 2)]

@@ -8,6 +8,7 @@ from functools import partial
 
 from s3gc_core.errors import ReadOnlySession, S3gcError
 from s3gc_core.judgement import Plan, ScanSummary
+from s3gc_tui.background import begin, read_all
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.asking_lines import approve_lines
 from s3gc_tui.models.confirmation import Confirmation, Wanted
@@ -15,9 +16,6 @@ from s3gc_tui.models.intents import ApproveIntent
 from s3gc_tui.models.review import Review, review_of
 from s3gc_tui.screens.asking import AskingScreen, MonotonicClock
 from s3gc_tui.widgets.confirm_field import ConfirmField
-
-# Seconds between two looks at how far the review is.
-_REDRAW = 0.5
 
 
 class ApproveScreen(AskingScreen[Plan]):
@@ -47,7 +45,7 @@ class ApproveScreen(AskingScreen[Plan]):
 
     def on_mount(self) -> None:
         """Begin the review."""
-        self.do(self._read, "review")
+        begin(self, self._read, "review")
 
     async def _read(self) -> None:
         try:
@@ -56,12 +54,7 @@ class ApproveScreen(AskingScreen[Plan]):
             self._scan = status.last_scan if status else None
             review = review_of(plan.sha256, self._prefixes, self._keys)
             self._plan, self._review = plan, review
-            drawn = 0.0
-            async for page in self.gateway.plan_items(plan.plan_id):
-                review.add(page)
-                if (now := time.monotonic()) - drawn >= _REDRAW:
-                    drawn = now
-                    self._draw()
+            await read_all(self.gateway.plan_items(plan.plan_id), review.add, self._draw)
         except S3gcError as error:
             self.tell(error)
             return
@@ -84,7 +77,7 @@ class ApproveScreen(AskingScreen[Plan]):
     def on_confirm_field_confirmed(self, event: ConfirmField.Confirmed) -> None:
         """A reason was given."""
         intent = ApproveIntent(self._plan_id, event.text.strip(), self._prefixes, self._keys)
-        self.do(partial(self._approve, intent), "decide", exclusive=False)
+        begin(self, partial(self._approve, intent), "decide", exclusive=False)
 
     async def _approve(self, intent: ApproveIntent) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
@@ -13,8 +13,7 @@ from textual.screen import ModalScreen
 from s3gc_core.errors import S3gcError
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.confirmation import Confirmation, Failed, Phase
-from s3gc_tui.models.lines import Line
-from s3gc_tui.models.plan_lines import error_lines
+from s3gc_tui.models.lines import Line, error_lines
 from s3gc_tui.screens.left_once import LeftOnce
 from s3gc_tui.widgets.confirm_field import ConfirmField
 from s3gc_tui.widgets.line_pane import LinePane
@@ -90,12 +89,6 @@ class AskingScreen(ModalScreen[T], LeftOnce[T]):
     def action_scroll_what(self, by: int) -> None:
         """Scroll what it is about."""
         self.query_one("#what", LinePane).action_move(by)
-
-    def do(
-        self, work: Callable[[], Awaitable[None]], group: str, *, exclusive: bool = True
-    ) -> None:
-        """Begin some work of this screen."""
-        self.run_worker(work, group=group, exclusive=exclusive, exit_on_error=False)
 
     def leave(self, result: T | None) -> None:
         """End with a result, whatever was opened over this screen meanwhile."""

@@ -9,6 +9,7 @@ from functools import partial
 from s3gc_core.errors import DryRunRefused, NotApproved, PlanExpired, ReadOnlySession, S3gcError
 from s3gc_core.jobs import StartedJob
 from s3gc_core.judgement import Plan, PlanHistory
+from s3gc_tui.background import begin, read_all
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.asking_lines import execute_lines
 from s3gc_tui.models.confirmation import OPEN_FOR, Confirmation, Ended, Wanted
@@ -17,8 +18,6 @@ from s3gc_tui.models.plan_lines import may_execute, plan_word
 from s3gc_tui.models.review import Review, review_of
 from s3gc_tui.screens.asking import AskingScreen, MonotonicClock
 from s3gc_tui.widgets.confirm_field import ConfirmField
-
-_REDRAW = 0.5
 
 
 def check_may_open(gateway: Gateway, plan: Plan, history: PlanHistory) -> None:
@@ -64,7 +63,7 @@ class ExecuteScreen(AskingScreen[StartedJob]):
         """Say what will be deleted, ask, and watch that it stays so."""
         self._draw()
         if not self._review.done:
-            self.do(self._read, "review")
+            begin(self, self._read, "review")
         self.set_interval(1.0, self._watch)
         self.field.open()
 
@@ -87,13 +86,8 @@ class ExecuteScreen(AskingScreen[StartedJob]):
 
     async def _read(self) -> None:
         review = self._review = review_of(self._plan.sha256)
-        drawn = 0.0
         try:
-            async for page in self.gateway.plan_items(self._plan.plan_id):
-                review.add(page)
-                if (now := time.monotonic()) - drawn >= _REDRAW:
-                    drawn = now
-                    self._draw()
+            await read_all(self.gateway.plan_items(self._plan.plan_id), review.add, self._draw)
         except S3gcError as error:
             self.field.step(Ended(f"closed: {error.what}"))
             return
@@ -101,7 +95,7 @@ class ExecuteScreen(AskingScreen[StartedJob]):
         self._draw()
 
     def _watch(self) -> None:
-        self.do(self.look_again, "watch")
+        begin(self, self.look_again, "watch")
 
     async def look_again(self) -> None:
         """Close the dialog where the plan, or what may be done with it, is not as it was shown."""
@@ -123,7 +117,7 @@ class ExecuteScreen(AskingScreen[StartedJob]):
     def on_confirm_field_confirmed(self, event: ConfirmField.Confirmed) -> None:
         """Exactly the phrase, and Enter."""
         intent = ExecuteIntent(self._plan.plan_id, event.text)
-        self.do(partial(self._start, intent), "start", exclusive=False)
+        begin(self, partial(self._start, intent), "start", exclusive=False)
 
     async def _start(self, intent: ExecuteIntent) -> None:
         why = await self._changed()

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterable
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.worker import Worker
-from ulid import ULID
 
+from s3gc_core.clock import utc_now
 from s3gc_core.collection import Selection
 from s3gc_core.errors import NoSuchOperation, S3gcError
-from s3gc_core.jobs import Job, JobEvent, JobOutcome, Standing, StartedJob
+from s3gc_core.jobs import Job, JobEvent, JobOutcome, Standing, StartedJob, operation_of
+from s3gc_tui import records
 from s3gc_tui.background import begin
 from s3gc_tui.display import fit
-from s3gc_tui.gateway import Gateway, utc_now
-from s3gc_tui.lines import json_line
+from s3gc_tui.gateway import Gateway
+from s3gc_tui.lines import Record
 from s3gc_tui.messages import RestoreWanted
-from s3gc_tui.models.detail_lines import error_lines
 from s3gc_tui.models.intents import RestoreIntent, ScanIntent
 from s3gc_tui.models.job_lines import (
     JobView,
@@ -31,10 +31,10 @@ from s3gc_tui.models.job_lines import (
     job_lines,
     started_lines,
 )
-from s3gc_tui.models.lines import BLANK, Line, bad, dim, line
+from s3gc_tui.models.lines import BLANK, Line, bad, dim, error_lines, line
 from s3gc_tui.models.picture import ALIVE
 from s3gc_tui.models.rate import Rate
-from s3gc_tui.saving import new_file
+from s3gc_tui.saving import save_records
 from s3gc_tui.screens.cancel import CancelScreen
 from s3gc_tui.screens.left_once import LeftOnce
 from s3gc_tui.widgets.line_pane import LinePane
@@ -136,9 +136,7 @@ class JobScreen(LeftOnce[None]):
         if self._has_ended():
             return
         if self._looking is None or self._looking.is_finished:
-            self._looking = self.run_worker(
-                self._look_and_show, group="watch", exclusive=True, exit_on_error=False
-            )
+            self._looking = begin(self, self._look_and_show, "watch")
 
     async def _look_and_show(self) -> None:
         try:
@@ -258,10 +256,8 @@ class JobScreen(LeftOnce[None]):
         job = self._job
         if job is None:
             return
-        paused = job.standing in (Standing.PAUSED, Standing.PAUSING)
-        wish = self._gateway.resume if paused else self._gateway.pause
         try:
-            await wish(job.operation_id)
+            await self._gateway.pause_or_resume(job)
         except S3gcError as error:
             self._say_error(error)
 
@@ -291,26 +287,19 @@ class JobScreen(LeftOnce[None]):
     async def _save(self) -> None:
         if self._operation_id is None:
             return
+        name, pages = f"s3gc-{self._operation_id}-events", self._all_events(self._operation_id)
         try:
-            path = await self._save_events(self._operation_id)
+            told = await save_records(name, "events", pages)
         except S3gcError as error:
             self._say_error(error)
-        except OSError as error:
-            self._say(line(bad(f" not saved: {fit(error.strerror or type(error).__name__, 60)}")))
         else:
-            self._say(line(f" saved to {fit(str(path), self.size.width - 12)}"))
+            self._say(line(f" {fit(told, self.size.width - 2)}"))
 
-    async def _save_events(self, operation_id: str) -> Path:
-        path, file = new_file(Path.cwd(), f"s3gc-{operation_id}-events")
-        with file:
-            offset = 0
-            while True:
-                read = await self._gateway.job_events(operation_id, offset)
-                text = [json_line({"type": "event", **_fields(one)}) for one in read.events]
-                file.writelines(f"{one}\n" for one in text)
-                if read.offset == offset:
-                    return path
-                offset = read.offset
+    async def _all_events(self, operation_id: str) -> AsyncIterator[Iterable[Record]]:
+        offset = 0
+        while (read := await self._gateway.job_events(operation_id, offset)).offset != offset:
+            yield map(records.told, read.events)
+            offset = read.offset
 
     def action_undo(self) -> None:
         """Ask for the restore of what it deleted."""
@@ -330,20 +319,3 @@ class JobScreen(LeftOnce[None]):
 
     def _in_a_line(self, error: S3gcError) -> Line:
         return line(bad(f" {fit(f'{error.what}; {error.next_step}', self.size.width - 2)}"))
-
-
-def _fields(event: JobEvent) -> dict[str, object]:
-    return {name: getattr(event, name) for name in event.__struct_fields__}
-
-
-def operation_of(started: StartedJob, outcome: JobOutcome, jobs: tuple[Job, ...]) -> str | None:
-    """The operation that a started process runs or ran; None as long as there is none."""
-    begun_at = ULID.from_str(started.job_id).timestamp
-    for job in jobs:
-        state = job.state
-        # Ids of processes are used again: only one that began after the start is ours.
-        if state and state.pid == started.pid and state.started_at.timestamp() >= begun_at - 1:
-            return job.operation_id
-    told = (outcome.summary or {}).get("operation_id")
-    known = {job.operation_id for job in jobs}
-    return told if isinstance(told, str) and told in known else None

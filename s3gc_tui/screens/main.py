@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.widgets import Input
 
 from s3gc_core.errors import S3gcError
-from s3gc_core.jobs import Standing, StartedJob
+from s3gc_core.jobs import Job
 from s3gc_core.judgement import Plan
+from s3gc_tui import records
 from s3gc_tui.background import begin
 from s3gc_tui.models.candidate_filter import FilterError
 from s3gc_tui.models.intents import ScanIntent
 from s3gc_tui.models.typed_command import TypedCommand, UnknownCommand, parse_command
-from s3gc_tui.screens.panes import Panes
+from s3gc_tui.saving import save_records
+from s3gc_tui.screens.over_panes import OverPanes
 from s3gc_tui.widgets.candidate_list import CandidateList
-from s3gc_tui.widgets.line_pane import LinePane
 
 if TYPE_CHECKING:
-    from s3gc_core.collection import Selection
+    pass
 
 
-class MainScreen(Panes):
+class MainScreen(OverPanes):
     """The panes, and what their keys do."""
 
     def action_scan(self) -> None:
@@ -34,13 +36,6 @@ class MainScreen(Panes):
             return
         self.say(f"started: {self.gateway.batch_line(ScanIntent())}")
         self.watch_started(started)
-
-    def watch_started(self, started: StartedJob | None) -> None:
-        """Open the view of a job that was just started."""
-        if started is not None:
-            from s3gc_tui.screens.job import JobScreen
-
-            self.app.push_screen(JobScreen.for_started(self.gateway, started))
 
     def action_approve(self) -> None:
         """Review what is marked, and approve that part of the last scan's plan."""
@@ -82,37 +77,19 @@ class MainScreen(Panes):
             self.say(f"plan {plan.plan_id} is approved")
             self.open_thing("plan", plan.plan_id)
 
-    def action_restore(self) -> None:
-        """Open the restore wizard, for the operation under the cursor in the history."""
-        from s3gc_core.collection import Selection
-
-        selection = None
-        if self.current == "history":
-            chosen = self.query_one("#history", LinePane).cursor_id or ""
-            operation_id = chosen.removeprefix("operation ")
-            if self._deleted_objects(operation_id):
-                selection = Selection(operation_id=operation_id)
-        self.open_restore(selection)
-
-    def _deleted_objects(self, operation_id: str) -> bool:
-        """Whether there is something of this operation to restore."""
-        operations = self.picture.operations if self.picture else ()
-        return any(
-            one.operation_id == operation_id and one.started.what == "execute" for one in operations
-        )
-
-    def open_restore(self, selection: Selection | None, hint: str = "") -> None:
-        """Open the restore wizard."""
-        from s3gc_tui.screens.restore import RestoreScreen
-
-        if not self.gateway.may_write:
-            self.say("this session is read-only: restoring needs `s3gc --write`")
-            return
-        self.app.push_screen(RestoreScreen(self.gateway, selection, hint), self.watch_started)
-
     def action_pause(self) -> None:
         """Pause the running job, or let it go on."""
-        self._control("pause")
+        job = self.picture.running if self.picture else None
+        if job is None:
+            self.say("no job is running")
+            return
+        begin(self, partial(self._pause_or_resume, job), "control")
+
+    async def _pause_or_resume(self, job: Job) -> None:
+        try:
+            await self.gateway.pause_or_resume(job)
+        except S3gcError as error:
+            self.tell(error)
 
     def action_cancel(self) -> None:
         """Ending a job is asked for on its own screen."""
@@ -123,67 +100,6 @@ class MainScreen(Panes):
         from s3gc_tui.screens.job import JobScreen
 
         self.app.push_screen(JobScreen(self.gateway, job.operation_id))
-
-    def _control(self, what: str) -> None:
-        job = self.picture.running if self.picture else None
-        if job is None:
-            self.say("no job is running")
-            return
-        paused = job.standing in (Standing.PAUSED, Standing.PAUSING)
-        ask = self.gateway.resume if paused else self.gateway.pause
-
-        async def asked() -> None:
-            try:
-                await ask(job.operation_id)
-            except S3gcError as error:
-                self.tell(error)
-
-        begin(self, asked, "control")
-
-    def on_line_pane_chosen(self, event: LinePane.Chosen) -> None:
-        """Enter on a job, a plan or an operation opens it."""
-        kind, _, of_id = event.line_id.partition(" ")
-        self.open_thing(kind, of_id)
-
-    def open_thing(self, kind: str, of_id: str) -> None:
-        """Open a job, a plan or an operation by its id."""
-        if kind == "job":
-            from s3gc_tui.screens.job import JobScreen
-
-            self.app.push_screen(JobScreen(self.gateway, of_id))
-        elif kind == "plan":
-            from s3gc_tui.screens.plan import PlanScreen
-
-            self.app.push_screen(PlanScreen(self.gateway, of_id), self.watch_started)
-        else:
-            from s3gc_tui.screens.operation import OperationScreen
-
-            self.app.push_screen(OperationScreen(self.gateway, of_id))
-
-    def on_candidate_list_opened(self, event: CandidateList.Opened) -> None:
-        """Enter on a candidate asks everything about it, now."""
-        self.open_detail(event.key)
-
-    def open_detail(self, key: str) -> None:
-        """Every layer and reference of a key."""
-        from s3gc_tui.screens.detail import DetailScreen
-
-        self.app.push_screen(DetailScreen(self.gateway, key))
-
-    def action_preview(self) -> None:
-        """Look at the selected object as a picture."""
-        from s3gc_tui.preview import BucketObjects
-        from s3gc_tui.screens.preview import PreviewScreen
-
-        if self.selected is not None:
-            objects = BucketObjects(self.gateway.objects)
-            self.app.push_screen(PreviewScreen(objects, self.selected.object.key))
-
-    def action_help(self) -> None:
-        """What works here."""
-        from s3gc_tui.screens.help import HelpScreen
-
-        self.app.push_screen(HelpScreen(self.where, self.gateway.may_write, self.keymap))
 
     def action_sort(self) -> None:
         """Sort the list by its next column."""
@@ -207,6 +123,26 @@ class MainScreen(Panes):
             quoted = shlex.quote(self.selected.object.key)
             self.app.copy_to_clipboard(quoted)
             self.say(f"copied: {quoted}")
+
+    def action_save(self) -> None:
+        """Write the candidates of the list, all that the filter lets through, to a new file."""
+        begin(self, self._save, "save")
+
+    async def _save(self) -> None:
+        candidates = self.query_one(CandidateList)
+        if candidates.snapshot is None:
+            self.say("there is no list to write yet: s starts a scan")
+            return
+        self.say("writing the list")
+        pages = (map(records.candidate, page) async for page in candidates.every_one())
+        try:
+            told = await save_records(
+                f"s3gc-candidates-{candidates.snapshot.scan_id}", "candidates", pages
+            )
+        except S3gcError as error:
+            self.tell(error)
+        else:
+            self.say(told)
 
     def action_repaint(self) -> None:
         """Paint everything anew."""
@@ -236,7 +172,6 @@ class MainScreen(Panes):
     def close_command(self) -> None:
         """Put the line away and give the focus back."""
         self.query_one("#command", Input).remove_class("-open")
-        self.query_one("#completions", LinePane).remove_class("-open")
         self.query_one(f"#{self.current}").focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

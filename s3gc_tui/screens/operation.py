@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,13 +10,12 @@ from textual.binding import Binding, BindingType
 
 from s3gc_core.errors import S3gcError
 from s3gc_core.vault import Operation
+from s3gc_tui import records
 from s3gc_tui.background import begin
-from s3gc_tui.display import count, fit
+from s3gc_tui.display import fit
 from s3gc_tui.gateway import Gateway
-from s3gc_tui.lines import builtins, json_line
 from s3gc_tui.messages import KeyWanted, RestoreWanted
-from s3gc_tui.models.detail_lines import error_lines
-from s3gc_tui.models.lines import BLANK, Line, bad, dim, line
+from s3gc_tui.models.lines import BLANK, Line, bad, dim, error_lines, line
 from s3gc_tui.models.operation_lines import (
     ResultPage,
     ResultPages,
@@ -27,7 +25,7 @@ from s3gc_tui.models.operation_lines import (
     page_line,
     result_lines,
 )
-from s3gc_tui.saving import new_file
+from s3gc_tui.saving import save_records
 from s3gc_tui.screens.left_once import LeftOnce
 from s3gc_tui.widgets.line_pane import LinePane
 
@@ -178,28 +176,17 @@ class OperationScreen(LeftOnce[None]):
         begin(self, self._save, "save")
 
     async def _save(self) -> None:
+        outcome = self._outcome
+        pages = (
+            [records.ended(one) for one in page if outcome in (None, one.outcome.value)]
+            async for page in self._gateway.results(self._operation_id)
+        )
         try:
-            path, written = await self._save_results()
+            told = await save_records(f"s3gc-{self._operation_id}", "objects", pages)
         except S3gcError as error:
-            self._say(line(bad(f" not saved: {fit(error.what, self.size.width - 13)}")))
-        except OSError as error:
-            self._say(line(bad(f" not saved: {fit(error.strerror or type(error).__name__, 60)}")))
+            self._say(line(bad(f" {fit(error.what, self.size.width - 2)}")))
         else:
-            shown = fit(str(path), self.size.width - 30)
-            self._say(line(f" {count(written)} objects saved to {shown}"))
-
-    async def _save_results(self) -> tuple[Path, int]:
-        path, file = new_file(Path.cwd(), f"s3gc-{self._operation_id}")
-        outcome, written = self._outcome, 0
-        with file:
-            async for page in self._gateway.results(self._operation_id):
-                for result in page:
-                    if outcome in (None, result.outcome.value):
-                        fields = builtins(result)
-                        if isinstance(fields, dict):
-                            file.write(json_line({"type": "object", **fields}) + "\n")
-                            written += 1
-        return path, written
+            self._say(line(f" {fit(told, self.size.width - 2)}"))
 
     def action_close(self) -> None:
         """Back to where it was opened."""

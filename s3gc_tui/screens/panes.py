@@ -48,6 +48,8 @@ _LEAST = Size(80, 20)
 # Hints that are there even where not all of them fit.
 _ALWAYS = ("help", "quit")
 
+_BY_METHOD = {one.method.partition("(")[0]: one for one in ACTIONS}
+
 
 class Panes(Screen[None]):
     """All panes, up to date. At less than 120 columns one of them at a time."""
@@ -84,7 +86,6 @@ class Panes(Screen[None]):
             yield LinePane(id="history", classes="pane", selectable=True)
         yield LinePane(id="log", classes="pane")
         yield LinePane(id="status")
-        yield LinePane(id="completions")
         yield CommandInput(id="command", select_on_focus=False)
         yield LinePane(id="keys")
 
@@ -92,7 +93,7 @@ class Panes(Screen[None]):
         """Titles, keys, and the watch over everything."""
         for name, (title, _) in _PANES.items():
             self.query_one(f"#{name}").border_title = title
-        for name in ("top", "status", "keys", "completions"):
+        for name in ("top", "status", "keys"):
             self.query_one(f"#{name}", LinePane).can_focus = False
         self.query_one(Input).cursor_blink = False
         self.action_pane("candidates")
@@ -184,8 +185,7 @@ class Panes(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Actions that do not work here are not there at all."""
-        methods = {one.method.partition("(")[0]: one for one in ACTIONS}
-        known = methods.get(action)
+        known = _BY_METHOD.get(action)
         if known is None or action == "pane":
             return True
         return known in self.actions_here()

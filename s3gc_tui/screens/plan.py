@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -14,13 +14,13 @@ from textual.binding import Binding, BindingType
 from s3gc_core.errors import S3gcError
 from s3gc_core.jobs import StartedJob
 from s3gc_core.judgement import Plan, PlanHistory, PlanState
-from s3gc_tui.display import count, wrap
+from s3gc_tui import records
+from s3gc_tui.background import begin, read_all
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.intents import ApproveIntent, ExecuteIntent
-from s3gc_tui.models.lines import BLANK, Line, bad, good, line, warn
+from s3gc_tui.models.lines import BLANK, Line, Look, error_lines, good, line, warn, wrapped
 from s3gc_tui.models.plan_lines import (
     batch_lines,
-    error_lines,
     head_lines,
     hint_line,
     may_decide,
@@ -31,12 +31,11 @@ from s3gc_tui.models.plan_lines import (
 )
 from s3gc_tui.models.plan_pages import PlanPages
 from s3gc_tui.models.review import Review, Reviewed, review_of
-from s3gc_tui.plan_file import write_plan_file
+from s3gc_tui.saving import save_records
 from s3gc_tui.screens.left_once import LeftOnce
 from s3gc_tui.widgets.line_pane import LinePane
 
 _LOOK_EVERY = 2.0
-_REDRAW = 0.5
 
 
 class PlanScreen(LeftOnce[StartedJob]):
@@ -89,11 +88,8 @@ class PlanScreen(LeftOnce[StartedJob]):
 
     def on_mount(self) -> None:
         """Begin to read."""
-        self._do(self._open, "open")
-        self.set_interval(_LOOK_EVERY, lambda: self._do(self.look_again, "look"))
-
-    def _do(self, work: Callable[[], Awaitable[None]], group: str) -> None:
-        self.run_worker(work, group=group, exclusive=True, exit_on_error=False)
+        begin(self, self._open, "open")
+        self.set_interval(_LOOK_EVERY, lambda: begin(self, self.look_again, "look"))
 
     async def _open(self) -> None:
         try:
@@ -105,12 +101,7 @@ class PlanScreen(LeftOnce[StartedJob]):
             self._tell(error)
 
     async def _read(self, review: Review) -> None:
-        drawn = 0.0
-        async for page in self.gateway.plan_items(self.plan_id):
-            review.add(page)
-            if (now := time.monotonic()) - drawn >= _REDRAW:
-                drawn = now
-                self._draw()
+        await read_all(self.gateway.plan_items(self.plan_id), review.add, self._draw)
         review.done = True
         self._draw()
 
@@ -220,7 +211,7 @@ class PlanScreen(LeftOnce[StartedJob]):
     def _decided(self, plan: Plan | None, what: str) -> None:
         if plan is not None:
             self._say(line(good(f" plan {plan.plan_id} is {what}")))
-            self._do(self.look_again, "look")
+            begin(self, self.look_again, "look")
 
     def action_execute(self) -> None:
         """Open the dialog that asks for bucket and count."""
@@ -244,34 +235,32 @@ class PlanScreen(LeftOnce[StartedJob]):
                     self.dismiss(started)
                 return
             why = screen.closed_because or "nothing was executed"
-            self._say(*(line(warn(f" {part}")) for part in wrap(why, self.size.width - 2)))
-            self._do(self.look_again, "look")
+            self._say(*wrapped(why, self.size.width, Look.WARN))
+            begin(self, self.look_again, "look")
 
         self.app.push_screen(screen, after)
 
     def action_save(self) -> None:
         """Write the object list to a file."""
-        self._do(self._save, "save")
+        begin(self, self._save, "save")
 
     async def _save(self) -> None:
         self._say(line(warn(" writing the object list")))
+        items = self.gateway.plan_items(self.plan_id)
+        pages = (map(records.planned, page) async for page in items)
+        name = f"s3gc-plan-{self.plan_id}"
         try:
-            items = self.gateway.plan_items(self.plan_id)
-            path, written = await write_plan_file(self._folder, self.plan_id, items)
+            told = await save_records(name, "objects", pages, folder=self._folder)
         except S3gcError as error:
             self._tell(error)
             return
-        except OSError as error:
-            self._say(line(bad(f" not written: {error.strerror or type(error).__name__}")))
-            return
-        told = wrap(f"{count(written)} objects in {path}", self.size.width - 2)
-        self._say(*(line(good(f" {part}")) for part in told))
+        self._say(*wrapped(told, self.size.width, Look.GOOD))
 
     def action_turn(self, by: int) -> None:
         """Show another page of objects."""
         number = self._number + by
         if number >= 0:
-            self._do(partial(self._turn_to, number), "page")
+            begin(self, partial(self._turn_to, number), "page")
 
     def action_leave(self) -> None:
         """Go back."""

@@ -11,8 +11,7 @@ from textual.binding import Binding, BindingType
 from s3gc_core.bucket import ObjectState
 from s3gc_core.errors import S3gcError
 from s3gc_tui.background import begin
-from s3gc_tui.models.detail_lines import error_lines
-from s3gc_tui.models.lines import Line, dim, line
+from s3gc_tui.models.lines import Line, dim, error_lines, line
 from s3gc_tui.models.preview_lines import (
     gone_lines,
     grey_lines,

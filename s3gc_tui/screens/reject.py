@@ -7,6 +7,7 @@ from functools import partial
 
 from s3gc_core.errors import ReadOnlySession, S3gcError
 from s3gc_core.judgement import Plan
+from s3gc_tui.background import begin
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.asking_lines import reject_lines
 from s3gc_tui.models.confirmation import Confirmation, Wanted
@@ -44,7 +45,7 @@ class RejectScreen(AskingScreen[Plan]):
     def on_confirm_field_confirmed(self, event: ConfirmField.Confirmed) -> None:
         """A reason was given."""
         intent = RejectIntent(self._plan.plan_id, event.text.strip())
-        self.do(partial(self._reject, intent), "decide", exclusive=False)
+        begin(self, partial(self._reject, intent), "decide", exclusive=False)
 
     async def _reject(self, intent: RejectIntent) -> None:
         try:

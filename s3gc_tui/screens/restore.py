@@ -15,11 +15,11 @@ from textual.widgets import Input
 from s3gc_core.collection import Selection
 from s3gc_core.errors import S3gcError
 from s3gc_core.jobs import StartedJob
-from s3gc_tui.display import wrap
+from s3gc_tui.background import begin, read_all
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.confirmation import Confirmation, Phase, Wanted
 from s3gc_tui.models.intents import RestoreIntent
-from s3gc_tui.models.lines import BLANK, Line, line, warn
+from s3gc_tui.models.lines import BLANK, Line, Look, line, wrapped
 from s3gc_tui.models.plan_lines import batch_lines
 from s3gc_tui.models.restore_lines import (
     NotUnderstood,
@@ -34,8 +34,6 @@ from s3gc_tui.models.restore_lines import (
 )
 from s3gc_tui.screens.asking import AskingScreen, MonotonicClock
 from s3gc_tui.widgets.key_input import KeyInput
-
-_REDRAW = 0.5
 
 
 class Stage(Enum):
@@ -102,7 +100,7 @@ class RestoreScreen(AskingScreen[StartedJob]):
         """Complete from the vault."""
         if self._stage is Stage.TYPING:
             work = partial(self._complete, event.value)
-            self.do(work, "complete")
+            begin(self, work, "complete")
 
     async def _complete(self, text: str) -> None:
         self._completions = []
@@ -121,7 +119,7 @@ class RestoreScreen(AskingScreen[StartedJob]):
                 keys = await self.gateway.complete(start)
                 self._completions = [completed(key, head) for key in keys]
         except NotUnderstood as error:
-            self.show_what([line(warn(f" {part}")) for part in wrap(str(error), 78)])
+            self.show_what(wrapped(str(error), self.width, Look.WARN))
             return
         except S3gcError as error:
             self.tell(error)
@@ -142,7 +140,7 @@ class RestoreScreen(AskingScreen[StartedJob]):
         try:
             selection = parse_selection(self.key_input.value)
         except NotUnderstood as error:
-            self.show_what([line(warn(f" {part}")) for part in wrap(str(error), 78)])
+            self.show_what(wrapped(str(error), self.width, Look.WARN))
             return
         self._look_at(selection)
 
@@ -158,17 +156,13 @@ class RestoreScreen(AskingScreen[StartedJob]):
         self.field.display = True
         self.field.focus()
         work = partial(self._read, self._preview)
-        self.do(work, "preview")
+        begin(self, work, "preview")
 
     async def _read(self, preview: Preview) -> None:
-        drawn = 0.0
         self._draw()
         try:
-            async for page in self.gateway.restore_preview(preview.selection):
-                preview.add(page)
-                if (now := time.monotonic()) - drawn >= _REDRAW:
-                    drawn = now
-                    self._draw()
+            pages = self.gateway.restore_preview(preview.selection)
+            await read_all(pages, preview.add, self._draw)
         except S3gcError as error:
             self.tell(error)
             return
@@ -196,7 +190,7 @@ class RestoreScreen(AskingScreen[StartedJob]):
         lines = batch_lines("same as", shown, self.width)
         if not self.gateway.may_write:
             refused = "This session is read-only. To restore, start `s3gc --write`."
-            return [*lines, *(line(warn(f" {p}")) for p in wrap(refused, self.width - 2))]
+            return [*lines, *wrapped(refused, self.width, Look.WARN)]
         lines.append(line(" ctrl+o: overwrite newer objects too (asks for a phrase)"))
         return [*lines, BLANK]
 
@@ -224,7 +218,7 @@ class RestoreScreen(AskingScreen[StartedJob]):
             overwrite = self._stage is Stage.OVERWRITE
             intent = RestoreIntent(self._preview.selection, overwrite)
             work = partial(self._start, intent)
-            self.do(work, "start", exclusive=False)
+            begin(self, work, "start", exclusive=False)
 
     async def _start(self, intent: RestoreIntent) -> None:
         try:
@@ -255,4 +249,4 @@ class RestoreScreen(AskingScreen[StartedJob]):
         self.key_input.display = True
         self.key_input.focus()
         work = partial(self._complete, self.key_input.value)
-        self.do(work, "complete")
+        begin(self, work, "complete")

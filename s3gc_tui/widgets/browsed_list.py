@@ -7,19 +7,29 @@ no longer asked is dropped by its generation number.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from textual.worker import Worker, WorkerState
 
 from s3gc_core.errors import S3gcError
-from s3gc_core.judgement import CandidateBrowser, FolderRow, IdVector, Newer, Snapshot, View
+from s3gc_core.judgement import (
+    CandidateBrowser,
+    FolderRow,
+    IdVector,
+    Judged,
+    Newer,
+    Snapshot,
+    View,
+)
+from s3gc_tui.background import begin
 from s3gc_tui.models.rows import BLOCK, Row, RowCache, TreeRows, contents, missing
 from s3gc_tui.widgets.virtual_list import VirtualList
 
+# Candidates that are read at once where all of them are.
+PAGE = 1_000
 # Asked when its turn comes; a coroutine made at once would be left over where it never does.
 Question = Callable[[], Awaitable[None]]
 
@@ -120,6 +130,17 @@ class BrowsedList(VirtualList):
         """Where a row stands now."""
         return self._rows.position(id_)
 
+    async def every_one(self) -> AsyncIterator[list[Judged]]:
+        """All candidates that the filter lets through, in the list's order, in pages, as they are
+        in the snapshot at the first page. Raises what the browser raises.
+        """
+        snapshot, view = self.snapshot, self.view
+        if snapshot is None:
+            return
+        ids = await self.browser.ids(snapshot, view)
+        for at in range(0, len(ids), PAGE):
+            yield await self.browser.judged(snapshot, ids[at : at + PAGE])
+
     def open_folder(self) -> None:
         """Open the folder under the cursor."""
         row, tree = self.current, self.open_tree
@@ -146,12 +167,7 @@ class BrowsedList(VirtualList):
         self._work(question, "view")
 
     def _work(self, question: Question, group: str) -> None:
-        async def work() -> None:
-            await self._told(question)
-
-        # mypy cannot tell which of two forms of callables this is.
-        ask: Any = work
-        self.run_worker(ask, group=group, exclusive=True, exit_on_error=False)
+        begin(self, partial(self._told, question), group)
 
     async def _told(self, question: Question) -> None:
         generation = self._generation

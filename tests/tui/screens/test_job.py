@@ -12,12 +12,19 @@ import pytest
 
 from s3gc_core.collection import Selection
 from s3gc_core.errors import OperationCancelled
-from s3gc_core.jobs import ControlState, StartedJob, Wish, job_folder, read_control
+from s3gc_core.jobs import (
+    ControlState,
+    StartedJob,
+    Wish,
+    job_folder,
+    operation_of,
+    read_control,
+)
 from s3gc_core.jobs.files import begin_journal
 from s3gc_core.session import READ_ONLY
 from s3gc_tui.messages import RestoreWanted
 from s3gc_tui.models.intents import ExecuteIntent, RestoreIntent, ScanIntent
-from s3gc_tui.screens.job import JobScreen, operation_of
+from s3gc_tui.screens.job import JobScreen
 from tests.core.jobs.journals import FIRST, begun, kept
 from tests.tui.models.hostile import HOSTILE
 from tests.tui.screens.asked import SIZES, assert_golden, ended, staged

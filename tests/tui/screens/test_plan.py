@@ -180,12 +180,12 @@ async def test_the_list_goes_to_a_file_of_ours_alone(small: SmallWorld, tmp_path
     async with staged(small) as stage:
         async with stage.showing(plan_screen(stage, plan_id, folder), (200, 50)) as shown:
             await shown.press("w")
-            assert f"3 objects in {first}" in shown.text()
+            assert f"3 objects saved to {first}" in shown.text()
             await shown.press("w")
         nowhere = plan_screen(stage, plan_id, tmp_path / "nowhere")
         async with stage.showing(nowhere) as shown:
             await shown.press("w")
-            assert "not written: No such file or directory" in shown.text()
+            assert "not saved: No such file or directory" in shown.text()
     assert {path.name for path in folder.iterdir()} == {first.name, f"{first.stem}-2.jsonl"}
     assert first.stat().st_mode & 0o777 == 0o600
     lines = [json.loads(text) for text in first.read_text().splitlines()]
