@@ -25,6 +25,7 @@ from s3gc_tui.keymap import Keymap, works
 from s3gc_tui.models import pane_lines
 from s3gc_tui.models.lines import BLANK, Line, bad, dim, line, warn
 from s3gc_tui.models.picture import Picture
+from s3gc_tui.models.verdict_lines import status_line, verdict_lines
 from s3gc_tui.safe_text import safe_text
 from s3gc_tui.widgets.candidate_list import CandidateList
 from s3gc_tui.widgets.command_input import CommandInput
@@ -148,14 +149,14 @@ class Panes(Screen[None]):
         if self.picture is not None:
             pane = self._pane("verdict")
             width = pane.size.width or 78
-            pane.show(pane_lines.verdict_lines(self._selected, self.picture, width))
+            pane.show(verdict_lines(self._selected, self.picture, width))
 
     def _draw_around(self) -> None:
         """The status lines and the line of keys."""
         candidates = self.query_one(CandidateList)
         first = self._said
         if not first.pieces and self.picture is not None:
-            first = pane_lines.status_line(self._selected, self.picture)
+            first = status_line(self._selected, self.picture)
         if self.size.width < _LEAST.width or self.size.height < _LEAST.height:
             first = line(warn(f" enlarge the terminal to {_LEAST.width}x{_LEAST.height}"))
         self._pane("status").show([first, line(" ", safe_text(candidates.footer()))])
@@ -271,7 +272,7 @@ class Panes(Screen[None]):
         except NoMatches:
             return  # the screen is going away
 
-    def on_candidate_list_marks_changed(self) -> None:
+    def on_marked_list_marks_changed(self) -> None:
         """The line below the list counts the marks."""
         self._said = BLANK
         self._draw_around()
@@ -280,7 +281,7 @@ class Panes(Screen[None]):
         """More is known of the list."""
         self._draw_around()
 
-    def on_candidate_list_mark_refused(self, event: CandidateList.MarkRefused) -> None:
+    def on_marked_list_mark_refused(self, event: CandidateList.MarkRefused) -> None:
         """Say why not."""
         self.say(event.text)
 

@@ -7,7 +7,7 @@ no longer asked is dropped by its generation number.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -19,7 +19,6 @@ from s3gc_core.judgement import (
     CandidateBrowser,
     FolderRow,
     IdVector,
-    Judged,
     Newer,
     Snapshot,
     View,
@@ -28,8 +27,6 @@ from s3gc_tui.background import begin
 from s3gc_tui.models.rows import BLOCK, Row, RowCache, TreeRows, contents, missing
 from s3gc_tui.widgets.virtual_list import VirtualList
 
-# Candidates that are read at once where all of them are.
-PAGE = 1_000
 # Asked when its turn comes; a coroutine made at once would be left over where it never does.
 Question = Callable[[], Awaitable[None]]
 
@@ -129,17 +126,6 @@ class BrowsedList(VirtualList):
     def position(self, id_: int) -> int | None:
         """Where a row stands now."""
         return self._rows.position(id_)
-
-    async def every_one(self) -> AsyncIterator[list[Judged]]:
-        """All candidates that the filter lets through, in the list's order, in pages, as they are
-        in the snapshot at the first page. Raises what the browser raises.
-        """
-        snapshot, view = self.snapshot, self.view
-        if snapshot is None:
-            return
-        ids = await self.browser.ids(snapshot, view)
-        for at in range(0, len(ids), PAGE):
-            yield await self.browser.judged(snapshot, ids[at : at + PAGE])
 
     def open_folder(self) -> None:
         """Open the folder under the cursor."""

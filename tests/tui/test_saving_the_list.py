@@ -11,7 +11,7 @@ import pytest
 from s3gc_core.errors import ScanGone
 from s3gc_core.judgement import Snapshot
 from s3gc_tui.models.lines import plain_text
-from s3gc_tui.widgets import browsed_list
+from s3gc_tui.widgets import candidate_list
 from s3gc_tui.widgets.candidate_list import CandidateList
 from s3gc_tui.widgets.line_pane import LinePane
 from tests.tui.small_world import SmallWorld
@@ -44,7 +44,7 @@ async def test_the_view_as_batch_has_it(
     small: SmallWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(browsed_list, "PAGE", 5)
+    monkeypatch.setattr(candidate_list, "PAGE", 5)
     told = await furnished(small)
     async with opened(small, told) as whole:
         await write(whole)

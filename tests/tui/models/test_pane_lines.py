@@ -15,6 +15,7 @@ from s3gc_core.judgement.layers import LayerVerdict
 from s3gc_core.session import FOREVER
 from s3gc_tui.models import pane_lines
 from s3gc_tui.models.lines import plain_text
+from s3gc_tui.models.verdict_lines import status_line, verdict_lines
 from tests.core.judgement.evidence import layers, listed
 from tests.tui.models.pictures import ABOUT, NOW, job, operation, picture, plan
 
@@ -82,11 +83,11 @@ def test_the_top_line(changes: dict[str, Any], width: int, words: str) -> None:
     ],
 )
 def test_the_status_line(changes: dict[str, Any], words: str) -> None:
-    assert pane_lines.status_line(judged(), picture(**changes)).text == words
+    assert status_line(judged(), picture(**changes)).text == words
 
 
 def test_an_orphans_verdict() -> None:
-    shown = pane_lines.verdict_lines(judged(), picture(), 54)
+    shown = verdict_lines(judged(), picture(), 54)
     assert plain_text(shown).splitlines()[:7] == [
         " exports/2024/03/d91c-full.parquet",
         ' 512.0 MiB, 272d old, STANDARD, etag "e1"',
@@ -105,23 +106,21 @@ def test_what_is_stale_never_passes() -> None:
     later = replace(picture(), taken_at=NOW + timedelta(days=2))
     for stale in (later, replace(picture(), status=None)):
         for one in (judged(), judged(ObjectVerdict.KEEP, exclusion=kept)):
-            text = plain_text(pane_lines.verdict_lines(one, stale, 54))
+            text = plain_text(verdict_lines(one, stale, 54))
             assert " PASS" not in text
             assert "ORPHAN" not in text
-    text = plain_text(pane_lines.verdict_lines(judged(), later, 60))
+    text = plain_text(verdict_lines(judged(), later, 60))
     assert text.count("UNKNOWN") == 4
     assert "the scan is 2d old; it said: passes" in text
     assert "=> HELD" in text
-    text = plain_text(
-        pane_lines.verdict_lines(judged(ObjectVerdict.KEEP, exclusion=kept), later, 60)
-    )
+    text = plain_text(verdict_lines(judged(ObjectVerdict.KEEP, exclusion=kept), later, 60))
     assert (text.count("UNKNOWN"), text.count(" KEEP")) == (3, 2)
 
 
 def test_long_reasons_are_wrapped_into_the_width() -> None:
     reason = "main:users.avatar_url row 42 and 9 more differ from this key only in spelling"
     hostile = LayerVerdict(Verdict.UNKNOWN, reason + "\x1b[31m" * 9 + "x" * 100)
-    shown = pane_lines.verdict_lines(judged(ObjectVerdict.HELD, registry=hostile), picture(), 60)
+    shown = verdict_lines(judged(ObjectVerdict.HELD, registry=hostile), picture(), 60)
     assert [one.text for one in shown if cell_len(one.text) > 60] == []
     assert "".join(one.text.strip() for one in shown).count("\\x1b[31m") == 9
     assert "\x1b" not in plain_text(shown)
@@ -209,7 +208,7 @@ def test_every_line_fits(width: int) -> None:
     wide = picture(jobs=(job(), job(Standing.INTERRUPTED)), operations=(operation(deleted=1),))
     lines = [
         *pane_lines.vault_lines(wide, width),
-        *pane_lines.verdict_lines(judged(), wide, width),
+        *verdict_lines(judged(), wide, width),
         *pane_lines.history_lines(wide, width),
     ]
     assert [one.text for one in lines if cell_len(one.text) > width] == []

@@ -43,8 +43,8 @@ class ListApp(CountedApp):
         self.told.append(event)
 
     on_candidate_list_opened = on_candidate_list_cursor_moved
-    on_candidate_list_marks_changed = on_candidate_list_cursor_moved
-    on_candidate_list_mark_refused = on_candidate_list_cursor_moved
+    on_marked_list_marks_changed = on_candidate_list_cursor_moved
+    on_marked_list_mark_refused = on_candidate_list_cursor_moved
     on_candidate_list_load_failed = on_candidate_list_cursor_moved
 
     def last(self, kind: type[Message]) -> Message | None:
