@@ -7,7 +7,6 @@ from io import TextIOWrapper
 
 from s3gc_core.errors import ExitCode
 from s3gc_tui.cli import build_parser
-from s3gc_tui.lines import Output, json_line
 
 
 def main() -> int:
@@ -49,6 +48,9 @@ def main() -> int:
 
 def _usage_summary() -> None:
     """Scripts get their last line even where the command line was wrong."""
+    # Not for a dashboard, which would import it all before its first paint.
+    from s3gc_tui.lines import Output, json_line
+
     summary = {"type": "summary", "outcome": "failed", "operation_id": None, "error": "usage"}
     Output(sys.stdout).line(json_line(summary))
 

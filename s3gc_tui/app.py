@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from textual import events
 from textual.app import App, SystemCommand
@@ -15,7 +16,6 @@ from textual.screen import Screen
 from s3gc_core.errors import ExitCode, S3gcError
 from s3gc_tui import terminal
 from s3gc_tui.background import begin
-from s3gc_tui.keymap import Keymap
 from s3gc_tui.messages import KeyWanted, RestoreWanted
 from s3gc_tui.running import crash_report
 from s3gc_tui.screens.opening import OpeningScreen
@@ -23,7 +23,10 @@ from s3gc_tui.screens.opening import OpeningScreen
 if TYPE_CHECKING:
     # Slow to import, and not needed before the first paint.
     from s3gc_tui.gateway import Gateway
+    from s3gc_tui.keymap import Keymap
     from s3gc_tui.screens.main import MainScreen
+
+OpenGateway: TypeAlias = "Callable[[], AbstractAsyncContextManager[Gateway]]"
 
 
 class Dashboard(App[str]):
@@ -40,13 +43,15 @@ class Dashboard(App[str]):
     ]
     ALLOW_SELECT = False
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, bucket: str, opened: OpenGateway, keymap: Keymap | None = None) -> None:
+        """`opened` is called in a thread, after the first paint: much is imported for it."""
         super().__init__(ansi_color=True)
         # The terminal's own 16 colours: readable in all of them, and half the bytes.
         self.theme = "ansi-dark"
-        self.gateway = gateway
-        self.keymap_of_actions = Keymap.of(gateway.config.keys)
-        self.set_keymap(self.keymap_of_actions.changed)
+        self._bucket = bucket
+        self._opened = opened
+        self._behind = AsyncExitStack()
+        self._keymap_of_actions = keymap
         self._main: MainScreen | None = None
         self.failure: S3gcError | None = None
         self._interrupted = False
@@ -57,10 +62,7 @@ class Dashboard(App[str]):
         """Paint a frame at once, and open everything behind it."""
         if not self.is_headless:
             terminal.handle_signals(self._on_signal, self._settings)
-        if self.gateway.is_open:
-            self.push_screen(self._main_screen())
-            return
-        opening = OpeningScreen(self.gateway.about.bucket)
+        opening = OpeningScreen(self._bucket)
         self.push_screen(opening)
         opening.call_after_refresh(self._begin_to_open)
 
@@ -70,19 +72,28 @@ class Dashboard(App[str]):
     async def _open(self) -> None:
         try:
             await asyncio.to_thread(import_module, "s3gc_tui.screens.main")
-            await self.gateway.open()
+            gateway = await self._behind.enter_async_context(await asyncio.to_thread(self._opened))
         except S3gcError as error:
             # There is nothing to show; whoever ran the dashboard tells why.
             self.failure = error
             self.exit(return_code=error.exit_code)
             return
-        await self.switch_screen(self._main_screen())
-
-    def _main_screen(self) -> MainScreen:
         from s3gc_tui.screens.main import MainScreen
 
-        self._main = MainScreen(self.gateway, self.keymap_of_actions)
-        return self._main
+        self.set_keymap(self.keymap_of_actions.changed)
+        self._main = MainScreen(gateway, self.keymap_of_actions)
+        await self.switch_screen(self._main)
+
+    async def close(self) -> None:
+        """Close what was opened behind the first paint."""
+        await self._behind.aclose()
+
+    @property
+    def keymap_of_actions(self) -> Keymap:
+        """The keys of each action: the operator's, or else our own."""
+        if self._keymap_of_actions is None:
+            self._keymap_of_actions = Keymap.of({})
+        return self._keymap_of_actions
 
     @property
     def main(self) -> MainScreen:

@@ -10,16 +10,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3gc_core.clock import Clock
 from s3gc_core.config_file import find_config, load_config
 from s3gc_core.errors import ExitCode, S3gcError
 from s3gc_core.session import READ_ONLY, READ_ONLY_VARIABLE, Session
 from s3gc_tui import terminal
-from s3gc_tui.gateway import Gateway, Later, Launch
 from s3gc_tui.running import tell_error
 
 if TYPE_CHECKING:
-    from s3gc_core.collector import Collector
+    # Slow to import, and not needed before the first paint.
+    from s3gc_core.config import Config
+    from s3gc_tui.app import OpenGateway
+    from s3gc_tui.gateway import Gateway
 
 
 def run_dashboard(args: argparse.Namespace) -> int:
@@ -55,37 +56,36 @@ async def _one(
     settings = load_config(path, os.environ)
     options = ["--profile", profile] if profile else ["--config", str(path.absolute())]
 
-    def opened() -> AbstractAsyncContextManager[Collector]:
-        # Imported in the thread that opens it, after the first paint.
-        from s3gc_core import collector
+    def opened() -> AbstractAsyncContextManager[Gateway]:
+        from s3gc_core.collector import Collector
+        from s3gc_tui.gateway import Gateway, Launch
 
-        return collector.Collector.open(settings, session=session)
+        collector = Collector.open(settings, session=session)
+        launch = Launch.of_configuration(options)
+        return Gateway.open(collector, launch, session, profile=profile or "")
 
-    launch = Launch.of_configuration(options)
-    return await show(Later(settings, opened), launch, session, profile=profile or "")
+    return await show(settings, opened)
 
 
-async def show(
-    collector: Later,
-    launch: Launch,
-    session: Session,
-    *,
-    clock: Clock | None = None,
-    profile: str = "",
-) -> tuple[int, str | None]:
+async def show(settings: Config, opened: OpenGateway) -> tuple[int, str | None]:
     """Show one dashboard; its exit code, and the profile to open next.
 
-    Raises what opening the collector raises, once the terminal is as it was.
+    Raises what opening raises, once the terminal is as it was.
     """
+    keymap = None
+    if settings.keys:
+        # What is wrong with them is said before the terminal is taken.
+        from s3gc_tui.keymap import Keymap
+
+        keymap = Keymap.of(settings.keys)
     # Textual is imported only now: after the checks, and not by batch.
     from s3gc_tui.app import Dashboard
 
-    gateway = Gateway(collector, launch, session, clock=clock, profile=profile)
-    app = Dashboard(gateway)
+    app = Dashboard(settings.bucket, opened, keymap)
     try:
         following = await app.run_async(mouse=False)
     finally:
-        await gateway.close()
+        await app.close()
     if app.failure is not None:
         raise app.failure
     return app.return_code or ExitCode.DONE, following

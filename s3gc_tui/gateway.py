@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from s3gc_core.clock import Clock, SystemClock
-from s3gc_core.config import Config
 from s3gc_core.errors import S3gcError
 from s3gc_core.jobs import Job, JobEvents, JobOutcome, Standing, StartedJob, actor, job_outcome
 from s3gc_core.session import Session
@@ -55,36 +54,19 @@ class Launch:
         return cls((sys.executable, "-m", "s3gc_tui", *options), ("s3gc", *options))
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
-    """A collector that is opened after the first paint. `opened` is called in a thread."""
-
-    config: Config
-    opened: Callable[[], AbstractAsyncContextManager[Collector]]
-
-
-class StillOpening(S3gcError):
-    """The vault is being opened; what needs it has to wait for a moment."""
-
-    why = "the dashboard is painted before vault and bucket are opened"
-    next_step = "try again in a moment"
-
-
 class Gateway:
-    """Looks and intents of one dashboard, over an open collector or one that is opened `Later`."""
+    """Looks and intents of one dashboard, over an open collector."""
 
     def __init__(
         self,
-        collector: Collector | Later,
+        collector: Collector,
         launch: Launch,
         session: Session,
         *,
         clock: Clock | None = None,
         profile: str = "",
     ) -> None:
-        self._source = collector
-        self._open = None if isinstance(collector, Later) else collector
-        self._stack = AsyncExitStack()
+        self._collector = collector
         self._launch = launch
         self._session = session
         self._clock = clock or SystemClock()
@@ -106,29 +88,29 @@ class Gateway:
         self._added_at: object = None
         self._add_again_at = 0.0
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the collector is there to look through."""
-        return self._open is not None
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        collector: AbstractAsyncContextManager[Collector],
+        launch: Launch,
+        session: Session,
+        *,
+        clock: Clock | None = None,
+        profile: str = "",
+    ) -> AsyncIterator[Self]:
+        """Open the collector, and a gateway over it. Raises as `Collector.open` does."""
+        async with collector as opened:
+            gateway = cls(opened, launch, session, clock=clock, profile=profile)
+            try:
+                yield gateway
+            finally:
+                await gateway._close()
 
-    async def open(self) -> None:
-        """Open the collector, where that was left for later. Raises as `Collector.open` does."""
-        if self._open is None and isinstance(self._source, Later):
-            opened = await asyncio.to_thread(self._source.opened)
-            self._open = await self._stack.enter_async_context(opened)
-
-    async def close(self) -> None:
-        """Close what `open` opened."""
+    async def _close(self) -> None:
         if self._adding is not None:
             self._adding.cancel()
             await asyncio.wait([self._adding])
-        await self._stack.aclose()
-
-    @property
-    def _collector(self) -> Collector:
-        if self._open is None:
-            raise StillOpening("the vault is not open yet")
-        return self._open
 
     def now(self) -> datetime:
         """Our time (UTC)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
@@ -18,7 +19,7 @@ from s3gc_tui import records, terminal
 from s3gc_tui.context import Context
 from s3gc_tui.dashboard import show
 from s3gc_tui.demo.world import World, small_world
-from s3gc_tui.gateway import Later, Launch
+from s3gc_tui.gateway import Gateway, Launch
 
 
 class DemoFailed(S3gcError):
@@ -50,11 +51,12 @@ async def _dashboard() -> ExitCode:
         launch = Launch(
             (sys.executable, "-m", "s3gc_tui.demo.job", boundary, *options), ("s3gc", *options)
         )
-        later = Later(
-            world.config,
-            lambda: Collector.open(world.config, clock=world.clock, session=UNRESTRICTED),
-        )
-        code, _ = await show(later, launch, UNRESTRICTED, clock=world.clock, profile="demo")
+
+        def opened() -> AbstractAsyncContextManager[Gateway]:
+            collector = Collector.open(world.config, clock=world.clock, session=UNRESTRICTED)
+            return Gateway.open(collector, launch, UNRESTRICTED, clock=world.clock, profile="demo")
+
+        code, _ = await show(world.config, opened)
         return ExitCode(code)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -122,6 +122,8 @@ async def sitting(
     gateway: Gateway, size: tuple[int, int], neutral: Neutral
 ) -> AsyncIterator[Operator]:
     """A dashboard of that many columns and rows, and its operator."""
-    app = Dashboard(gateway)
+    app = Dashboard(gateway.about.bucket, lambda: nullcontext(gateway))
     async with app.run_test(size=size) as pilot:
-        yield Operator(app, pilot, neutral)
+        kim = Operator(app, pilot, neutral)
+        await kim._until(lambda: app._main is not None)
+        yield kim

@@ -30,8 +30,7 @@ async def operator(small: SmallWorld, session: Session = UNRESTRICTED) -> AsyncI
             async with app.run_test(size=(160, 48), message_hook=app.hear) as pilot:
                 told = Told("", "", frozenset())
                 whole = Whole(small, told, stage.gateway, app, pilot)  # type: ignore[arg-type]
-                await whole.until(lambda: whole.main.picture is not None)
-                await whole.settled()
+                await whole.opened()
                 yield whole
                 assert app.failed == []
 

@@ -62,6 +62,16 @@ async def test_the_first_paint_waits_for_no_client(alone: CommandLine) -> None:
     assert process.returncode == 0, complaints.decode()
     found = set(json.loads((alone.folder / "modules.json").read_text()))
     assert {"textual.app", "s3gc_tui.screens.opening", "s3gc_core.config_file"} <= found
-    late = {"aiobotocore", "asyncpg", "aiomysql", "aiosqlite", "PIL", "zstandard", "ulid"}
+    late = {
+        "aiobotocore",
+        "asyncpg",
+        "aiomysql",
+        "aiosqlite",
+        "PIL",
+        "zstandard",
+        "ulid",
+        "msgspec",
+    }
     late |= {"s3gc_core.collector", "s3gc_core.judgement", "s3gc_core.vault", "s3gc_core.bucket"}
+    late |= {"s3gc_core.jobs", "s3gc_tui.gateway", "s3gc_tui.keymap"}
     assert found & late == set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from s3gc_core.session import UNRESTRICTED, Session
 from s3gc_tui import terminal
 from s3gc_tui.app import Dashboard
 from s3gc_tui.gateway import Gateway, Launch
+from s3gc_tui.keymap import Keymap
 from s3gc_tui.models.intents import ApproveIntent, ExecuteIntent, Intent, RejectIntent
 from s3gc_tui.models.picture import Picture
 from s3gc_tui.screens.main import MainScreen
@@ -94,7 +95,8 @@ class WholeDashboard(Dashboard):
     """The product's dashboard; it writes to a counting terminal, and notes when it would leave."""
 
     def __init__(self, gateway: Gateway, *, stays: bool = False) -> None:
-        super().__init__(gateway)
+        keymap = Keymap.of(gateway.config.keys)
+        super().__init__(gateway.about.bucket, lambda: nullcontext(gateway), keymap)
         self.driver_class = CountingDriver
         self.stays = stays
         self.left: list[object] = []
@@ -228,6 +230,11 @@ class Whole:
             await self.pilot.pause()
         self.pass_(0.1)
 
+    async def opened(self) -> None:
+        """Everything behind the first paint is open, and the panes are drawn."""
+        await self.until(lambda: self.app._main is not None and self.main.picture is not None)
+        await self.settled()
+
     async def back_to_main(self) -> None:
         """Close whatever is open over the main screen."""
         self.main.pop_until_active()
@@ -298,8 +305,7 @@ async def opened(
         app = app_class(gateway, stays=stays)
         pilot = await stack.enter_async_context(app.run_test(size=size, message_hook=app.hear))
         whole = Whole(small, told, gateway, app, pilot)
-        await whole.until(lambda: whole.main.picture is not None)
-        await whole.settled()
+        await whole.opened()
         yield whole
 
 

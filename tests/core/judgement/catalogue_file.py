@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from s3gc_core.judgement import Judged, LayerVerdict, ObjectVerdict, Verdict, plan_tables
+from s3gc_core.judgement import Judged, LayerVerdict, ObjectVerdict, Verdict
 from s3gc_core.judgement import scan_tables as tables
+from s3gc_core.judgement.catalogue_version import make_ours
 from tests.core.judgement.evidence import NOW, layers, listed
 
 YOUNG = LayerVerdict(Verdict.KEEP, "modified 1 d ago, younger than 7 d")
@@ -38,7 +39,9 @@ def writing(vault: Path) -> Iterator[sqlite3.Connection]:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = OFF")
-        connection.executescript(tables.SCHEMA + plan_tables.SCHEMA)
+        connection.execute("BEGIN")
+        make_ours(connection, vault)
+        connection.execute("COMMIT")
         yield connection
     finally:
         connection.close()

@@ -156,23 +156,6 @@ async def test_operations_with_and_without_an_end(log: AuditLog) -> None:
         await log.operation("no-operation")
 
 
-async def test_records_of_one_plan_only(log: AuditLog) -> None:
-    def plan(plan_id: str, parent: str | None = None) -> PlanRecorded:
-        return PlanRecorded(plan_id, "f", 1, 1, NOON, parent)
-
-    def decided(plan_id: str, reason: str = "") -> PlanDecided:
-        return PlanDecided(plan_id, "f", True, "me", reason)
-
-    await log.append(OPERATION, [plan("P1"), plan("P11"), plan("P2", "P1"), decided("P2", '"P1"')])
-    await log.append(LATER, [decided("P1"), Result("P1", Outcome.KEPT)])
-    assert [e.record for e in await flat(log.plan_records("P1"))] == [plan("P1"), decided("P1")]
-    assert [e.record for e in await flat(log.plan_records("P2"))] == [
-        plan("P2", "P1"),
-        decided("P2", '"P1"'),
-    ]
-    assert await flat(log.plan_records("P")) == []
-
-
 async def test_an_intent_is_open_until_its_own_result(log: AuditLog) -> None:
     await log.append(OPERATION, [intent("a"), intent("b")])
     await log.append(LATER, [intent("a", LATER), RestoreIntent("c", OPERATION)])

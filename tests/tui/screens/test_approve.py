@@ -24,9 +24,9 @@ async def decisions(small: SmallWorld, plan_id: str) -> list[tuple[bool, str]]:
     async with small.world.collector() as collector:
         return [
             (entry.record.approved, entry.record.reason)
-            async for page in collector.audit.plan_records(plan_id)
+            async for page in collector.audit.entries(kinds=("plan-decided",))
             for entry in page
-            if isinstance(entry.record, PlanDecided)
+            if isinstance(entry.record, PlanDecided) and entry.record.plan_id == plan_id
         ]
 
 

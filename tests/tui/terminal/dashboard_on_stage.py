@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 import time
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from s3gc_core.collector import Collector
 from s3gc_core.config_file import load_config
 from s3gc_core.session import READ_ONLY, UNRESTRICTED
 from s3gc_tui import app, dashboard, terminal
-from s3gc_tui.gateway import Later, Launch
+from s3gc_tui.gateway import Gateway, Launch
 
 HANG_SECONDS = 60
 
@@ -44,12 +45,16 @@ async def main() -> int:
     settings = load_config(Path(config), {})
     clock = ShiftedClock(timedelta(days=float(days)))
     session = UNRESTRICTED if more == ["--write"] else READ_ONLY
-    later = Later(settings, lambda: Collector.open(settings, clock=clock, session=session))
     job = (sys.executable, "-m", "tests.stories.gated", days, "1", gates, option, config)
     app.Dashboard = Dashboard  # type: ignore[misc]
     Path(pid_file).write_text(str(os.getpid()))
     launch = Launch(job, ("s3gc", option, config))
-    code, _ = await dashboard.show(later, launch, session, clock=clock, profile="stage")
+
+    def opened() -> AbstractAsyncContextManager[Gateway]:
+        collector = Collector.open(settings, clock=clock, session=session)
+        return Gateway.open(collector, launch, session, clock=clock, profile="stage")
+
+    code, _ = await dashboard.show(settings, opened)
     return code
 
 
