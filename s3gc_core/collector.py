@@ -41,6 +41,7 @@ from s3gc_core.judgement import (
     PlanItem,
     Progress,
     ScanSummary,
+    plan_histories,
     plan_history,
 )
 from s3gc_core.references import Registry
@@ -76,7 +77,8 @@ class Collector:
         """Open the vault and the clients; nothing is sent yet.
 
         What changes bucket or vault raises `ReadOnlySession` where the session may not.
-        Raises `VaultUnreachable`, `NetworkFileSystem`, `AuditBroken`.
+        Raises `VaultUnreachable`, `NetworkFileSystem`, `AuditBroken`, `CatalogueTooNew`, and
+        `VaultBusy` while an operation of an older s3gc may use its catalogue.
         """
         clock = clock or SystemClock()
         make_vault_folder(config.vault_path)
@@ -135,7 +137,7 @@ class Collector:
     async def plans(self) -> list[tuple[Plan, PlanHistory]]:
         """All plans kept, newest first, with what the audit log says about them."""
         plans = await self._parts.catalogue.plans()
-        return [(plan, await plan_history(self.audit, plan)) for plan in plans]
+        return list(zip(plans, await plan_histories(self.audit, plans), strict=True))
 
     async def plan(self, plan_id: str) -> tuple[Plan, PlanHistory]:
         """One plan. Raises `NoSuchPlan`."""

@@ -7,13 +7,13 @@
     ├── Refused                     3   a rule or a guard says no; nothing was changed
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
     │   ├── PlanFinished, ConfirmationMismatch, AuditBroken, NetworkFileSystem, StoreUnsafe,
-    │   └── VaultFull, CancelRequested
+    │   └── VaultFull, CatalogueTooNew, CancelRequested
     ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
     ├── JobNotStarted               1   the process of a job could not be started
     ├── VaultBusy                   5   another operation holds the vault
     ├── Unreachable                 6   BucketUnreachable, DatabaseUnreachable, RightMissing,
     │                                   VaultUnreachable
-    └── NotFound                    7   NoSuchKey, NoSuchPlan, NoSuchOperation
+    └── NotFound                    7   NoSuchKey, NoSuchPlan (PlanGone), NoSuchOperation, ScanGone
 
 `Partial` (4) is an outcome of an operation that went on, not an exception.
 """
@@ -210,6 +210,16 @@ class VaultFull(Refused):
     next_step = "free space under vault_path, or approve a smaller plan (--prefix)"
 
 
+class CatalogueTooNew(Refused):
+    """`catalogue.db` was written by a later version of s3gc."""
+
+    why = "what a later version wrote could be misread, and plans are among it"
+    next_step = (
+        "use the version of s3gc that wrote it, or a later one; or, while nothing runs, delete"
+        " catalogue.db* in the vault folder and scan again (the vault itself is not in it)"
+    )
+
+
 class CancelRequested(Refused):
     """The operation was told to end, and will: it can no longer be paused or gone on with."""
 
@@ -288,6 +298,13 @@ class NoSuchKey(NotFound):
 
 class NoSuchPlan(NotFound):
     """No plan has this id."""
+
+
+class PlanGone(NoSuchPlan):
+    """The plan is in the audit log, but its objects are no longer kept: it cannot be executed."""
+
+    why = "only the catalogue holds a plan's objects, and it was rebuilt or holds newer plans now"
+    next_step = "scan again and approve the new plan"
 
 
 class NoSuchOperation(NotFound):

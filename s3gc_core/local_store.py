@@ -58,7 +58,7 @@ class LocalStore:
         self._executor = executor
 
     @classmethod
-    async def open(cls, path: Path, schema: str, *, durable: bool = True) -> LocalStore:
+    async def open(cls, path: Path, schema: str = "", *, durable: bool = True) -> LocalStore:
         """Open or create `path` (0600) and bring it to `schema` (idempotent DDL).
 
         `durable`: a commit that returned survives a power cut. Otherwise the last ones may be

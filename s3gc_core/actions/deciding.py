@@ -8,7 +8,13 @@ from s3gc_core import log
 from s3gc_core.actions.parts import Parts
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import actor
-from s3gc_core.judgement import Plan, PlanState, check_decidable, plan_history
+from s3gc_core.judgement import (
+    Plan,
+    PlanState,
+    check_decidable,
+    plan_histories,
+    plan_history,
+)
 from s3gc_core.vault import PlanDecided, PlanRecorded
 
 
@@ -48,8 +54,8 @@ async def reject(parts: Parts, plan_id: str, *, reason: str) -> Plan:
 
 async def approved_plan(parts: Parts) -> Plan | None:
     """The oldest plan that is approved (or begun), not ended and not expired."""
-    for plan in reversed(await parts.catalogue.plans()):
-        history = await plan_history(parts.audit, plan)
+    plans = (await parts.catalogue.plans())[::-1]
+    for plan, history in zip(plans, await plan_histories(parts.audit, plans), strict=True):
         waiting = history.state in (PlanState.APPROVED, PlanState.EXECUTING)
         if waiting and history.approved and parts.clock.now() < plan.expires_at:
             return plan

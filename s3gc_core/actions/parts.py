@@ -11,7 +11,7 @@ from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock
 from s3gc_core.config import Config
 from s3gc_core.databases import Database
-from s3gc_core.errors import GuardBlocked, NoSuchKey, NoSuchPlan, NothingTracked
+from s3gc_core.errors import GuardBlocked, NoSuchKey, NoSuchPlan, NothingTracked, PlanGone
 from s3gc_core.judgement import (
     Catalogue,
     Identity,
@@ -20,6 +20,7 @@ from s3gc_core.judgement import (
     Tripped,
     identity,
     identity_bound,
+    recorded_plans,
 )
 from s3gc_core.references import Registry
 from s3gc_core.vault import AuditLog, BackupFiles
@@ -88,9 +89,11 @@ class Parts:
             )
 
     async def plan(self, plan_id: str) -> Plan:
-        """A plan's head. Raises `NoSuchPlan`."""
+        """A plan's head. Raises `NoSuchPlan`, `PlanGone`."""
         plan = await self.catalogue.plan(plan_id)
         if plan is None:
+            if plan_id in await recorded_plans(self.audit):
+                raise PlanGone(f"the objects of plan {plan_id} are no longer kept")
             raise NoSuchPlan(f"there is no plan {plan_id}")
         return plan
 

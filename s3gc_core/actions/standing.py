@@ -13,7 +13,7 @@ import msgspec
 from s3gc_core.actions.parts import Parts
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import LeaseHolder, lease_holder
-from s3gc_core.judgement import Plan, PlanHistory, PlanState, ScanSummary, plan_history
+from s3gc_core.judgement import Plan, PlanHistory, PlanState, ScanSummary, plan_histories
 from s3gc_core.vault import BackupDamaged, Verified
 
 
@@ -58,8 +58,8 @@ async def last_scan(parts: Parts) -> ScanSummary | None:
 async def status(parts: Parts) -> Status:
     """Look at everything that a person would ask first."""
     waiting = []
-    for plan in await parts.catalogue.plans():
-        history = await plan_history(parts.audit, plan)
+    plans = await parts.catalogue.plans()
+    for plan, history in zip(plans, await plan_histories(parts.audit, plans), strict=True):
         open_state = history.state not in (PlanState.REJECTED, PlanState.EXECUTED)
         if open_state and parts.clock.now() < plan.expires_at:
             waiting.append((plan, history))

@@ -23,7 +23,9 @@ from s3gc_core.judgement.memory import (
     before_this_scan,
     executions_of,
     identity_bound,
+    plan_histories,
     plan_history,
+    recorded_plans,
 )
 from s3gc_core.judgement.plans import (
     Plan,
@@ -75,7 +77,9 @@ __all__ = [
     "holders_of",
     "identity",
     "identity_bound",
+    "plan_histories",
     "plan_history",
+    "recorded_plans",
     "row_in_words",
     "rules_of",
 ]

@@ -29,12 +29,12 @@ from s3gc_core.judgement.candidate_views import (
     Totals,
     View,
 )
+from s3gc_core.judgement.catalogue_version import is_ours
 from s3gc_core.judgement.layers import Judged, Layers, ObjectVerdict, Verdict
 from s3gc_core.judgement.read_lane import Reading, ReadLane
 from s3gc_core.judgement.scan_tables import judged_candidate
 
 PAGE = 128
-_TABLES = ("scan", "candidate", "conclusion", "folder")
 _layers = msgspec.json.Decoder(Layers)
 
 T = TypeVar("T")
@@ -44,7 +44,8 @@ class CandidateBrowser:
     """Reads candidates from `catalogue.db` for one who looks at them. Changes nothing.
 
     Methods raise `ScanGone` where the snapshot's scan is no longer kept, `VaultUnreachable` where
-    the file cannot be read. Cancelling a call ends its query.
+    the file cannot be read, `CatalogueTooNew` where a later version of s3gc wrote it; one that an
+    older version wrote is as good as none. Cancelling a call ends its query.
     """
 
     def __init__(self, vault_path: Path) -> None:
@@ -151,9 +152,8 @@ async def _kept(reading: Awaitable[T]) -> T:
 
 
 def _open(reading: Reading, scan_id: str | None) -> Snapshot | None:
-    there = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN (?, ?, ?, ?)"
-    if reading.execute(there, _TABLES).fetchone()[0] < len(_TABLES):
-        return None  # being made right now
+    if not is_ours(reading):
+        return None  # being made right now, or to be made anew
     scan = reading.execute(
         "SELECT number, scan_id, began_at, summary FROM scan WHERE ?1 IS NULL OR scan_id = ?1"
         " ORDER BY summary IS NULL, number DESC LIMIT 1",

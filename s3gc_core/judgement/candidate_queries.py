@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from s3gc_core.errors import ScanGone
 from s3gc_core.judgement.candidate_views import Column, IdVector, Snapshot, Sort, Totals, View
+from s3gc_core.judgement.catalogue_version import is_ours
 from s3gc_core.judgement.layers import ObjectVerdict
 from s3gc_core.judgement.read_lane import Reading
 from s3gc_core.judgement.scan_tables import microseconds
@@ -49,7 +50,8 @@ class _Term:
 def check_kept(reading: Reading, snapshot: Snapshot) -> None:
     """Raise `ScanGone` where the catalogue no longer holds this scan: ids may have new owners."""
     query = "SELECT 1 FROM scan WHERE number = ? AND scan_id = ?"
-    if reading.execute(query, (snapshot.number, snapshot.scan_id)).fetchone() is None:
+    scan = (snapshot.number, snapshot.scan_id)
+    if not is_ours(reading) or reading.execute(query, scan).fetchone() is None:
         raise ScanGone(f"the candidates of scan {snapshot.scan_id} are no longer kept")
 
 

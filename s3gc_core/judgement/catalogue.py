@@ -1,7 +1,7 @@
 """The catalogue: the last listings, their candidates, and plans, in `catalogue.db`.
 
 It can be deleted and rebuilt by a scan; nothing that must survive lives here. What a plan was
-approved for is in the audit log, by its hash.
+approved for is in the audit log, by its hash: a plan whose items are gone cannot be executed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from datetime import datetime
 from pathlib import Path
 
 from s3gc_core.bucket import ListedObject
+from s3gc_core.errors import VaultUnreachable
 from s3gc_core.judgement import plan_tables, scan_tables
+from s3gc_core.judgement.catalogue_version import is_ours, make_ours
 from s3gc_core.judgement.layers import Judged, ObjectVerdict
 from s3gc_core.judgement.plans import Plan, PlanItem
 from s3gc_core.local_store import LocalStore
@@ -28,9 +30,21 @@ class Catalogue:
 
     @classmethod
     async def open(cls, vault_path: Path) -> Catalogue:
-        """Open or create `catalogue.db` in the vault folder."""
-        schema = scan_tables.SCHEMA + plan_tables.SCHEMA
-        return cls(await LocalStore.open(vault_path / "catalogue.db", schema, durable=False))
+        """Open or create `catalogue.db` in the vault folder; one of an older s3gc is made anew.
+
+        Raises `CatalogueTooNew`, and `VaultBusy` while an operation may use an older one.
+        """
+        store = await LocalStore.open(vault_path / "catalogue.db", durable=False)
+        try:
+            # Looked at first: to write, one waits for the long transactions of a scan.
+            if not await store.read(is_ours):
+                await store.run(make_ours, vault_path)
+        except BaseException as error:
+            await store.close()
+            if isinstance(error, sqlite3.Error):
+                raise VaultUnreachable(f"cannot make the catalogue's tables: {error}") from error
+            raise
+        return cls(store)
 
     async def close(self) -> None:
         """Close the file."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 
 from s3gc_core.config import Mode
@@ -52,15 +54,63 @@ async def _removed_since(audit: AuditLog, then: datetime) -> int:
 
 async def plan_history(audit: AuditLog, plan: Plan) -> PlanHistory:
     """What was decided about a plan, and how far its execution went."""
-    recorded: str | None = None
-    decided: PlanDecided | None = None
-    async for page in audit.plan_records(plan.plan_id):
+    return (await plan_histories(audit, [plan]))[0]
+
+
+async def plan_histories(audit: AuditLog, plans: Sequence[Plan]) -> list[PlanHistory]:
+    """The same of many plans, in their order, from one reading of the log."""
+    recorded = await recorded_plans(audit)
+    decided: dict[tuple[str, str], PlanDecided] = {}
+    async for page in audit.entries(kinds=("plan-decided",)):
         for entry in page:
-            if isinstance(entry.record, PlanRecorded):
-                recorded = entry.record.sha256
-            elif isinstance(entry.record, PlanDecided) and entry.record.sha256 == plan.sha256:
-                decided = entry.record
-    runs = await executions_of(audit, plan.plan_id)
+            if isinstance(entry.record, PlanDecided):
+                decided[entry.record.plan_id, entry.record.sha256] = entry.record
+    runs: defaultdict[str | None, list[Operation]] = defaultdict(list)
+    for operation in await audit.operations():
+        if _executed(operation):
+            runs[operation.started.plan_id].append(operation)
+    return [
+        _history(
+            recorded.get(plan.plan_id),
+            decided.get((plan.plan_id, plan.sha256)),
+            runs[plan.plan_id],
+        )
+        for plan in plans
+    ]
+
+
+async def recorded_plans(audit: AuditLog) -> dict[str, str]:
+    """The hash of every plan ever made, by its id, whether it is still kept or not."""
+    return {
+        entry.record.plan_id: entry.record.sha256
+        async for page in audit.entries(kinds=("plan",))
+        for entry in page
+        if isinstance(entry.record, PlanRecorded)
+    }
+
+
+async def executions_of(audit: AuditLog, plan_id: str) -> list[Operation]:
+    """Executions of a plan that were not refused at once."""
+    return [
+        operation
+        for operation in await audit.operations()
+        if operation.started.plan_id == plan_id and _executed(operation)
+    ]
+
+
+def _executed(operation: Operation) -> bool:
+    """Runs in audit_only mode delete nothing and do not count, nor do refused ones."""
+    started, finished = operation.started, operation.finished
+    return (
+        started.what == "execute"
+        and started.mode == Mode.EXECUTE
+        and not (finished and finished.outcome == "blocked")
+    )
+
+
+def _history(
+    recorded: str | None, decided: PlanDecided | None, runs: Sequence[Operation]
+) -> PlanHistory:
     return PlanHistory(
         recorded_sha256=recorded,
         approved=decided.approved if decided else None,
@@ -69,17 +119,3 @@ async def plan_history(audit: AuditLog, plan: Plan) -> PlanHistory:
         finished=any(run.finished and run.finished.outcome in ("done", "partial") for run in runs),
         decided_because=decided.reason if decided else None,
     )
-
-
-async def executions_of(audit: AuditLog, plan_id: str) -> list[Operation]:
-    """Executions of a plan that were not refused at once; runs in audit_only mode delete nothing
-    and do not count.
-    """
-    return [
-        operation
-        for operation in await audit.operations()
-        if operation.started.what == "execute"
-        and operation.started.plan_id == plan_id
-        and operation.started.mode == Mode.EXECUTE
-        and not (operation.finished and operation.finished.outcome == "blocked")
-    ]

@@ -16,8 +16,8 @@ from s3gc_core.judgement.plans import Plan, PlanItem, plan_sha256, selects
 from s3gc_core.judgement.scan_tables import PAGE, orphans
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS plan (plan_id TEXT PRIMARY KEY, head BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS plan_item (
+CREATE TABLE plan (plan_id TEXT PRIMARY KEY, head BLOB NOT NULL) STRICT;
+CREATE TABLE plan_item (
     plan_id TEXT NOT NULL, key TEXT NOT NULL, item BLOB NOT NULL, PRIMARY KEY (plan_id, key)
 ) STRICT, WITHOUT ROWID;
 """

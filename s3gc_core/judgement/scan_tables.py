@@ -20,36 +20,36 @@ from s3gc_core.judgement.layers import Judged, Layers, ObjectVerdict
 from s3gc_core.references import Found, key_hash
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS scan (
+CREATE TABLE scan (
     number INTEGER PRIMARY KEY, scan_id TEXT NOT NULL UNIQUE, began_at TEXT NOT NULL, summary BLOB
 ) STRICT;
-CREATE TABLE IF NOT EXISTS listing (
+CREATE TABLE listing (
     id INTEGER PRIMARY KEY, h INTEGER NOT NULL, key TEXT NOT NULL, size INTEGER NOT NULL,
     etag TEXT NOT NULL, modified INTEGER NOT NULL, storage_class TEXT NOT NULL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS unreferenced (id INTEGER PRIMARY KEY, h INTEGER NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS unreferenced_h ON unreferenced (h);
-CREATE TABLE IF NOT EXISTS hit (
+CREATE TABLE unreferenced (id INTEGER PRIMARY KEY, h INTEGER NOT NULL) STRICT;
+CREATE INDEX unreferenced_h ON unreferenced (h);
+CREATE TABLE hit (
     h INTEGER NOT NULL, source TEXT NOT NULL, row ANY NOT NULL, PRIMARY KEY (h, source, row)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS candidate (
+CREATE TABLE candidate (
     id INTEGER PRIMARY KEY, scan INTEGER NOT NULL, key TEXT NOT NULL, size INTEGER NOT NULL,
     etag TEXT NOT NULL, modified INTEGER NOT NULL, storage_class TEXT NOT NULL,
     verdict TEXT NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS candidate_key ON candidate (scan, key);
-CREATE INDEX IF NOT EXISTS candidate_size ON candidate (scan, size);
-CREATE INDEX IF NOT EXISTS candidate_modified ON candidate (scan, modified);
-CREATE INDEX IF NOT EXISTS candidate_verdict ON candidate (scan, verdict);
-CREATE TABLE IF NOT EXISTS conclusion (
+CREATE UNIQUE INDEX candidate_key ON candidate (scan, key);
+CREATE INDEX candidate_size ON candidate (scan, size);
+CREATE INDEX candidate_modified ON candidate (scan, modified);
+CREATE INDEX candidate_verdict ON candidate (scan, verdict);
+CREATE TABLE conclusion (
     id INTEGER PRIMARY KEY, layers BLOB NOT NULL, doubts BLOB NOT NULL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS folder (
+CREATE TABLE folder (
     id INTEGER PRIMARY KEY, scan INTEGER NOT NULL, parent TEXT, prefix TEXT NOT NULL,
     objects INTEGER NOT NULL, bytes INTEGER NOT NULL, orphans INTEGER NOT NULL,
     orphan_bytes INTEGER NOT NULL, oldest INTEGER NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS folder_parent ON folder (scan, parent, prefix);
+CREATE UNIQUE INDEX folder_parent ON folder (scan, parent, prefix);
 """
 
 PAGE = 2_000

@@ -29,8 +29,6 @@ from s3gc_core.vault.records import (
     AnyRecord,
     Entry,
     Intent,
-    PlanDecided,
-    PlanRecorded,
     Record,
 )
 
@@ -159,18 +157,6 @@ class AuditLog:
         for operation in await self._operations(operation_id):
             return operation
         raise NoSuchOperation(f"there is no operation {operation_id}")
-
-    async def plan_records(self, plan_id: str) -> AsyncIterator[list[Entry]]:
-        """What was recorded and decided about a plan, in order, in pages."""
-        start = reading.FIRST
-        while page := await self._read(reading.plan_entries, plan_id, start, PAGE):
-            yield [
-                entry
-                for entry in page
-                if isinstance(entry.record, PlanRecorded | PlanDecided)
-                and entry.record.plan_id == plan_id
-            ]
-            start = page[-1].seq
 
     async def unresolved_intents(self) -> AsyncIterator[list[Entry]]:
         """Intents to delete whose result is not recorded, in pages.

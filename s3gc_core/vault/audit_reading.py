@@ -9,8 +9,6 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-import msgspec
-
 from s3gc_core.vault.backup_states import KINDS, BackupState, backups_of
 from s3gc_core.vault.chain import GENESIS, Row, entry_of
 from s3gc_core.vault.records import Entry, Intent
@@ -87,18 +85,6 @@ def all_open_steps(connection: sqlite3.Connection) -> dict[int, tuple[str, str, 
     """The whole table of open steps: seq -> (kind, operation, key)."""
     query = "SELECT seq, kind, operation_id, key FROM open_steps"
     return {seq: (kind, operation, key) for seq, kind, operation, key in connection.execute(query)}
-
-
-def plan_entries(
-    connection: sqlite3.Connection, plan_id: str, after: int, limit: int
-) -> list[Entry]:
-    """The next records and decisions of a plan; its id is looked for in the stored JSON first."""
-    query = (
-        f"SELECT {_COLUMNS} FROM audit INDEXED BY audit_by_kind "
-        "WHERE kind IN ('plan', 'plan-decided') AND instr(body, ?) AND seq > ? ORDER BY seq LIMIT ?"
-    )
-    wanted = msgspec.json.encode(plan_id)
-    return _entries(connection.execute(query, (wanted, after, limit)))
 
 
 def intents(
