@@ -62,9 +62,11 @@ class Dashboard(App[str]):
         """Paint a frame at once, and open everything behind it."""
         if not self.is_headless:
             terminal.handle_signals(self._on_signal, self._settings)
-        opening = OpeningScreen(self._bucket)
-        self.push_screen(opening)
-        opening.call_after_refresh(self._begin_to_open)
+        self.screen.call_after_refresh(self._begin_to_open)
+
+    def get_default_screen(self) -> OpeningScreen:
+        """The frame that is painted first; the main screen lies over it from then on."""
+        return OpeningScreen(self._bucket)
 
     def _begin_to_open(self) -> None:
         begin(self, self._open, "open", exit_on_error=True)
@@ -82,7 +84,7 @@ class Dashboard(App[str]):
 
         self.set_keymap(self.keymap_of_actions.changed)
         self._main = MainScreen(gateway, self.keymap_of_actions)
-        await self.switch_screen(self._main)
+        await self.push_screen(self._main)
 
     async def close(self) -> None:
         """Close what was opened behind the first paint."""

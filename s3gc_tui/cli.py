@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
@@ -33,6 +34,17 @@ class Parser(argparse.ArgumentParser):
         super().error(safe_text(message))
 
 
+class Version(argparse.Action):
+    """Reads the version only where it is asked for: that takes longer than all the rest here."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Tell it and end."""
+        from importlib.metadata import version
+
+        sys.stdout.write(f"s3gc {version('s3gc')}\n")
+        parser.exit()
+
+
 def parse_time(text: str) -> datetime:
     """An ISO 8601 time; without a zone it is UTC."""
     try:
@@ -60,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 blocked or refused,"
         " 4 partial, 5 vault busy, 6 not reachable, 7 not found, 129/130/143 ended by a signal.",
     )
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
     parser.add_argument("--profile", metavar="NAME", help="NAME.toml in the configuration folder")
     parser.add_argument(
@@ -179,9 +191,3 @@ def _looking(add: Add) -> None:
 def load_command(name: str) -> Command:
     """The module of a sub-command; only the one that runs is imported."""
     return cast("Command", import_module(f"s3gc_tui.commands.{name}"))
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return f"s3gc {version('s3gc')}"
