@@ -10,14 +10,21 @@ from enum import Flag, auto
 
 
 class Where(Flag):
-    """Where an action works."""
+    """Where an action works: in a pane of the main screen, or on a screen over it."""
 
-    LIST = auto()  # pane 1
-    JOBS = auto()  # pane 3
-    VAULT = auto()  # pane 4
-    HISTORY = auto()  # pane 5
-    PLAN = auto()  # the plan's own screen
-    ANYWHERE = auto()
+    LIST = auto()
+    VERDICT = auto()
+    JOBS = auto()
+    VAULT = auto()
+    HISTORY = auto()
+    LOG = auto()
+    PANES = LIST | VERDICT | JOBS | VAULT | HISTORY | LOG
+    PLAN = auto()
+    JOB = auto()
+    OPERATION = auto()
+    KEY = auto()  # everything about one key
+    SCREENS = PLAN | JOB | OPERATION | KEY
+    PAGED = PLAN | OPERATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class Action:
     method: str
     hint: str
     help: str
-    where: Where = Where.ANYWHERE
+    where: Where = Where.PANES
     needs_write: bool = False
     dangerous: bool = False
 
@@ -56,7 +63,9 @@ ACTIONS = (
         Where.LIST | Where.PLAN,
         needs_write=True,
     ),
-    Action("reject", "N", "reject", "", "reject the plan for good", Where.PLAN, needs_write=True),
+    Action(
+        "reject", "N", "reject", "reject", "reject the plan for good", Where.PLAN, needs_write=True
+    ),
     Action(
         "execute",
         "ctrl+x",
@@ -73,22 +82,43 @@ ACTIONS = (
         "restore",
         "restore",
         "bring deleted objects back",
+        Where.PANES | Where.JOB | Where.OPERATION,
         needs_write=True,
     ),
     Action("scan", "s", "scan", "scan", "start a scan; it changes nothing in the bucket"),
-    Action("pause", "p", "pause", "pause", "pause or go on", Where.JOBS, needs_write=True),
-    Action("cancel", "x", "cancel", "cancel", "end after this batch", Where.JOBS, needs_write=True),
+    Action(
+        "pause", "p", "pause", "pause", "pause or go on", Where.JOBS | Where.JOB, needs_write=True
+    ),
+    Action(
+        "cancel",
+        "x",
+        "cancel",
+        "cancel",
+        "end after this batch",
+        Where.JOBS | Where.JOB,
+        needs_write=True,
+    ),
+    Action("failures", "f", "failures", "failures", "failures by outcome, or events", Where.JOB),
+    Action("outcome", "f", "outcome", "filter", "only objects of one outcome", Where.OPERATION),
+    Action(
+        "page.next", "n,full_stop,greater_than_sign", "page(1)", "next", "next page", Where.PAGED
+    ),
+    Action(
+        "page.previous", "b,comma,less_than_sign", "page(-1)", "before", "page before", Where.PAGED
+    ),
+    Action("ask", "r,ctrl+r", "ask", "ask again", "ask everything again", Where.KEY),
     Action("copy", "y", "copy", "", "copy the key, quoted for a shell", Where.LIST),
     Action(
         "save",
         "w",
         "save",
-        "",
-        "write the list to a new file of JSON lines",
-        Where.LIST | Where.PLAN,
+        "save",
+        "write what is listed here to a new file of JSON lines",
+        Where.LIST | Where.PLAN | Where.JOB | Where.OPERATION,
     ),
     Action("command", "colon", "command", "command", "type a command"),
     Action("repaint", "ctrl+l", "repaint", "", "paint the screen anew"),
-    Action("help", "question_mark", "help", "help", "what works here"),
-    Action("quit", "q", "leave", "quit", "leave the view, or the dashboard; jobs go on"),
+    Action("help", "question_mark", "help", "help", "what works here", Where.PANES | Where.SCREENS),
+    Action("back", "q", "leave", "back", "back, as esc does; jobs go on", Where.SCREENS),
+    Action("quit", "q", "leave", "quit", "leave the dashboard; jobs go on"),
 )

@@ -23,7 +23,6 @@ from s3gc_tui.screens.opening import OpeningScreen
 if TYPE_CHECKING:
     # Slow to import, and not needed before the first paint.
     from s3gc_tui.gateway import Gateway
-    from s3gc_tui.keymap import Keymap
     from s3gc_tui.screens.main import MainScreen
 
 OpenGateway: TypeAlias = "Callable[[], AbstractAsyncContextManager[Gateway]]"
@@ -43,7 +42,7 @@ class Dashboard(App[str]):
     ]
     ALLOW_SELECT = False
 
-    def __init__(self, bucket: str, opened: OpenGateway, keymap: Keymap | None = None) -> None:
+    def __init__(self, bucket: str, opened: OpenGateway) -> None:
         """`opened` is called in a thread, after the first paint: much is imported for it."""
         super().__init__(ansi_color=True)
         # The terminal's own 16 colours: readable in all of them, and half the bytes.
@@ -51,7 +50,6 @@ class Dashboard(App[str]):
         self._bucket = bucket
         self._opened = opened
         self._behind = AsyncExitStack()
-        self._keymap_of_actions = keymap
         self._main: MainScreen | None = None
         self.failure: S3gcError | None = None
         self._interrupted = False
@@ -82,20 +80,13 @@ class Dashboard(App[str]):
             return
         from s3gc_tui.screens.main import MainScreen
 
-        self.set_keymap(self.keymap_of_actions.changed)
-        self._main = MainScreen(gateway, self.keymap_of_actions)
+        self.set_keymap(gateway.keymap.changed)
+        self._main = MainScreen(gateway)
         await self.push_screen(self._main)
 
     async def close(self) -> None:
         """Close what was opened behind the first paint."""
         await self._behind.aclose()
-
-    @property
-    def keymap_of_actions(self) -> Keymap:
-        """The keys of each action: the operator's, or else our own."""
-        if self._keymap_of_actions is None:
-            self._keymap_of_actions = Keymap.of({})
-        return self._keymap_of_actions
 
     @property
     def main(self) -> MainScreen:
@@ -159,7 +150,7 @@ class Dashboard(App[str]):
         if self._main is None or screen is not self._main:
             return
         for action in self.main.harmless_actions():
-            keys = self.keymap_of_actions.words(action.id)
+            keys = self.main.gateway.keymap.words(action.id)
             yield SystemCommand(action.help, f"key {keys}", self.main.runner_of(action))
 
     def _fatal_error(self) -> None:

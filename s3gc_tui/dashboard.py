@@ -72,16 +72,15 @@ async def show(settings: Config, opened: OpenGateway) -> tuple[int, str | None]:
 
     Raises what opening raises, once the terminal is as it was.
     """
-    keymap = None
     if settings.keys:
         # What is wrong with them is said before the terminal is taken.
         from s3gc_tui.keymap import Keymap
 
-        keymap = Keymap.of(settings.keys)
+        Keymap.of(settings.keys)
     # Textual is imported only now: after the checks, and not by batch.
     from s3gc_tui.app import Dashboard
 
-    app = Dashboard(settings.bucket, opened, keymap)
+    app = Dashboard(settings.bucket, opened)
     try:
         following = await app.run_async(mouse=False)
     finally:

@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from s3gc_core.clock import Clock, SystemClock
 from s3gc_core.errors import S3gcError
 from s3gc_core.jobs import Job, JobEvents, JobOutcome, Standing, StartedJob, actor, job_outcome
 from s3gc_core.session import Session
+from s3gc_tui.keymap import Keymap
 from s3gc_tui.models.intents import ApproveIntent, Intent, RejectIntent, batch_line
 from s3gc_tui.models.picture import About, Picture
 
@@ -87,6 +89,11 @@ class Gateway:
         self._adding: asyncio.Task[tuple[VaultStats, float]] | None = None
         self._added_at: object = None
         self._add_again_at = 0.0
+
+    @cached_property
+    def keymap(self) -> Keymap:
+        """The keys of each action. Raises `ConfigurationError`."""
+        return Keymap.of(self.config.keys)
 
     @classmethod
     @asynccontextmanager

@@ -10,14 +10,10 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
 from s3gc_core.errors import ConfigurationError, Problem
 from s3gc_core.redaction import shown
 from s3gc_tui.actions_table import ACTIONS, Action, Where
-
-if TYPE_CHECKING:
-    pass
 
 # The names that Textual gives to characters, where they are not Unicode's.
 _RENAMED = {
@@ -51,7 +47,7 @@ FORBIDDEN = {
     **dict.fromkeys(("j", "k", "g", "G"), "it moves the cursor"),
 }
 # Keys of their own in the list of candidates: marks, folders, the search.
-_OF_THE_LIST = frozenset({"h", "l", "v", "n", "space", "plus", "backslash"})
+_OF_THE_LIST = frozenset({"h", "l", "v", "space", "plus", "backslash"})
 # The tails of escape sequences that a bad line tears apart.
 TORN = frozenset("ABCDFHPQRS")
 # What cannot be remapped, for the help.
@@ -66,7 +62,6 @@ FIXED = (
 FIXED_OF_THE_LIST = (
     ("h l, left, right", "close and open a folder"),
     ("space, v, +, \\", "mark; mark a range; mark all that match; clear the marks"),
-    ("n", "next match"),
 )
 
 
@@ -137,8 +132,7 @@ class Keymap:
 
 def works(action: Action, where: Where, *, may_write: bool) -> bool:
     """Whether an action works at a place in this session."""
-    there = action.where is Where.ANYWHERE or bool(action.where & where)
-    return there and (may_write or not action.needs_write)
+    return bool(action.where & where) and (may_write or not action.needs_write)
 
 
 def _parts(text: str) -> list[str]:
@@ -190,4 +184,4 @@ def _clashes(
 
 
 def _meet(one: Where, other: Where) -> bool:
-    return Where.ANYWHERE in one | other or bool(one & other)
+    return bool(one & other)

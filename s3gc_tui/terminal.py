@@ -47,6 +47,9 @@ def prepare(environment: MutableMapping[str, str]) -> None:
     """Settings that Textual reads when it is imported: no animation, few frames on a slow line."""
     environment.setdefault("TEXTUAL_ANIMATIONS", "none")
     environment.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+    # A shell may have exported them. They are believed before the terminal, and after a resize.
+    environment.pop("COLUMNS", None)
+    environment.pop("LINES", None)
     if "SSH_CONNECTION" in environment:
         environment.setdefault("TEXTUAL_FPS", "15")
         # An escape sequence that a bad line tears apart is not taken for single keys.

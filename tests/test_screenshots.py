@@ -40,7 +40,7 @@ PICTURES = {
     "approve": ("APPROVE", "deletes nothing yet", "posts that were taken down"),
     "plan": ("approved", "--confirm", "ctrl+x execute"),
     "execute": ("EXECUTE", "type photos 30 and then Enter", "not yet matching"),
-    "job-running": ("RUNNING", "20 / 30", "q leave (the job goes on)"),
+    "job-running": ("RUNNING", "20 / 30", "q back  (the job goes on)"),
     "job-ended": ("DONE", "deleted 30", "undo: key u"),
     "operation": ("objects 1-30 of 30", "deleted", "u restore"),
     "restore": ("restore operation", "Enter: restore, overwriting nothing"),

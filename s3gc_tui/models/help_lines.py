@@ -11,10 +11,15 @@ from s3gc_tui.models.lines import BLANK, Line, dim, line, strong, warn
 
 _PLACES = {
     Where.LIST: "in the list of candidates",
+    Where.VERDICT: "on a verdict",
     Where.JOBS: "in plans and jobs",
     Where.VAULT: "in the vault",
     Where.HISTORY: "in the history",
+    Where.LOG: "in the log",
     Where.PLAN: "on a plan",
+    Where.JOB: "on a job",
+    Where.OPERATION: "on an operation",
+    Where.KEY: "on a key",
 }
 _KEYS_WIDTH = 26
 
@@ -26,12 +31,11 @@ def help_lines(
     width: int,
     actions: Sequence[Action] = ACTIONS,
 ) -> list[Line]:
-    """The actions of a place and those that work anywhere, then the keys that never change."""
-    here = [a for a in actions if a.where is not Where.ANYWHERE]
-    anywhere = [a for a in actions if a.where is Where.ANYWHERE]
+    """The actions of a place and those of all panes, then the keys that never change."""
+    here = [a for a in actions if Where.PANES not in a.where or where not in Where.PANES]
+    anywhere = [a for a in actions if Where.PANES in a.where and where in Where.PANES]
     lines: list[Line] = []
-    place = _PLACES.get(where, "here")
-    for title, some in ((f"Works {place}", here), ("Works anywhere", anywhere)):
+    for title, some in ((f"Works {_PLACES[where]}", here), ("Works in all panes", anywhere)):
         shown = [a for a in some if works(a, where, may_write=may_write)]
         if shown:
             lines += [line(strong(f" {title}"))]

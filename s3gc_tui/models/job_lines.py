@@ -271,25 +271,6 @@ def started_lines(pid: int, outcome: JobOutcome, width: int) -> list[Line]:
     return lines
 
 
-def job_hint(job: Job | None, *, may_write: bool, failures: bool, width: int) -> Line:
-    """What can be pressed now."""
-    hints = []
-    if may_write and job is not None and job.standing in ALIVE - {Standing.CANCELLING}:
-        hints += [
-            "p go on" if job.standing in (Standing.PAUSED, Standing.PAUSING) else "p pause",
-            "x cancel",
-        ]
-    ended = job.state if job is not None and job.standing not in ALIVE else None
-    if may_write and ended is not None and can_undo(ended):
-        hints.append("u undo")
-    hints += ["f events" if failures else "f failures", "w save"]
-    alive = job is not None and job.standing in ALIVE
-    hints.append("q leave (the job goes on)" if alive else "q leave")
-    if alive and not may_write:
-        hints.append("[READ-ONLY: start with --write]")
-    return line(dim(f" {fit('  '.join(hints), width - 2)}"))
-
-
 def cancel_lines(what: str, operation_id: str, width: int) -> list[Line]:
     """The question before a cancellation; the first answer is the one that Enter gives."""
     text: Sequence[str] = wrap(

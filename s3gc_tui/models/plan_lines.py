@@ -127,18 +127,6 @@ def page_lines(
     ]
 
 
-def hint_line(
-    plan: Plan, history: PlanHistory, about: About, now: datetime, *, may_write: bool
-) -> Line:
-    """The keys that work on this plan now."""
-    keys = []
-    if may_write and may_decide(plan, history, now):
-        keys += ["a approve", "N reject"]
-    if may_write and may_execute(plan, history, about, now):
-        keys.append("ctrl+x execute")
-    return line(dim(" " + "  ".join([*keys, "w write to a file", "< > pages", "esc back"])))
-
-
 def why_not_lines(
     plan: Plan, history: PlanHistory, about: About, now: datetime, width: int, *, may_write: bool
 ) -> list[Line]:

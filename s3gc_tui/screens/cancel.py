@@ -21,7 +21,8 @@ class CancelScreen(ModalScreen[bool], LeftOnce[bool]):
     CancelScreen #question { width: 74; height: 12; border: solid ansi_yellow; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "keep", "keep it running", id="back"),
+        Binding("q", "keep", show=False, id="back"),
+        Binding("escape", "keep", show=False),
     ]
 
     def __init__(self, what: str, operation_id: str) -> None:

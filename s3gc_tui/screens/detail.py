@@ -5,30 +5,28 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from s3gc_core.actions.asking import Explanation
 from s3gc_core.errors import S3gcError
+from s3gc_tui.actions_table import Where
 from s3gc_tui.background import begin
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.detail_lines import asking_lines, detail_lines, failed_lines
-from s3gc_tui.models.lines import Line, dim, line
-from s3gc_tui.screens.left_once import LeftOnce
+from s3gc_tui.models.lines import Line
+from s3gc_tui.screens.placed import Placed, back_with
 from s3gc_tui.widgets.line_pane import LinePane
 
 
-class DetailScreen(LeftOnce[None]):
+class DetailScreen(Placed[None]):
     """Shows every layer, reference and backup of a key, and the key itself. Closes with esc, q."""
 
     DEFAULT_CSS = "DetailScreen #hint { height: 1; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r,ctrl+r", "ask", "ask again", id="show.new"),
-        Binding("q,escape", "close", "back", id="back"),
-    ]
+    WHERE = Where.KEY
+    BINDINGS: ClassVar[list[BindingType]] = back_with(WHERE)
 
     def __init__(self, gateway: Gateway, key: str) -> None:
-        super().__init__()
-        self._gateway = gateway
+        super().__init__(gateway)
         self._key = key
         self._found: Explanation | None = None
         self._error: S3gcError | None = None
@@ -56,7 +54,7 @@ class DetailScreen(LeftOnce[None]):
 
     async def _ask(self) -> None:
         try:
-            self._found = await self._gateway.why(self._key)
+            self._found = await self.gateway.why(self._key)
         except S3gcError as error:
             self._error = error
         self._show()
@@ -65,15 +63,11 @@ class DetailScreen(LeftOnce[None]):
         width = self.size.width
         if width:
             self.query_one("#detail", LinePane).show(self._lines(width))
-            self.query_one("#hint", LinePane).show([line(dim(" j k move  r ask again  esc back"))])
+            self.query_one("#hint", LinePane).show([self.key_line()])
 
     def _lines(self, width: int) -> list[Line]:
         if self._error is not None:
             return failed_lines(self._key, self._error, width)
         if self._found is None:
             return asking_lines(self._key, width)
-        return detail_lines(self._found, self._gateway.now(), width)
-
-    def action_close(self) -> None:
-        """Back to where it was opened."""
-        self.dismiss()
+        return detail_lines(self._found, self.gateway.now(), width)

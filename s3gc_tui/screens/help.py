@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from s3gc_tui.actions_table import Where
-from s3gc_tui.keymap import Keymap
+from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.help_lines import help_lines
 from s3gc_tui.models.lines import dim, line
 from s3gc_tui.screens.left_once import LeftOnce
@@ -16,19 +16,19 @@ from s3gc_tui.widgets.line_pane import LinePane
 
 
 class HelpScreen(LeftOnce[None]):
-    """Lists what works at a place in this session. Closes with esc, q or ?."""
+    """Lists what works at a place in this session. Closes as other screens do, and as it opened."""
 
     DEFAULT_CSS = "HelpScreen #hint { height: 1; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,escape", "close", "back", id="back"),
-        Binding("question_mark", "close", "back", id="help"),
+        Binding("q", "close", show=False, id="back"),
+        Binding("question_mark", "close", show=False, id="help"),
+        Binding("escape", "close", show=False),
     ]
 
-    def __init__(self, where: Where, may_write: bool, keymap: Keymap | None = None) -> None:
+    def __init__(self, where: Where, gateway: Gateway) -> None:
         super().__init__()
         self._where = where
-        self._may_write = may_write
-        self._keymap = keymap or Keymap.of({})
+        self._gateway = gateway
 
     def compose(self) -> ComposeResult:
         """One pane to scroll in, and the keys."""
@@ -42,7 +42,8 @@ class HelpScreen(LeftOnce[None]):
 
     def on_resize(self) -> None:
         """Fit the lines into the width."""
-        lines = help_lines(self._where, self._may_write, self._keymap, self.size.width)
+        gateway = self._gateway
+        lines = help_lines(self._where, gateway.may_write, gateway.keymap, self.size.width)
         self.query_one("#help", LinePane).show(lines)
         self.query_one("#hint", LinePane).show([line(dim(" j k move  esc back"))])
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.worker import Worker
 
 from s3gc_core.clock import utc_now
@@ -16,6 +17,7 @@ from s3gc_core.collection import Selection
 from s3gc_core.errors import NoSuchOperation, S3gcError
 from s3gc_core.jobs import Job, JobEvent, JobOutcome, Standing, StartedJob, operation_of
 from s3gc_tui import records
+from s3gc_tui.actions_table import Action, Where
 from s3gc_tui.background import begin
 from s3gc_tui.display import fit
 from s3gc_tui.gateway import Gateway
@@ -27,16 +29,15 @@ from s3gc_tui.models.job_lines import (
     can_undo,
     event_lines,
     failure_lines,
-    job_hint,
     job_lines,
     started_lines,
 )
-from s3gc_tui.models.lines import BLANK, Line, bad, dim, error_lines, line
+from s3gc_tui.models.lines import BLANK, Line, Piece, bad, dim, error_lines, line, warn
 from s3gc_tui.models.picture import ALIVE
 from s3gc_tui.models.rate import Rate
 from s3gc_tui.saving import save_records
 from s3gc_tui.screens.cancel import CancelScreen
-from s3gc_tui.screens.left_once import LeftOnce
+from s3gc_tui.screens.placed import Placed, back_with
 from s3gc_tui.widgets.line_pane import LinePane
 
 # Seconds between two looks.
@@ -44,7 +45,7 @@ _EVERY = 0.5
 _EVENTS_KEPT = 2_000
 
 
-class JobScreen(LeftOnce[None]):
+class JobScreen(Placed[None]):
     """Shows one operation, or a started process until it has one. Closes with esc or q."""
 
     DEFAULT_CSS = """
@@ -52,20 +53,13 @@ class JobScreen(LeftOnce[None]):
     JobScreen #told { height: 1fr; }
     JobScreen #said, JobScreen #hint, JobScreen #title { height: 1; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "pause", "pause or go on", id="pause"),
-        Binding("x", "cancel", "end after this batch", id="cancel"),
-        Binding("f", "failures", "failures by outcome", id="job.failures"),
-        Binding("w", "save", "write the events to a file", id="save"),
-        Binding("u", "undo", "bring back what it deleted", id="restore"),
-        Binding("q,escape", "close", "leave; the job goes on", id="back"),
-    ]
+    WHERE = Where.JOB
+    BINDINGS: ClassVar[list[BindingType]] = back_with(WHERE)
 
     def __init__(
         self, gateway: Gateway, operation_id: str | None, *, started: StartedJob | None = None
     ) -> None:
-        super().__init__()
-        self._gateway = gateway
+        super().__init__(gateway)
         self._operation_id = operation_id
         self._started = started
         self._outcome: JobOutcome | None = None
@@ -115,11 +109,11 @@ class JobScreen(LeftOnce[None]):
         """What changes anything is there only where it works."""
         standing = self._job.standing if self._job else None
         if action == "pause":
-            return self._gateway.may_write and standing in ALIVE - {Standing.CANCELLING}
+            return self.gateway.may_write and standing in ALIVE - {Standing.CANCELLING}
         if action == "cancel":
-            return self._gateway.may_write and standing in ALIVE - {Standing.CANCELLING}
-        if action == "undo":
-            return self._gateway.may_write and self._can_undo()
+            return self.gateway.may_write and standing in ALIVE - {Standing.CANCELLING}
+        if action == "restore":
+            return self.gateway.may_write and self._can_undo()
         return True
 
     def _can_undo(self) -> bool:
@@ -150,13 +144,13 @@ class JobScreen(LeftOnce[None]):
 
     async def _look(self) -> None:
         """What is new, from the files of the job."""
-        picture = await self._gateway.picture()
+        picture = await self.gateway.picture()
         if self._operation_id is None and self._started is not None:
-            self._outcome = await asyncio.to_thread(self._gateway.outcome, self._started)
+            self._outcome = await asyncio.to_thread(self.gateway.outcome, self._started)
             self._operation_id = operation_of(self._started, self._outcome, picture.jobs)
         if self._operation_id is None:
             return
-        found = await self._gateway.job(self._operation_id)
+        found = await self.gateway.job(self._operation_id)
         self._to_recover = picture.status.to_recover if picture.status else None
         if found is None:
             raise NoSuchOperation(
@@ -176,7 +170,7 @@ class JobScreen(LeftOnce[None]):
 
     async def _read_events(self, operation_id: str) -> None:
         while True:
-            read = await self._gateway.job_events(operation_id, self._offset)
+            read = await self.gateway.job_events(operation_id, self._offset)
             if read.offset == self._offset:
                 return
             self._offset = read.offset
@@ -213,10 +207,21 @@ class JobScreen(LeftOnce[None]):
             if at_end:
                 told.scroll_to(y=max(0, len(told.lines) - told.size.height), animate=False)
         self.query_one("#said", LinePane).show([self._problem or self._said])
-        hint = job_hint(
-            self._job, may_write=self._gateway.may_write, failures=self._failures, width=width
-        )
-        self.query_one("#hint", LinePane).show([hint])
+        self.query_one("#hint", LinePane).show([self.key_line(*self._notes())])
+
+    def actions_here(self) -> list[Action]:
+        """The same key pauses and lets go on."""
+        paused = self._job is not None and self._job.standing in (Standing.PAUSED, Standing.PAUSING)
+        return [
+            replace(one, hint="go on") if paused and one.id == "pause" else one
+            for one in super().actions_here()
+        ]
+
+    def _notes(self) -> list[Piece]:
+        if self._job is None or self._job.standing not in ALIVE:
+            return []
+        read_only = [] if self.gateway.may_write else [warn("[READ-ONLY]")]
+        return [dim("(the job goes on)"), *read_only]
 
     def _show_job(self, width: int) -> None:
         lines = self._job_lines(width)
@@ -238,8 +243,8 @@ class JobScreen(LeftOnce[None]):
             utc_now(),
             self._rate,
             self._to_recover,
-            undo=self._gateway.batch_line(undo),
-            recover=self._gateway.batch_line(ScanIntent()),
+            undo=self.gateway.batch_line(undo),
+            recover=self.gateway.batch_line(ScanIntent()),
         )
         return job_lines(view, width)
 
@@ -257,7 +262,7 @@ class JobScreen(LeftOnce[None]):
         if job is None:
             return
         try:
-            await self._gateway.pause_or_resume(job)
+            await self.gateway.pause_or_resume(job)
         except S3gcError as error:
             self._say_error(error)
 
@@ -276,7 +281,7 @@ class JobScreen(LeftOnce[None]):
     async def _cancel(self) -> None:
         try:
             if self._operation_id is not None:
-                await self._gateway.cancel(self._operation_id)
+                await self.gateway.cancel(self._operation_id)
         except S3gcError as error:
             self._say_error(error)
 
@@ -297,18 +302,14 @@ class JobScreen(LeftOnce[None]):
 
     async def _all_events(self, operation_id: str) -> AsyncIterator[Iterable[Record]]:
         offset = 0
-        while (read := await self._gateway.job_events(operation_id, offset)).offset != offset:
+        while (read := await self.gateway.job_events(operation_id, offset)).offset != offset:
             yield map(records.told, read.events)
             offset = read.offset
 
-    def action_undo(self) -> None:
+    def action_restore(self) -> None:
         """Ask for the restore of what it deleted."""
         if self._operation_id is not None:
             self.post_message(RestoreWanted(self._operation_id))
-
-    def action_close(self) -> None:
-        """Leave; the job goes on."""
-        self.dismiss()
 
     def _say(self, said: Line) -> None:
         self._said = said

@@ -6,11 +6,12 @@ from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from s3gc_core.errors import S3gcError
 from s3gc_core.vault import Operation
 from s3gc_tui import records
+from s3gc_tui.actions_table import Where
 from s3gc_tui.background import begin
 from s3gc_tui.display import fit
 from s3gc_tui.gateway import Gateway
@@ -26,11 +27,11 @@ from s3gc_tui.models.operation_lines import (
     result_lines,
 )
 from s3gc_tui.saving import save_records
-from s3gc_tui.screens.left_once import LeftOnce
+from s3gc_tui.screens.placed import Placed, back_with
 from s3gc_tui.widgets.line_pane import LinePane
 
 
-class OperationScreen(LeftOnce[None]):
+class OperationScreen(Placed[None]):
     """Shows what an operation was and what became of each of its objects. Closes with esc or q."""
 
     DEFAULT_CSS = """
@@ -38,18 +39,11 @@ class OperationScreen(LeftOnce[None]):
     OperationScreen #objects { height: 1fr; }
     OperationScreen #page, OperationScreen #said, OperationScreen #hint { height: 1; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "page(1)", "next page", id="operation.next"),
-        Binding("b", "page(-1)", "page before", id="operation.before"),
-        Binding("f", "filter", "only one outcome", id="operation.filter"),
-        Binding("u", "restore", "bring back what it deleted", id="restore"),
-        Binding("w", "save", "write the objects to a file", id="save"),
-        Binding("q,escape", "close", "back", id="back"),
-    ]
+    WHERE = Where.OPERATION
+    BINDINGS: ClassVar[list[BindingType]] = back_with(WHERE)
 
     def __init__(self, gateway: Gateway, operation_id: str) -> None:
-        super().__init__()
-        self._gateway = gateway
+        super().__init__(gateway)
         self._operation_id = operation_id
         self._operation: Operation | None = None
         self._outcome: str | None = None
@@ -81,11 +75,11 @@ class OperationScreen(LeftOnce[None]):
         """A restore is offered only where it works."""
         if action == "restore":
             known = self._operation is not None and can_restore(self._operation)
-            return self._gateway.may_write and known
+            return self.gateway.may_write and known
         return True
 
     def _new_pages(self) -> ResultPages:
-        return ResultPages(lambda: self._gateway.results(self._operation_id), self._outcome)
+        return ResultPages(lambda: self.gateway.results(self._operation_id), self._outcome)
 
     def _read(self, number: int) -> None:
         begin(self, partial(self._turn_to, number), "page")
@@ -102,7 +96,7 @@ class OperationScreen(LeftOnce[None]):
         self.query_one("#objects", LinePane).scroll_home(animate=False)
 
     async def _find(self) -> Operation:
-        return await self._gateway.operation(self._operation_id)
+        return await self.gateway.operation(self._operation_id)
 
     def _show(self) -> None:
         width = self.size.width
@@ -122,7 +116,7 @@ class OperationScreen(LeftOnce[None]):
             result_lines(page, self._outcome, width) if page else []
         )
         self.query_one("#said", LinePane).show([self._said])
-        self.query_one("#hint", LinePane).show([self._hint(width)])
+        self.query_one("#hint", LinePane).show([self.key_line()])
 
     def _head_lines(self, width: int) -> list[Line]:
         if self._error is not None:
@@ -130,13 +124,6 @@ class OperationScreen(LeftOnce[None]):
         if self._operation is None:
             return [line(dim(" reading the audit log ..."))]
         return operation_lines(self._operation, width)
-
-    def _hint(self, width: int) -> Line:
-        shown = f"f {self._outcome or 'all outcomes'}"
-        hints = ["enter why", shown, "n b pages", "w save", "esc back"]
-        if self.check_action("restore", ()):
-            hints.insert(0, "u restore")
-        return line(dim(f" {fit('  '.join(hints), width - 2)}"))
 
     def _counts(self) -> dict[str, int]:
         finished = self._operation.finished if self._operation else None
@@ -156,7 +143,7 @@ class OperationScreen(LeftOnce[None]):
             return
         self._read(page.number + by)
 
-    def action_filter(self) -> None:
+    def action_outcome(self) -> None:
         """Only the objects of one outcome; all of them after the last one."""
         self._outcome = next_outcome(list(self._counts()), self._outcome)
         self._pages = self._new_pages()
@@ -179,7 +166,7 @@ class OperationScreen(LeftOnce[None]):
         outcome = self._outcome
         pages = (
             [records.ended(one) for one in page if outcome in (None, one.outcome.value)]
-            async for page in self._gateway.results(self._operation_id)
+            async for page in self.gateway.results(self._operation_id)
         )
         try:
             told = await save_records(f"s3gc-{self._operation_id}", "objects", pages)
@@ -187,10 +174,6 @@ class OperationScreen(LeftOnce[None]):
             self._say(line(bad(f" {fit(error.what, self.size.width - 2)}")))
         else:
             self._say(line(f" {fit(told, self.size.width - 2)}"))
-
-    def action_close(self) -> None:
-        """Back to where it was opened."""
-        self.dismiss()
 
     def _say(self, said: Line) -> None:
         self._said = said

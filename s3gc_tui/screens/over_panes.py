@@ -94,4 +94,4 @@ class OverPanes(Panes):
         """What works here."""
         from s3gc_tui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.where, self.gateway.may_write, self.keymap))
+        self.app.push_screen(HelpScreen(self.where, self.gateway))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.css.query import NoMatches
 from textual.geometry import Size
@@ -21,23 +21,25 @@ from s3gc_core.judgement import CandidateBrowser, Judged
 from s3gc_tui.actions_table import ACTIONS, Action, Where
 from s3gc_tui.background import begin
 from s3gc_tui.gateway import Gateway
-from s3gc_tui.keymap import Keymap, works
+from s3gc_tui.keymap import works
 from s3gc_tui.models import pane_lines
+from s3gc_tui.models.key_line import key_line
 from s3gc_tui.models.lines import BLANK, Line, bad, dim, line, warn
 from s3gc_tui.models.picture import Picture
 from s3gc_tui.models.verdict_lines import status_line, verdict_lines
 from s3gc_tui.safe_text import safe_text
+from s3gc_tui.screens.placed import bindings_of
 from s3gc_tui.widgets.candidate_list import CandidateList
 from s3gc_tui.widgets.command_input import CommandInput
 from s3gc_tui.widgets.line_pane import LinePane
 
 _PANES = {
     "candidates": ("1 Candidates", Where.LIST),
-    "verdict": ("2 Verdict", Where.ANYWHERE),
+    "verdict": ("2 Verdict", Where.VERDICT),
     "jobs": ("3 Plans and jobs", Where.JOBS),
     "vault": ("4 Vault", Where.VAULT),
     "history": ("5 History", Where.HISTORY),
-    "log": ("@ Log", Where.ANYWHERE),
+    "log": ("@ Log", Where.LOG),
 }
 # Seconds between two looks at how things stand.
 _REFRESH = 1.0
@@ -46,26 +48,20 @@ _LOG_LINES = 500
 _REST = 0.1
 # In a smaller terminal everything still works, but not everything is seen.
 _LEAST = Size(80, 20)
-# Hints that are there even where not all of them fit.
-_ALWAYS = ("help", "quit")
 
-_BY_METHOD = {one.method.partition("(")[0]: one for one in ACTIONS}
+_BY_METHOD = {one.method.partition("(")[0]: one for one in ACTIONS if one.where & Where.PANES}
 
 
 class Panes(Screen[None]):
     """All panes, up to date. At less than 120 columns one of them at a time."""
 
     CSS_PATH = "main.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(action.keys, action.method, action.help, show=False, id=action.id)
-        for action in ACTIONS
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of(Where.PANES)
     AUTO_FOCUS = "#candidates"
 
-    def __init__(self, gateway: Gateway, keymap: Keymap) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         super().__init__()
         self.gateway = gateway
-        self.keymap = keymap
         self.browser = CandidateBrowser(Path(gateway.about.vault_path))
         self.picture: Picture | None = None
         self.current = "candidates"
@@ -160,19 +156,8 @@ class Panes(Screen[None]):
         if self.size.width < _LEAST.width or self.size.height < _LEAST.height:
             first = line(warn(f" enlarge the terminal to {_LEAST.width}x{_LEAST.height}"))
         self._pane("status").show([first, line(" ", safe_text(candidates.footer()))])
-        self._pane("keys").show([self._key_line()])
-
-    def _key_line(self) -> Line:
-        hints = {one.id: self._hint(one) for one in self.actions_here() if one.hint}
-        last = "".join(hints.pop(of_id, "") for of_id in _ALWAYS)
-        text = " "
-        for hint in hints.values():
-            if len(text) + len(hint) + len(last.rstrip()) <= self.size.width:
-                text += hint
-        return line(dim(text + last))
-
-    def _hint(self, action: Action) -> str:
-        return f"{self.keymap.words(action.id).partition(',')[0]} {action.hint}  "
+        keys = key_line(self.actions_here(), self.gateway.keymap, self.size.width)
+        self._pane("keys").show([keys])
 
     def actions_here(self) -> list[Action]:
         """The actions that work in the current pane and session."""

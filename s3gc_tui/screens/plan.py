@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from s3gc_core.errors import S3gcError
 from s3gc_core.jobs import StartedJob
 from s3gc_core.judgement import Plan, PlanHistory, PlanState
 from s3gc_tui import records
+from s3gc_tui.actions_table import Where
 from s3gc_tui.background import begin, read_all
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.intents import ApproveIntent, ExecuteIntent
@@ -22,7 +23,6 @@ from s3gc_tui.models.lines import BLANK, Line, Look, error_lines, good, line, wa
 from s3gc_tui.models.plan_lines import (
     batch_lines,
     head_lines,
-    hint_line,
     may_decide,
     may_execute,
     page_lines,
@@ -32,13 +32,13 @@ from s3gc_tui.models.plan_lines import (
 from s3gc_tui.models.plan_pages import PlanPages
 from s3gc_tui.models.review import Review, Reviewed, review_of
 from s3gc_tui.saving import save_records
-from s3gc_tui.screens.left_once import LeftOnce
+from s3gc_tui.screens.placed import Placed, back_with
 from s3gc_tui.widgets.line_pane import LinePane
 
 _LOOK_EVERY = 2.0
 
 
-class PlanScreen(LeftOnce[StartedJob]):
+class PlanScreen(Placed[StartedJob]):
     """Shows one plan. Its result is the execution that was started, or None.
 
     `folder` is where `w` writes; `clock` (monotonic seconds) is what its dialogs go by.
@@ -48,15 +48,8 @@ class PlanScreen(LeftOnce[StartedJob]):
     PlanScreen > #plan { height: 1fr; }
     PlanScreen > #below { height: auto; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "approve", show=False, id="approve"),
-        Binding("N", "reject", show=False, id="reject"),
-        Binding("ctrl+x", "execute", show=False, id="execute"),
-        Binding("w", "save", show=False, id="save"),
-        Binding("full_stop,greater_than_sign", "turn(1)", show=False, id="plan.next_page"),
-        Binding("comma,less_than_sign", "turn(-1)", show=False, id="plan.previous_page"),
-        Binding("escape,q", "leave", show=False, id="quit"),
-    ]
+    WHERE = Where.PLAN
+    BINDINGS: ClassVar[list[BindingType]] = back_with(WHERE)
 
     def __init__(
         self,
@@ -66,8 +59,7 @@ class PlanScreen(LeftOnce[StartedJob]):
         folder: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__()
-        self.gateway = gateway
+        super().__init__(gateway)
         self.plan_id = plan_id
         self._folder = folder or Path.cwd()
         self._clock = clock
@@ -139,7 +131,7 @@ class PlanScreen(LeftOnce[StartedJob]):
         lines += review_lines(review, plan, now, width)
         start, page = self._page
         self.query_one("#plan", LinePane).show([*lines, *page_lines(page, start, plan, now, width)])
-        self._below([*self._said, hint_line(plan, history, about, now, may_write=may_write)])
+        self._below([*self._said, self.key_line()])
 
     def _batch(self, plan: Plan, history: PlanHistory, width: int) -> list[Line]:
         shown = self.gateway.batch_line
@@ -256,12 +248,8 @@ class PlanScreen(LeftOnce[StartedJob]):
             return
         self._say(*wrapped(told, self.size.width, Look.GOOD))
 
-    def action_turn(self, by: int) -> None:
+    def action_page(self, by: int) -> None:
         """Show another page of objects."""
         number = self._number + by
         if number >= 0:
             begin(self, partial(self._turn_to, number), "page")
-
-    def action_leave(self) -> None:
-        """Go back."""
-        self.dismiss(None)

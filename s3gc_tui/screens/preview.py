@@ -35,7 +35,8 @@ class PreviewScreen(LeftOnce[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "go_on", "read and show it", priority=True, id="preview.read"),
-        Binding("q,escape", "close", "back", id="back"),
+        Binding("q", "close", show=False, id="back"),
+        Binding("escape", "close", show=False),
     ]
 
     def __init__(self, objects: Objects, key: str) -> None:

@@ -109,11 +109,14 @@ def test_keys_of_the_list_are_taken_there_only() -> None:
 
 
 @pytest.mark.parametrize("may_write", [False, True])
-@pytest.mark.parametrize("where", [Where.LIST, Where.JOBS, Where.PLAN, Where.HISTORY])
+@pytest.mark.parametrize("where", list(Where.PANES | Where.SCREENS))
 def test_what_works_where(where: Where, may_write: bool) -> None:
     found = {action.id for action in ACTIONS if works(action, where, may_write=may_write)}
-    assert {"scan", "help", "quit", "command"} <= found
+    assert "help" in found
+    for of_panes in ("scan", "quit", "command", "pane.log"):
+        assert (of_panes in found) is (where in Where.PANES)
+    assert ("back" in found) is (where in Where.SCREENS)
     assert ("execute" in found) is (may_write and where is Where.PLAN)
     assert ("approve" in found) is (may_write and where in (Where.LIST, Where.PLAN))
-    assert ("pause" in found) is (may_write and where is Where.JOBS)
-    assert ("restore" in found) is may_write
+    assert ("pause" in found) is (may_write and where in (Where.JOBS, Where.JOB))
+    assert ("restore" in found) is (may_write and where not in (Where.PLAN, Where.KEY))

@@ -30,7 +30,6 @@ from s3gc_core.session import UNRESTRICTED, Session
 from s3gc_tui import terminal
 from s3gc_tui.app import Dashboard
 from s3gc_tui.gateway import Gateway, Launch
-from s3gc_tui.keymap import Keymap
 from s3gc_tui.models.intents import ApproveIntent, ExecuteIntent, Intent, RejectIntent
 from s3gc_tui.models.picture import Picture
 from s3gc_tui.screens.main import MainScreen
@@ -95,8 +94,7 @@ class WholeDashboard(Dashboard):
     """The product's dashboard; it writes to a counting terminal, and notes when it would leave."""
 
     def __init__(self, gateway: Gateway, *, stays: bool = False) -> None:
-        keymap = Keymap.of(gateway.config.keys)
-        super().__init__(gateway.about.bucket, lambda: nullcontext(gateway), keymap)
+        super().__init__(gateway.about.bucket, lambda: nullcontext(gateway))
         self.driver_class = CountingDriver
         self.stays = stays
         self.left: list[object] = []

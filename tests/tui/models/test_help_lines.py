@@ -10,7 +10,7 @@ from s3gc_tui.models.help_lines import help_lines
 from s3gc_tui.models.lines import plain_text
 from tests.tui.models.hostile import assert_tame
 
-PLACES = [Where.LIST, Where.JOBS, Where.VAULT, Where.HISTORY, Where.PLAN]
+PLACES = list(Where.PANES | Where.SCREENS)
 KEYMAP = Keymap.of({})
 
 
@@ -35,8 +35,8 @@ def test_a_read_only_session_says_what_it_lacks_and_how_to_get_it() -> None:
 
 
 def test_it_shows_the_operators_keys() -> None:
-    keymap = Keymap.of({"execute": "alt+x", "pane.log": "f2"})
+    keymap = Keymap.of({"execute": "alt+x", "back": "f2"})
     shown = plain_text(help_lines(Where.PLAN, True, keymap, 80))
     assert f" {'alt+x':<26} open the execute dialog" in shown
-    assert f" {'f2':<26} log" in shown
+    assert f" {'f2':<26} back" in shown
     assert "ctrl+x" not in shown

@@ -23,7 +23,6 @@ from s3gc_tui.models.job_lines import (
     cancel_lines,
     event_lines,
     failure_lines,
-    job_hint,
     job_lines,
     started_lines,
 )
@@ -216,21 +215,6 @@ def test_a_process_without_an_operation() -> None:
     )
     died = started_lines(7, JobOutcome(False, -9, None, ["one\x1b[2J"]), 80)
     assert plain_text(died).endswith(" its last words:\n   one\\x1b[2J")
-
-
-def hint(shown: Job | None, *, may_write: bool = True) -> str:
-    return job_hint(shown, may_write=may_write, failures=False, width=80).text.strip()
-
-
-def test_the_hint_offers_what_works() -> None:
-    leave = "f failures  w save  q leave (the job goes on)"
-    assert hint(job()) == f"p pause  x cancel  {leave}"
-    assert hint(job(Standing.PAUSED)) == f"p go on  x cancel  {leave}"
-    assert hint(job(Standing.CANCELLING)) == leave
-    assert hint(job(), may_write=False) == f"{leave}  [READ-ONLY: start with --write]"
-    ended = job(Standing.ENDED, outcome="done")
-    assert hint(ended) == "u undo  f failures  w save  q leave"
-    assert hint(ended, may_write=False) == "f failures  w save  q leave"
 
 
 def test_enter_alone_keeps_it_running() -> None:

@@ -16,7 +16,8 @@ from tests.tui.small_world import SmallWorld
 @pytest.mark.parametrize("key", ["escape", "q", "question_mark"])
 async def test_it_opens_and_closes(small: SmallWorld, size: tuple[int, int], key: str) -> None:
     async with staged(small, READ_ONLY) as stage:
-        screen = HelpScreen(Where.LIST, False, Keymap.of({"scan": "f5"}))
+        stage.gateway.keymap = Keymap.of({"scan": "f5"})
+        screen = HelpScreen(Where.LIST, stage.gateway)
         async with stage.showing(screen, size) as shown:
             if key == "q":
                 assert_golden(f"help-{size[0]}", shown.text())

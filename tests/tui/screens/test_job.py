@@ -129,7 +129,7 @@ async def test_a_read_only_session_only_watches(small: SmallWorld) -> None:
         stage.showing(JobScreen(stage.gateway, FIRST)) as shown,
     ):
         text = await until_text(shown, "RUNNING")
-        assert "[READ-ONLY: start with --write]" in text
+        assert "(the job goes on)  [READ-ONLY]" in text
         await shown.press("p", "x", "enter")
         assert wish_of(vault) is None
         assert isinstance(shown.app.screen, JobScreen)

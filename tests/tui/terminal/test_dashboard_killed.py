@@ -185,7 +185,9 @@ async def test_a_new_dashboard_finds_the_running_job_and_may_only_look(stage: St
         assert "p pause" not in term.screen().text
         term.press("p", "x")
         term.press("Enter")
-        watched = await term.shows(job.operation_id, "RUNNING", "1 / 4", "q leave")
+        watched = await term.shows(
+            job.operation_id, "RUNNING", "1 / 4", "q back  (the job goes on)"
+        )
         assert "pause" not in watched.lines[-1]
         assert "cancel" not in watched.lines[-1]
         term.press("p", "x")

@@ -92,6 +92,15 @@ async def test_every_terminal_shows_the_main_screen(
         await leaves_as_it_came(term)
 
 
+async def test_the_size_is_that_of_the_terminal(small: SmallWorld) -> None:
+    """Whatever size a shell has exported."""
+    await small.planned()
+    variables = small.cli.variables(COLUMNS="60", LINES="10")
+    with terminal(arguments(small), variables) as term:
+        await term.drawn(is_wide)
+        await leaves_as_it_came(term)
+
+
 async def test_every_size_shows_what_fits_in_it(small: SmallWorld) -> None:
     await small.planned()
     with terminal(arguments(small), small.cli.variables()) as term:

@@ -1,0 +1,100 @@
+"""Every screen over the panes: the operator's keys, what they do, and the help that lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.screen import Screen
+
+from s3gc_core.session import READ_ONLY, UNRESTRICTED, Session
+from tests.tui.small_world import SmallWorld
+from tests.tui.whole import RUNNING, Whole, furnished, opened
+
+OPEN: dict[str, Callable[[Whole], object]] = {
+    "PlanScreen": lambda whole: whole.main.open_thing("plan", whole.told.plan_id),
+    "JobScreen": lambda whole: whole.main.open_thing("job", RUNNING),
+    "OperationScreen": lambda whole: whole.main.open_thing("operation", whole.told.operation_id),
+    "DetailScreen": lambda whole: whole.main.open_detail("late/00.bin"),
+}
+# What may be pressed there now, in a session that may write and in one that may not.
+KEYS = {
+    "PlanScreen": (
+        "a approve  N reject  ctrl+x execute  w save  n next  b before",
+        "w save  n next  b before",
+    ),
+    "JobScreen": ("p pause  x cancel  f failures  w save", "f failures  w save"),
+    "OperationScreen": (
+        "u restore  f filter  n next  b before  w save", "f filter  n next  b before  w save",
+    ),
+    "DetailScreen": ("r ask again", "r ask again"),
+}  # fmt: skip
+NAMES = list(OPEN)
+
+
+def screen_of(whole: Whole) -> Screen[Any]:
+    return whole.app.screen
+
+
+def name_of(whole: Whole) -> str:
+    return type(screen_of(whole)).__name__
+
+
+def keys(whole: Whole) -> str:
+    return whole.app.screen_text().splitlines()[-1].strip()
+
+
+@pytest.mark.parametrize("session", [UNRESTRICTED, READ_ONLY], ids=["write", "read-only"])
+async def test_keys_and_help(small: SmallWorld, session: Session) -> None:
+    told = await furnished(small)
+    async with opened(small, told, session, running=True) as whole:
+        for name in NAMES:
+            await whole.back_to_main()
+            OPEN[name](whole)
+            await whole.settled()
+            assert name_of(whole) == name
+            can = KEYS[name][0 if session is UNRESTRICTED else 1]
+            note = ""
+            if name == "JobScreen":
+                note = "  (the job goes on)" + ("  [READ-ONLY]" if session is READ_ONLY else "")
+            # The words of the table, in its order.
+            assert sorted(keys(whole).split("  ")) == sorted(
+                f"{can}  ? help  q back{note}".split("  ")
+            )
+            await whole.press("question_mark")
+            assert name_of(whole) == "HelpScreen"
+            listed = whole.app.screen_text()
+            assert "[back]" in listed
+            assert ("[execute]" in listed) is (name == "PlanScreen" and session is UNRESTRICTED)
+            assert "[scan]" not in listed
+            await whole.press("q")
+            assert name_of(whole) == name
+            await whole.press("q")
+            assert screen_of(whole) is whole.main
+
+
+async def test_other_keys(small: SmallWorld) -> None:
+    small.write_config(keys={"back": "z", "help": "f1", "pause": "y", "failures": "f3"})
+    told = await furnished(small)
+    async with opened(small, told, running=True) as whole:
+        for name in NAMES:
+            OPEN[name](whole)
+            await whole.settled()
+            assert "f1 help  z back" in keys(whole)
+            # The old keys are free, and esc stays what it is.
+            await whole.press("question_mark", "q")
+            assert name_of(whole) == name
+            await whole.press("f1")
+            assert name_of(whole) == "HelpScreen"
+            await whole.press("escape")
+            if name == "JobScreen":
+                assert "y pause" in keys(whole)
+                await whole.press("p")
+                assert whole.gateway.wishes == []
+                await whole.press("y")
+                assert whole.gateway.wishes == [("pause", RUNNING)]
+                await whole.press("f3")
+                assert "failures by outcome" in whole.app.screen_text()
+            await whole.press("escape" if name == "PlanScreen" else "z")
+            assert screen_of(whole) is whole.main
