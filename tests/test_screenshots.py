@@ -44,7 +44,7 @@ PICTURES = {
     "job-ended": ("DONE", "deleted 30", "undo: key u"),
     "operation": ("objects 1-30 of 30", "deleted", "u restore"),
     "restore": ("restore operation", "Enter: restore, overwriting nothing"),
-    "help": ("Works in the list of candidates", "Works anywhere"),
+    "help": ("Works in the list of candidates", "Works in all panes"),
 }
 
 

@@ -162,7 +162,7 @@ async def looks_at_an_object(kim: Operator) -> None:
     await kim.command("filter posts/")
     await kim.sees("posts/12/image-1.png", without="KEEP:exclusion")
     await kim.press("g", "enter")
-    await kim.sees("posts/12/image-1.png", "exclusion", "esc")
+    await kim.sees("posts/12/image-1.png", "exclusion", "q back")
     await kim.take("detail")
     await kim.press("escape")
     await kim.press("i")
