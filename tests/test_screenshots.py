@@ -41,7 +41,7 @@ PICTURES = {
     "plan": ("approved", "--confirm", "ctrl+x execute"),
     "execute": ("EXECUTE", "type photos 30 and then Enter", "not yet matching"),
     "job-running": ("RUNNING", "20 / 30", "q back  (the job goes on)"),
-    "job-ended": ("DONE", "deleted 30", "undo: key u"),
+    "job-ended": ("DONE", "deleted 30", "undo: restore, or"),
     "operation": ("objects 1-30 of 30", "deleted", "u restore"),
     "restore": ("restore operation", "Enter: restore, overwriting nothing"),
     "help": ("Works in the list of candidates", "Works in all panes"),

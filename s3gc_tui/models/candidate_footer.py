@@ -22,7 +22,7 @@ def footer(
 ) -> str:
     """The line as text, not cleaned."""
     if snapshot is None:
-        return "no scan yet: s starts one"
+        return "no scan yet"
     arrow = "\u2193" if view.sort.descending else "\u2191"
     parts = [("tree, " if tree else "") + view.sort.column + arrow]
     place = f"{count(cursor + 1 if rows else 0)} of {count(rows)}"

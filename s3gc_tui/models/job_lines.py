@@ -186,7 +186,7 @@ def _interrupted(view: JobView, state: JobState, width: int) -> list[Line]:
 
 def _undo(view: JobView, state: JobState, width: int) -> list[Line]:
     if can_undo(state):
-        lines = [line(" undo: key u, or")]
+        lines = [line(" undo: restore, or")]
         return [*lines, *(line(f"   {part}") for part in wrap(view.undo, width - 4))]
     return [line(dim(" it deleted nothing, so there is nothing to undo"))]
 

@@ -74,9 +74,11 @@ def status_line(judged: Judged | None, picture: Picture) -> Line:
     if picture.is_stale:
         scan_age = picture.scan_age
         told = f"is {age(scan_age)} old" if scan_age is not None else "is still to come"
-        return line(warn(f" the last scan {told}: nothing passes; s scans"))
+        return line(warn(f" the last scan {told}: nothing passes until the next"))
     if picture.changed_since_scan:
-        return line(warn(" objects were deleted or restored after this scan; s scans again"))
+        return line(
+            warn(" objects were deleted or restored after this scan: it shows what was before")
+        )
     if judged is None:
         return BLANK
     return line(dim(f" {safe_text(judged.reason) or 'all four layers pass'}"))

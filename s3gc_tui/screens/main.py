@@ -51,7 +51,7 @@ class MainScreen(OverPanes):
             self.say(f"there is no plan to approve ({blocked or 'the scan found no orphans'})")
             return
         if candidates.snapshot is None or candidates.snapshot.scan_id != scan.scan_id:
-            self.say("the list is of an older scan: press r, then mark again")
+            self.say("the list is of an older scan: show the newer one, then mark again")
             return
         if not candidates.marks:
             self.say("nothing is marked: space marks, + marks all that match")
@@ -131,7 +131,7 @@ class MainScreen(OverPanes):
     async def _save(self) -> None:
         candidates = self.query_one(CandidateList)
         if candidates.snapshot is None:
-            self.say("there is no list to write yet: s starts a scan")
+            self.say("there is no list to write before the first scan")
             return
         self.say("writing the list")
         pages = (map(records.candidate, page) async for page in candidates.every_one())

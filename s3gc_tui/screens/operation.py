@@ -72,10 +72,13 @@ class OperationScreen(Placed[None]):
         self._show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A restore is offered only where it works."""
+        """A restore is offered only where it works, a page only where there is one."""
         if action == "restore":
             known = self._operation is not None and can_restore(self._operation)
             return self.gateway.may_write and known
+        if action == "page":
+            page = self._page
+            return page is not None and (page.more if parameters == (1,) else page.first > 0)
         return True
 
     def _new_pages(self) -> ResultPages:
@@ -138,10 +141,8 @@ class OperationScreen(Placed[None]):
 
     def action_page(self, by: int) -> None:
         """Turn the page."""
-        page = self._page
-        if page is None or (by > 0 and not page.more) or (by < 0 and not page.first):
-            return
-        self._read(page.number + by)
+        if self._page is not None:
+            self._read(self._page.number + by)
 
     def action_outcome(self) -> None:
         """Only the objects of one outcome; all of them after the last one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, TypeVar
 
+from textual.actions import parse
 from textual.binding import Binding, BindingType
 
 from s3gc_tui.actions_table import ACTIONS, Action, Where
@@ -44,9 +45,12 @@ class Placed(LeftOnce[T]):
         return [
             one
             for one in ACTIONS
-            if works(one, self.WHERE, may_write=self.gateway.may_write)
-            and self.check_action(one.method.partition("(")[0], ())
+            if works(one, self.WHERE, may_write=self.gateway.may_write) and self._can(one)
         ]
+
+    def _can(self, action: Action) -> bool:
+        _, name, parameters = parse(action.method)
+        return bool(self.check_action(name, parameters))
 
     def key_line(self, *notes: Piece) -> Line:
         """The line of keys, and what else has to be said."""

@@ -174,6 +174,10 @@ class PlanScreen(Placed[StartedJob]):
             if action == "execute":
                 return may_execute(plan, history, self.gateway.about, now)
             return may_decide(plan, history, now)
+        if action == "page":
+            start, page = self._page
+            more = plan is not None and start + len(page) < plan.objects
+            return more if parameters == (1,) else start > 0
         return True
 
     def action_approve(self) -> None:
@@ -250,6 +254,4 @@ class PlanScreen(Placed[StartedJob]):
 
     def action_page(self, by: int) -> None:
         """Show another page of objects."""
-        number = self._number + by
-        if number >= 0:
-            begin(self, partial(self._turn_to, number), "page")
+        begin(self, partial(self._turn_to, self._number + by), "page")

@@ -119,7 +119,7 @@ class CandidateList(MarkedList):
             return
         other = self.snapshot is not None and self.newer.scan_id != self.snapshot.scan_id
         if other and self.marks:
-            self._refuse("the marks are of this scan: \\ clears them, then r shows the newer one")
+            self._refuse("the marks are of this scan: \\ clears them, then show the newer one")
             return
         self.open(self.newer.scan_id)
 

@@ -133,7 +133,7 @@ class MarkedList(BrowsedList):
 
     def _refused_as_stale(self) -> bool:
         if self.stale:
-            self._refuse("the last scan is too old to decide by: s starts another")
+            self._refuse("the last scan is too old to decide by: a new one is needed")
         return self.stale
 
     async def _say_why_not(self, snapshot: Snapshot, row: Row) -> None:

@@ -194,7 +194,7 @@ def the_footer(
 def test_the_line_below_the_list() -> None:
     by_size = View(NOW, CandidateFilter(prefix="a b"), Sort(Column.SIZE, True))
     running = Snapshot("S1", 1, NOW, 1, 100, True, None)
-    assert the_footer(None) == "no scan yet: s starts one"
+    assert the_footer(None) == "no scan yet"
     assert the_footer() == "key↑  3 of 1,204,311"
     assert the_footer(rows=128, complete=False) == "key↑  3 of 128+ (loading)"
     assert (

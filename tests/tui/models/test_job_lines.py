@@ -120,7 +120,7 @@ def test_ended_tells_how_and_how_to_undo_it() -> None:
     shown = text(job(Standing.ENDED, outcome="partial", ended_at=NOW, error="vault-full"))
     assert " EXECUTE  " + EXECUTE_ID + "  PARTIAL\n" in shown
     assert " ended 2026-11-21 08:34 UTC after 2m 00s: partial\n why: vault-full\n" in shown
-    assert shown.endswith(f" undo: key u, or\n   {UNDO}")
+    assert shown.endswith(f" undo: restore, or\n   {UNDO}")
 
 
 def test_what_deleted_nothing_has_nothing_to_undo() -> None:

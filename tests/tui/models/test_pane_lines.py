@@ -71,12 +71,12 @@ def test_the_top_line(changes: dict[str, Any], width: int, words: str) -> None:
         ({}, " all four layers pass"),
         (
             {"taken_at": NOW + timedelta(days=2)},
-            " the last scan is 2d old: nothing passes; s scans",
+            " the last scan is 2d old: nothing passes until the next",
         ),
-        ({"status": None}, " the last scan is still to come: nothing passes; s scans"),
+        ({"status": None}, " the last scan is still to come: nothing passes until the next"),
         (
             {"operations": (replace(operation(deleted=1), finished_at=NOW),)},
-            " objects were deleted or restored after this scan; s scans again",
+            " objects were deleted or restored after this scan: it shows what was before",
         ),
         ({"operations": (replace(operation(kept=1), finished_at=NOW),)}, " all four layers pass"),
         ({"operations": (operation(None),)}, " all four layers pass"),

@@ -21,12 +21,12 @@ OPEN: dict[str, Callable[[Whole], object]] = {
 # What may be pressed there now, in a session that may write and in one that may not.
 KEYS = {
     "PlanScreen": (
-        "a approve  N reject  ctrl+x execute  w save  n next  b before",
-        "w save  n next  b before",
+        "a approve  N reject  ctrl+x execute  w save",
+        "w save",
     ),
     "JobScreen": ("p pause  x cancel  f failures  w save", "f failures  w save"),
     "OperationScreen": (
-        "u restore  f filter  n next  b before  w save", "f filter  n next  b before  w save",
+        "u restore  f filter  w save", "f filter  w save",
     ),
     "DetailScreen": ("r ask again", "r ask again"),
 }  # fmt: skip

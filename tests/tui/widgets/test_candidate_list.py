@@ -470,7 +470,7 @@ async def test_a_running_scan_is_partial_and_keeps_its_marks(tmp_path: Path) -> 
 
 async def test_the_first_scan_appears_by_itself(tmp_path: Path) -> None:
     async with shown(tmp_path) as (app, pilot):
-        assert app.list.footer() == "no scan yet: s starts one"
+        assert app.list.footer() == "no scan yet"
         await pilot.press("j", "space", "v", "plus", "backslash", "t", "l", "h", "enter", "G")
         await settled(pilot)
         finished_scan(tmp_path, SOME)
