@@ -82,7 +82,7 @@ ACTIONS = (
         "restore",
         "restore",
         "bring deleted objects back",
-        Where.PANES | Where.JOB | Where.OPERATION,
+        Where.PANES | Where.SCREENS,
         needs_write=True,
     ),
     Action("scan", "s", "scan", "scan", "start a scan; it changes nothing in the bucket"),

@@ -109,10 +109,8 @@ class Dashboard(App[str]):
             await super().on_event(event)
 
     def on_restore_wanted(self, event: RestoreWanted) -> None:
-        """An operation's screen asks for the wizard."""
-        from s3gc_core.collection import Selection
-
-        self.main.open_restore(Selection(operation_id=event.operation_id))
+        """A screen asks for the wizard."""
+        self.main.open_restore(event.selection)
 
     def on_key_wanted(self, event: KeyWanted) -> None:
         """A list of objects asks for everything about one."""

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.message import Message
+
+if TYPE_CHECKING:
+    from s3gc_core.collection import Selection
 
 
 class RestoreWanted(Message):
-    """The operator wants back what an operation deleted; the app opens the restore wizard."""
+    """The operator wants deleted objects back; the app opens the restore wizard.
 
-    def __init__(self, operation_id: str) -> None:
+    It begins with `selection`, or asks what to restore where that is None.
+    """
+
+    def __init__(self, selection: Selection | None) -> None:
         super().__init__()
-        self.operation_id = operation_id
+        self.selection = selection
 
 
 class KeyWanted(Message):

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from s3gc_core.actions.asking import Explanation
+from s3gc_core.collection import Selection
 from s3gc_core.errors import S3gcError
 from s3gc_tui.actions_table import Where
 from s3gc_tui.background import begin
@@ -45,6 +46,10 @@ class DetailScreen(Placed[None]):
     def on_resize(self) -> None:
         """Fit the lines into the new width."""
         self._show()
+
+    def to_restore(self) -> Selection | None:
+        """This key, whatever it looks like."""
+        return Selection(keys=(self._key,))
 
     def action_ask(self) -> None:
         """Ask the bucket, the registry, the databases and the vault."""

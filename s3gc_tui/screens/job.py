@@ -22,7 +22,6 @@ from s3gc_tui.background import begin
 from s3gc_tui.display import fit
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.lines import Record
-from s3gc_tui.messages import RestoreWanted
 from s3gc_tui.models.intents import RestoreIntent, ScanIntent
 from s3gc_tui.models.job_lines import (
     JobView,
@@ -112,18 +111,14 @@ class JobScreen(Placed[None]):
             return self.gateway.may_write and standing in ALIVE - {Standing.CANCELLING}
         if action == "cancel":
             return self.gateway.may_write and standing in ALIVE - {Standing.CANCELLING}
-        if action == "restore":
-            return self.gateway.may_write and self._can_undo()
-        return True
+        return super().check_action(action, parameters)
 
-    def _can_undo(self) -> bool:
+    def to_restore(self) -> Selection | None:
+        """What it deleted, once it has ended."""
         job = self._job
-        return (
-            job is not None
-            and job.state is not None
-            and job.standing not in ALIVE
-            and can_undo(job.state)
-        )
+        if job is None or job.state is None or job.standing in ALIVE or not can_undo(job.state):
+            return None
+        return Selection(operation_id=job.operation_id)
 
     def _watch(self) -> None:
         """Begin a look, unless the last one still waits for its answer or all is known."""
@@ -305,11 +300,6 @@ class JobScreen(Placed[None]):
         while (read := await self.gateway.job_events(operation_id, offset)).offset != offset:
             yield map(records.told, read.events)
             offset = read.offset
-
-    def action_restore(self) -> None:
-        """Ask for the restore of what it deleted."""
-        if self._operation_id is not None:
-            self.post_message(RestoreWanted(self._operation_id))
 
     def _say(self, said: Line) -> None:
         self._said = said

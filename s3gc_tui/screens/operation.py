@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from s3gc_core.collection import Selection
 from s3gc_core.errors import S3gcError
 from s3gc_core.vault import Operation
 from s3gc_tui import records
@@ -15,7 +16,7 @@ from s3gc_tui.actions_table import Where
 from s3gc_tui.background import begin
 from s3gc_tui.display import fit
 from s3gc_tui.gateway import Gateway
-from s3gc_tui.messages import KeyWanted, RestoreWanted
+from s3gc_tui.messages import KeyWanted
 from s3gc_tui.models.lines import BLANK, Line, bad, dim, error_lines, line
 from s3gc_tui.models.operation_lines import (
     ResultPage,
@@ -72,14 +73,17 @@ class OperationScreen(Placed[None]):
         self._show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A restore is offered only where it works, a page only where there is one."""
-        if action == "restore":
-            known = self._operation is not None and can_restore(self._operation)
-            return self.gateway.may_write and known
+        """A page is offered only where there is one."""
         if action == "page":
             page = self._page
             return page is not None and (page.more if parameters == (1,) else page.first > 0)
-        return True
+        return super().check_action(action, parameters)
+
+    def to_restore(self) -> Selection | None:
+        """What it deleted."""
+        if self._operation is None or not can_restore(self._operation):
+            return None
+        return Selection(operation_id=self._operation_id)
 
     def _new_pages(self) -> ResultPages:
         return ResultPages(lambda: self.gateway.results(self._operation_id), self._outcome)
@@ -154,10 +158,6 @@ class OperationScreen(Placed[None]):
         """Ask about the object under the cursor."""
         message.stop()
         self.post_message(KeyWanted(message.line_id))
-
-    def action_restore(self) -> None:
-        """Ask for the restore of what it deleted."""
-        self.post_message(RestoreWanted(self._operation_id))
 
     def action_save(self) -> None:
         """Write all objects, or those of the chosen outcome, to a new file."""

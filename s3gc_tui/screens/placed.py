@@ -7,9 +7,11 @@ from typing import ClassVar, TypeVar
 from textual.actions import parse
 from textual.binding import Binding, BindingType
 
+from s3gc_core.collection import Selection
 from s3gc_tui.actions_table import ACTIONS, Action, Where
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.keymap import works
+from s3gc_tui.messages import RestoreWanted
 from s3gc_tui.models.key_line import key_line
 from s3gc_tui.models.lines import Line, Piece
 from s3gc_tui.screens.left_once import LeftOnce
@@ -55,6 +57,18 @@ class Placed(LeftOnce[T]):
     def key_line(self, *notes: Piece) -> Line:
         """The line of keys, and what else has to be said."""
         return key_line(self.actions_here(), self.gateway.keymap, self.size.width or 80, *notes)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What cannot be done now is not there."""
+        return action != "restore" or self.gateway.may_write
+
+    def to_restore(self) -> Selection | None:
+        """What there is to bring back here; None asks for it."""
+        return None
+
+    def action_restore(self) -> None:
+        """Ask for the restore wizard."""
+        self.post_message(RestoreWanted(self.to_restore()))
 
     def action_help(self) -> None:
         """What works here."""

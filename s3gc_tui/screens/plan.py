@@ -178,7 +178,7 @@ class PlanScreen(Placed[StartedJob]):
             start, page = self._page
             more = plan is not None and start + len(page) < plan.objects
             return more if parameters == (1,) else start > 0
-        return True
+        return super().check_action(action, parameters)
 
     def action_approve(self) -> None:
         """Review the whole plan and approve it."""

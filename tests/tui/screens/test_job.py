@@ -70,7 +70,7 @@ async def test_a_started_execution_tells_how_to_undo_it(
             line = stage.gateway.batch_line(undo)
             assert "".join(line.split()) in "".join(text.split())
             await shown.press("u")
-            assert [message.operation_id for message in wanted] == [screen.operation_id]
+            assert [message.selection for message in wanted] == [undo.selection]
 
 
 async def test_a_job_that_never_began_tells_why_and_what_next(small: SmallWorld) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from s3gc_core.collection import Selection
 from s3gc_core.session import READ_ONLY
 from s3gc_tui.messages import KeyWanted, RestoreWanted
 from s3gc_tui.models import operation_lines
@@ -34,7 +35,9 @@ async def test_enter_u_and_esc(small: SmallWorld, monkeypatch: pytest.MonkeyPatc
         keys = noted(screen, KeyWanted, monkeypatch)
         async with stage.showing(screen) as shown:
             await shown.press("u", "j", "enter")
-            assert [message.operation_id for message in restores] == [operation_id]
+            assert [message.selection for message in restores] == [
+                Selection(operation_id=operation_id)
+            ]
             assert [message.key for message in keys] == [sorted(FORGOTTEN)[1]]
             await shown.press("escape")
             assert shown.results == [None]

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from textual.screen import Screen
 
+from s3gc_core.collection import Selection
 from s3gc_core.session import READ_ONLY, UNRESTRICTED, Session
+from s3gc_tui.screens.restore import RestoreScreen
 from tests.tui.small_world import SmallWorld
 from tests.tui.whole import RUNNING, Whole, furnished, opened
 
@@ -21,14 +23,14 @@ OPEN: dict[str, Callable[[Whole], object]] = {
 # What may be pressed there now, in a session that may write and in one that may not.
 KEYS = {
     "PlanScreen": (
-        "a approve  N reject  ctrl+x execute  w save",
+        "a approve  N reject  ctrl+x execute  u restore  w save",
         "w save",
     ),
-    "JobScreen": ("p pause  x cancel  f failures  w save", "f failures  w save"),
+    "JobScreen": ("u restore  p pause  x cancel  f failures  w save", "f failures  w save"),
     "OperationScreen": (
         "u restore  f filter  w save", "f filter  w save",
     ),
-    "DetailScreen": ("r ask again", "r ask again"),
+    "DetailScreen": ("u restore  r ask again", "r ask again"),
 }  # fmt: skip
 NAMES = list(OPEN)
 
@@ -48,7 +50,8 @@ def keys(whole: Whole) -> str:
 @pytest.mark.parametrize("session", [UNRESTRICTED, READ_ONLY], ids=["write", "read-only"])
 async def test_keys_and_help(small: SmallWorld, session: Session) -> None:
     told = await furnished(small)
-    async with opened(small, told, session, running=True) as whole:
+    # Wide enough for all of them; a narrower one leaves out what matters least.
+    async with opened(small, told, session, size=(100, 30), running=True) as whole:
         for name in NAMES:
             await whole.back_to_main()
             OPEN[name](whole)
@@ -98,3 +101,32 @@ async def test_other_keys(small: SmallWorld) -> None:
                 assert "failures by outcome" in whole.app.screen_text()
             await whole.press("escape" if name == "PlanScreen" else "z")
             assert screen_of(whole) is whole.main
+
+
+async def test_the_restore_wizard_from_everywhere(small: SmallWorld) -> None:
+    """With what there is to bring back here, or asking for a key."""
+    told = await furnished(small)
+    begins = {
+        "PlanScreen": None,
+        "JobScreen": None,  # it still runs
+        "OperationScreen": Selection(operation_id=told.operation_id),
+        "DetailScreen": Selection(keys=("late/00.bin",)),
+    }
+    async with opened(small, told, running=True) as whole:
+        for name in NAMES:
+            OPEN[name](whole)
+            await whole.settled()
+            await whole.press("u")
+            wizard = screen_of(whole)
+            assert isinstance(wizard, RestoreScreen)
+            assert wizard._given == begins[name]
+            await whole.press("escape")
+            assert name_of(whole) == name
+            await whole.back_to_main()
+    async with opened(small, told, READ_ONLY, running=True) as whole:
+        for name in NAMES:
+            OPEN[name](whole)
+            await whole.settled()
+            await whole.press("u")
+            assert name_of(whole) == name
+            await whole.back_to_main()
