@@ -8,7 +8,7 @@ from datetime import datetime
 
 from s3gc_core.actions.asking import BackupOf, Explanation, Reference
 from s3gc_core.errors import S3gcError
-from s3gc_core.judgement import Judged, ObjectVerdict, Verdict
+from s3gc_core.judgement import Judged, Verdict
 from s3gc_tui.display import age, count, fit, size, when, wrap
 from s3gc_tui.models.lines import (
     BLANK,
@@ -18,24 +18,18 @@ from s3gc_tui.models.lines import (
     bad,
     dim,
     error_lines,
-    good,
     line,
     strong,
     warn,
     wrapped,
 )
+from s3gc_tui.models.verdict_lines import LAYERS, together
 from s3gc_tui.safe_text import safe_text
 
-_LAYERS = ("registry", "database", "retention", "exclusion")
 _VERDICTS = {
     Verdict.PASS: Piece("PASS    ", Look.GOOD),
     Verdict.KEEP: Piece("KEEP    ", Look.STRONG),
     Verdict.UNKNOWN: Piece("UNKNOWN ", Look.WARN),
-}
-_TOGETHER = {
-    ObjectVerdict.ORPHAN: (good("ORPHAN"), "  all four layers pass"),
-    ObjectVerdict.KEEP: (strong("KEEP"), "  it stays"),
-    ObjectVerdict.HELD: (warn("HELD"), "  doubt keeps it"),
 }
 # Alphabets with letters that look alike; any two of them in one word are worth a warning.
 _ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
@@ -72,15 +66,14 @@ def _judged(judged: Judged, now: datetime, width: int) -> list[Line]:
         f" ({age(now - entry.last_modified)} ago), {entry.storage_class}, etag {entry.etag}"
     )
     lines = [*wrapped(facts, width, Look.DIM), BLANK, line(strong(" LAYERS"), dim(" asked now"))]
-    for number, name in enumerate(_LAYERS, 1):
+    for number, name in enumerate(LAYERS, 1):
         layer = getattr(judged.layers, name)
         first, *more = wrap(layer.reason, width - 24)
         lines.append(line(f" {number} {name:<10} ", _VERDICTS[layer.verdict], " ", first))
         lines += [line(" " * 23, part) for part in more]
     for doubt in judged.doubts:
         lines += wrapped(f"doubt: {doubt}", width, Look.WARN)
-    word, told = _TOGETHER[judged.verdict]
-    return [*lines, line(" => ", word, told)]
+    return [*lines, together(judged.verdict)]
 
 
 def _references(references: list[Reference], width: int) -> list[Line]:

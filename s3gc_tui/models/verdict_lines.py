@@ -14,6 +14,11 @@ from s3gc_tui.safe_text import safe_text
 LAYERS = ("registry", "database", "retention", "exclusion")
 _WORDS = {Verdict.PASS: "PASS", Verdict.KEEP: "KEEP", Verdict.UNKNOWN: "UNKNOWN"}
 _LOOKS = {Verdict.PASS: Look.GOOD, Verdict.KEEP: Look.PLAIN, Verdict.UNKNOWN: Look.WARN}
+_TOGETHER = {
+    ObjectVerdict.ORPHAN: (good("ORPHAN"), "  all four layers pass"),
+    ObjectVerdict.KEEP: (strong("KEEP"), "  it stays"),
+    ObjectVerdict.HELD: (warn("HELD"), "  doubt keeps it"),
+}
 
 
 def stale(layers: Layers, picture: Picture) -> dict[str, tuple[Verdict, str]]:
@@ -54,12 +59,14 @@ def verdict_lines(judged: Judged | None, picture: Picture, width: int) -> list[L
 
 
 def _together(judged: Judged, verdicts: dict[str, tuple[Verdict, str]]) -> Line:
-    found = {verdict for verdict, _ in verdicts.values()}
-    if judged.verdict is ObjectVerdict.KEEP:
-        return line(" => ", strong("KEEP"), "  it stays")
-    if judged.verdict is ObjectVerdict.HELD or Verdict.UNKNOWN in found:
-        return line(" => ", warn("HELD"), "  doubt keeps it")
-    return line(" => ", good("ORPHAN"), "  all four layers pass")
+    doubtful = Verdict.UNKNOWN in {verdict for verdict, _ in verdicts.values()}
+    kept = judged.verdict is ObjectVerdict.KEEP
+    return together(ObjectVerdict.HELD if doubtful and not kept else judged.verdict)
+
+
+def together(verdict: ObjectVerdict) -> Line:
+    """What the layers come to, in one line."""
+    return line(" => ", *_TOGETHER[verdict])
 
 
 def _facts(entry: ListedObject, now: datetime, width: int) -> list[str]:
