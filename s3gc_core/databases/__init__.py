@@ -6,11 +6,13 @@ from s3gc_core.config import DatabaseConfig
 from s3gc_core.database_url import DatabaseUrl, Engine
 from s3gc_core.databases.protocol import (
     Database,
+    ListedTable,
     Row,
     RowId,
     Snapshot,
     TableRead,
     TableShape,
+    TextColumn,
     Value,
 )
 
@@ -18,11 +20,13 @@ __all__ = [
     "Database",
     "DatabaseUrl",
     "Engine",
+    "ListedTable",
     "Row",
     "RowId",
     "Snapshot",
     "TableRead",
     "TableShape",
+    "TextColumn",
     "Value",
     "open_database",
 ]

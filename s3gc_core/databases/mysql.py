@@ -11,15 +11,20 @@ import aiomysql
 
 from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases import naming
-from s3gc_core.databases.mysql_catalogue import BINARY, NO_RIGHT, Table, check, key_part, quote
+from s3gc_core.databases.mysql_catalogue import NO_RIGHT, Table, check, quote
 from s3gc_core.databases.mysql_connection import (
     DRIVER_ERRORS,
+    UNKNOWN_VARIABLE,
     Connection,
     connect,
     error_code,
     fetch,
+    limit_statements,
 )
-from s3gc_core.databases.protocol import Row, RowId, TableRead, TableShape, Value
+from s3gc_core.databases.mysql_pages import Pages, query_for, select
+from s3gc_core.databases.mysql_rows import ResultRows
+from s3gc_core.databases.mysql_tables import sample, tables
+from s3gc_core.databases.protocol import ListedTable, Row, RowId, TableRead, TableShape
 from s3gc_core.errors import DatabaseUnreachable, S3gcError
 
 # One page: a selective `where` may pass over many rows before it has filled one.
@@ -32,10 +37,6 @@ _SESSION = (
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )
-# Time limits of a statement: MariaDB's (seconds), MySQL's (milliseconds). Each knows its own.
-_STATEMENT_LIMITS = ("SET SESSION max_statement_time = 0", "SET SESSION max_execution_time = 0")
-
-_UNKNOWN_VARIABLE = 1193
 _INTERRUPTED = 1317
 # Errors about the connection or the server as a whole, and time-outs: "not now".
 _NOT_NOW = frozenset(
@@ -62,12 +63,12 @@ class MysqlDatabase:
         Raises `DatabaseUnreachable`.
         """
         async with self._connection() as connection:
-            with self._reaching():
+            with self.reaching():
                 try:
                     rows = await fetch(connection, "SELECT @@server_uuid, DATABASE()")
                     engine = "mysql"
                 except aiomysql.Error as error:
-                    if error_code(error) != _UNKNOWN_VARIABLE:
+                    if error_code(error) != UNKNOWN_VARIABLE:
                         raise
                     query = "SELECT @@hostname, @@port, @@datadir, DATABASE()"
                     rows = await fetch(connection, query)
@@ -81,13 +82,8 @@ class MysqlDatabase:
         Raises `DatabaseUnreachable`.
         """
         async with self._connection() as connection:
-            with self._reaching():
-                for statement in _STATEMENT_LIMITS:
-                    try:
-                        await fetch(connection, statement)
-                    except aiomysql.Error as error:
-                        if error_code(error) != _UNKNOWN_VARIABLE:
-                            raise
+            with self.reaching():
+                await limit_statements(connection, 0)
                 for statement in _SESSION:
                     await fetch(connection, statement)
             yield MysqlSnapshot(self, connection)
@@ -104,11 +100,12 @@ class MysqlDatabase:
     async def kill_query(self, thread_id: int) -> None:
         """End the statement that runs in the connection `thread_id` of this user."""
         async with self._connection() as connection:
-            with self._reaching():
+            with self.reaching():
                 await fetch(connection, f"KILL QUERY {int(thread_id)}")
 
     @contextmanager
-    def _reaching(self) -> Iterator[None]:
+    def reaching(self) -> Iterator[None]:
+        """Turn the driver's errors into `DatabaseUnreachable`."""
         try:
             yield
         except DRIVER_ERRORS as error:
@@ -160,45 +157,75 @@ class MysqlSnapshot:
         async with self._my_turn():
             with self._database.reading(read):
                 table = await check(self._connection, self._database.name, read)
-                cursor = await self._connection.cursor(aiomysql.SSCursor)
                 async with asyncio.timeout(PAGE_TIMEOUT_SECONDS):
-                    await self._start(cursor, table, read)
-            ended = False
+                    query = await self._query(table, read)
+                    found = await ResultRows.start(self._connection, query)
             try:
+                with self._database.reading(read):
+                    pages = Pages(self._database.name, table, read, found)
                 size = naming.PageSize()
                 while True:
                     with self._database.reading(read):
                         async with asyncio.timeout(PAGE_TIMEOUT_SECONDS):
-                            found = await cursor.fetchmany(size.rows)
-                    if not found:
-                        ended = True
+                            columns = await found.fetch(size.rows)
+                        page = pages.rows(columns)
+                    if not page:
                         return
-                    page = [self._row(row, table, read) for row in found]
                     size.learn(page)
                     yield page
             except GeneratorExit:
                 self._reader = None
-                await self._abandon(cursor)
-                ended = True
+                await self._abandon(found)
                 raise
             finally:
-                if not ended:
+                if not found.ended:
                     # Somewhere inside a result: nothing sent now would be understood.
                     self._connection.close()
 
-    async def _start(self, cursor: Any, table: Table, read: TableRead) -> None:
-        names = ", ".join(quote(column) for column in [*table.identity, *read.columns])
-        query = f"SELECT {names} FROM {table.sql_name}"
-        if read.where is not None:
-            # The line break keeps a trailing comment from swallowing the bracket.
-            query += f" WHERE ({read.where}\n)"
-        await cursor.execute(query)
+    async def tables(self) -> list[ListedTable]:
+        """The tables of this database with text-like columns; none of the server's other ones.
 
-    async def _abandon(self, cursor: Any) -> None:
+        A table on which this user has no right at all is hidden by the server. Raises
+        `DatabaseUnreachable`.
+        """
+        async with self._my_turn():
+            with self._database.reaching():
+                async with asyncio.timeout(PAGE_TIMEOUT_SECONDS):
+                    return await tables(self._connection)
+
+    async def sample(self, read: TableRead, limit: int) -> list[Row]:
+        """Rows with a value, from places all over an integer key, else the first ones.
+
+        Raises what `rows` raises.
+        """
+        name = self._database.name
+        async with self._my_turn():
+            with self._database.reading(read):
+                table = await check(self._connection, name, read)
+                return await sample(self._connection, name, table, read, limit)
+
+    async def query_for(self, read: TableRead, row: RowId) -> str:
+        """The SQL that shows one row. Raises what `describe` raises."""
+        async with self._my_turn():
+            with self._database.reading(read):
+                table = await check(self._connection, self._database.name, read)
+        return query_for(table, read, row)
+
+    async def _query(self, table: Table, read: TableRead) -> str:
+        """In the order of the key, unless the server would have to sort for it."""
+        plain = select(table, read)
+        if not table.shape.primary_key:
+            return plain
+        key = ", ".join(f"{table.sql_name}.{quote(column)}" for column in table.identity)
+        ordered = f"{plain} ORDER BY {key}"
+        plan = await fetch(self._connection, f"EXPLAIN {ordered}")
+        return plain if any("filesort" in (row[-1] or "") for row in plan) else ordered
+
+    async def _abandon(self, found: ResultRows) -> None:
         """Stop a read that nobody wants to the end of, and leave the connection usable."""
         try:
             await self._database.kill_query(self._connection.thread_id())
-            await cursor.close()
+            await found.drain()
             await fetch(self._connection, "DO 0")
         except DatabaseUnreachable:
             self._connection.close()
@@ -218,23 +245,3 @@ class MysqlSnapshot:
         async with self._turn:
             self._reader = task
             yield
-
-    def _row(self, row: tuple[Any, ...], table: Table, read: TableRead) -> Row:
-        count = len(table.identity)
-        identity: RowId
-        if table.hashed:
-            identity = naming.row_hash(row[:count])
-        else:
-            parts = zip(table.identity, row[:count], strict=True)
-            identity = naming.row_id([key_part(table.types[name], part) for name, part in parts])
-        values = zip(read.columns, row[count:], strict=True)
-        return Row(
-            identity, tuple(self._value(table.types[name], v, name, read) for name, v in values)
-        )
-
-    def _value(self, kind: str, value: Any, column: str, read: TableRead) -> Value:
-        if value is None or isinstance(value, bytes if kind in BINARY else str):
-            return value
-        if kind == "bit":
-            return str(int.from_bytes(value, "big"))
-        raise naming.unfaithful(self._database.name, read, column, kind)

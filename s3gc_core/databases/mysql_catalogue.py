@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import aiomysql
 
 from s3gc_core.databases import naming
 from s3gc_core.databases.mysql_connection import Connection, error_code, fetch
-from s3gc_core.databases.protocol import RowId, TableRead, TableShape
+from s3gc_core.databases.protocol import TableRead, TableShape
 
 CATALOGUE_TIMEOUT_SECONDS = 60.0
 
-_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
+INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
-_TEXT = frozenset(
-    {"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json"}
-    | {"decimal", "float", "double", "date", "time", "datetime", "timestamp", "year"}
-    | {"uuid", "inet4", "inet6"}
-    | _INTEGERS
+TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "json"})
+_WITH_TEXT = (
+    TEXT
+    | BINARY
+    | INTEGERS
+    | {"enum", "set", "bit", "decimal", "float", "double", "uuid", "inet4", "inet6"}
+    | {"date", "time", "datetime", "timestamp", "year"}
 )
 
 # Server error numbers (MySQL manual, "Server Error Message Reference").
@@ -55,13 +56,14 @@ async def check(connection: Connection, name: str, read: TableRead) -> Table:
         for column in read.columns:
             if column not in types:  # the server ignores letter case, a source's name does not
                 raise naming.missing_column(name, read, column, types)
-            if types[column] not in _TEXT | BINARY | {"bit"}:
+            if types[column] not in _WITH_TEXT:
                 raise naming.unfaithful(name, read, column, full_types[column])
         if engine is not None and not await _is_transactional(connection, engine):
             detail = f"its storage engine {engine} has no consistent snapshot; InnoDB has"
             raise naming.unreadable(name, read, detail)
     words = f"primary key {', '.join(key)}" if key else "SHA-256 of the whole row (no primary key)"
-    return Table(TableShape(read.table, full_types, key, words), sql_name, identity, not key, types)
+    shape = TableShape(read.table, naming.join_name(schema, table), full_types, key, words)
+    return Table(shape, sql_name, identity, not key, types)
 
 
 async def _find(connection: Connection, name: str, read: TableRead) -> tuple[str, str, str | None]:
@@ -142,10 +144,3 @@ async def _is_transactional(connection: Connection, engine: str) -> bool:
 def quote(name: str) -> str:
     """A name between backticks."""
     return "`" + name.replace("`", "``") + "`"
-
-
-def key_part(kind: str, value: Any) -> RowId:
-    """One value of a primary key of type `kind`: integers as such, bytes as `0x...`."""
-    if isinstance(value, bytes):
-        return f"0x{value.hex()}"
-    return int(value) if kind in _INTEGERS else str(value)

@@ -15,6 +15,7 @@ from s3gc_core.databases.naming import unreachable
 CONNECT_TIMEOUT_SECONDS = 10.0
 # Flag of the server's greeting: it can speak TLS (MySQL manual, "Capabilities Flags").
 _CLIENT_SSL = 0x800
+UNKNOWN_VARIABLE = 1193
 DRIVER_ERRORS = (aiomysql.Error, OSError, UnicodeDecodeError)
 # What a peer that is not a MySQL server can make the driver's parser raise while connecting.
 _GREETING_ERRORS = (*DRIVER_ERRORS, RuntimeError, ValueError, LookupError, struct.error)
@@ -102,6 +103,20 @@ async def fetch(connection: Connection, query: str, *arguments: str) -> list[tup
     cursor = await connection.cursor(aiomysql.Cursor)
     await cursor.execute(query, arguments or None)
     return list(await cursor.fetchall() or ())
+
+
+async def limit_statements(connection: Connection, seconds: float) -> None:
+    """Let no statement take longer than `seconds`; 0 takes every limit away."""
+    # MariaDB's (seconds) and MySQL's (milliseconds). Each knows its own.
+    for setting in (
+        f"max_statement_time = {seconds}",
+        f"max_execution_time = {seconds * 1000:.0f}",
+    ):
+        try:
+            await fetch(connection, f"SET SESSION {setting}")
+        except aiomysql.Error as error:
+            if error_code(error) != UNKNOWN_VARIABLE:
+                raise
 
 
 def error_code(error: BaseException) -> int | None:

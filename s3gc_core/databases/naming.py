@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from itertools import chain, repeat
+from operator import attrgetter
+from typing import cast
 
-from s3gc_core.databases.protocol import Row, RowId, TableRead
+import msgspec
+
+from s3gc_core.databases.protocol import Row, RowId, TableRead, Value
 from s3gc_core.errors import DatabaseUnreachable, RightMissing, SourceMissing, SourceUnreadable
 
 # Rows of a page; the first page is small, because the size of its rows is not known yet.
@@ -16,7 +20,8 @@ PAGE_ROWS = 4_000
 # Bytes (of text, roughly) that a page should hold at most: what bounds the memory.
 PAGE_BYTES = 8 << 20
 # An application may count to 2**64, our registry's integers end at 2**63.
-_LARGEST_INTEGER = (1 << 63) - 1
+LARGEST_INTEGER = (1 << 63) - 1
+_json = msgspec.json.Encoder()
 
 
 def split_name(table: str) -> tuple[str, ...]:
@@ -56,6 +61,13 @@ def _quoted(table: str, rest: str, mark: str) -> tuple[str, str]:
             return part, rest
         part += mark
         rest = rest[1:]
+
+
+def join_name(*parts: str) -> str:
+    """The name that `split_name` takes apart into `parts`: odd parts in double quotes."""
+    return ".".join(
+        part if part.isidentifier() else '"' + part.replace('"', '""') + '"' for part in parts
+    )
 
 
 def _bad_name(table: str) -> SourceMissing:
@@ -137,9 +149,9 @@ def row_id(parts: Sequence[RowId]) -> RowId:
     the text of a JSON array.
     """
     if len(parts) > 1:
-        return json.dumps(list(parts), ensure_ascii=False, separators=(",", ":"))
+        return _json.encode(parts).decode()
     first = parts[0]
-    if isinstance(first, int) and not -_LARGEST_INTEGER <= first <= _LARGEST_INTEGER:
+    if isinstance(first, int) and not -LARGEST_INTEGER <= first <= LARGEST_INTEGER:
         return str(first)
     return first
 
@@ -160,14 +172,62 @@ def row_hash(values: Iterable[object]) -> str:
     return f"row:{digest.hexdigest()}"
 
 
+def row_parts(row: RowId, count: int) -> list[RowId] | None:
+    """What `row_id` made `row` of, for a key of `count` columns; None where it cannot be told."""
+    if count == 1:
+        return [row]
+    try:
+        return msgspec.json.decode(row, type=list[RowId]) if isinstance(row, str) else None
+    except msgspec.DecodeError:
+        return None
+
+
+def shown(columns: Iterable[str], table: str, condition: str | None, where: str | None) -> str:
+    """A query to paste, of names in SQL: the row with that `condition`, or the whole source."""
+    query = f"SELECT {', '.join(columns)} FROM {table}"
+    if condition is not None:
+        return f"{query} WHERE {condition};"
+    every = "" if where is None else f" WHERE ({where}\n)"
+    return f"-- SQL cannot name this row (no key): all rows of the source.\n{query}{every};"
+
+
+def row_ids(parts: Sequence[Sequence[RowId]]) -> Sequence[RowId]:
+    """The identities of a page's rows from the columns of their primary key, as `row_id`."""
+    if len(parts) > 1:
+        return list(map(row_id, zip(*parts, strict=True)))
+    (column,) = parts
+    kinds = set(map(type, column))
+    if kinds == {int}:
+        numbers = cast(Sequence[int], column)
+        if min(numbers) >= -LARGEST_INTEGER and max(numbers) <= LARGEST_INTEGER:
+            return column
+    return column if kinds == {str} else [row_id((part,)) for part in column]
+
+
+def rows_of(ids: Sequence[RowId], columns: Sequence[Sequence[Value]]) -> list[Row]:
+    """The rows of a page from its columns; a few calls a page, nothing per row in Python."""
+    values = zip(*columns, strict=True) if columns else repeat((), len(ids))
+    return list(map(Row, ids, values))
+
+
 class PageSize:
     """How many rows to ask for next, learned from the pages before, to stay near `PAGE_BYTES`."""
 
-    def __init__(self) -> None:
-        self.rows = FIRST_PAGE_ROWS
+    def __init__(self, rows: int = FIRST_PAGE_ROWS) -> None:
+        self.rows = rows
 
-    def learn(self, page: Sequence[Row]) -> None:
-        """Take the sizes of `page` into account. It grows fourfold at most, shrinks at once."""
-        size = sum(len(value) for row in page for value in row.values if value is not None)
+    def learn(self, page: Sequence[Row]) -> int:
+        """Take the size of `page` into account. It grows fourfold at most, shrinks at once."""
+        size = page_size(page)
         fitting = PAGE_BYTES * len(page) // max(size, 1)
         self.rows = max(1, min(PAGE_ROWS, fitting, self.rows * 4))
+        return size
+
+
+def page_size(page: Sequence[Row]) -> int:
+    """Characters and bytes of all values."""
+    # In C from end to end; the empty and the missing count for nothing anyway.
+    return sum(map(len, filter(None, chain.from_iterable(map(_values, page)))))
+
+
+_values = attrgetter("values")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -12,27 +13,41 @@ import asyncpg
 
 from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases import naming
-from s3gc_core.databases.postgres_catalogue import Table, check, expression
-from s3gc_core.databases.protocol import Row, RowId, TableRead, TableShape
+from s3gc_core.databases.postgres_catalogue import Table, check
+from s3gc_core.databases.postgres_pages import order_by, page, query_for, select
+from s3gc_core.databases.postgres_tables import sample, tables
+from s3gc_core.databases.protocol import ListedTable, Row, RowId, TableRead, TableShape
 from s3gc_core.errors import S3gcError
 
 if TYPE_CHECKING:
     # asyncpg's generic classes are generic in its stubs only.
     Connection = asyncpg.Connection[asyncpg.Record]
+    _Cursor = asyncpg.cursor.Cursor[asyncpg.Record]
+    _Statement = asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 CATALOGUE_TIMEOUT_SECONDS = 60.0
 # One page: a selective `where` may pass over many rows before it has filled one.
 PAGE_TIMEOUT_SECONDS = 600.0
+# Rows in the order of their key are worth this much to us: twice the planner's cost of reading
+# them as they lie, and anything below what a table of some ten thousand rows costs.
+ORDER_COSTS_AT_MOST = 2.0
+CHEAP_COST = 10_000.0
 
 # What a server setting (of the role, say) must not do to a long read: end it, or filter it.
 # With row_security off, a policy that would hide rows is an error instead (PostgreSQL manual,
-# "Row Security Policies"): a hidden row would be an invisible reference.
+# "Row Security Policies"): a hidden row would be an invisible reference. The last four: a read
+# begins at the table's beginning, has its order from an index or not at all, and is planned as
+# what it is, one that goes to the end in one process.
 _SESSION = """
-    SELECT pg_catalog.set_config(name, CASE name WHEN 'row_security' THEN 'off' ELSE '0' END, true)
+    SELECT pg_catalog.set_config(name, CASE name WHEN 'row_security' THEN 'off'
+        WHEN 'synchronize_seqscans' THEN 'off' WHEN 'enable_sort' THEN 'off'
+        WHEN 'cursor_tuple_fraction' THEN '1' ELSE '0' END, true)
     FROM pg_catalog.pg_settings
     WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout',
-                   'transaction_timeout', 'row_security')
+                   'transaction_timeout', 'row_security',
+                   'synchronize_seqscans', 'enable_sort', 'cursor_tuple_fraction',
+                   'max_parallel_workers_per_gather')
 """
 # SQLSTATE classes that say "not now" or "not you" about the connection or the whole server.
 _CONNECTION_CLASSES = frozenset({"08", "25", "28", "3D", "40", "53", "57", "58", "F0", "XX"})
@@ -64,7 +79,7 @@ class PostgresDatabase:
         says so. Raises `DatabaseUnreachable`.
         """
         async with self._connection() as connection:
-            with self._reaching():
+            with self.reaching():
                 try:
                     system = await connection.fetchval(
                         "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
@@ -81,7 +96,7 @@ class PostgresDatabase:
         Raises `DatabaseUnreachable`.
         """
         async with self._connection() as connection:
-            with self._reaching():
+            with self.reaching():
                 transaction = connection.transaction(isolation="repeatable_read", readonly=True)
                 await transaction.start()
                 # The first statement takes the snapshot, so it is this one.
@@ -92,7 +107,7 @@ class PostgresDatabase:
     async def _connection(self) -> AsyncIterator[Connection]:
         url = self._url
         options = urlencode(dict(url.options))
-        with self._reaching():
+        with self.reaching():
             connection = await asyncpg.connect(
                 f"postgresql://?{options}" if options else None,
                 host=url.host,
@@ -114,7 +129,8 @@ class PostgresDatabase:
                 connection.terminate()
 
     @contextmanager
-    def _reaching(self) -> Iterator[None]:
+    def reaching(self) -> Iterator[None]:
+        """Turn the driver's errors into `DatabaseUnreachable`."""
         try:
             yield
         except _DRIVER_ERRORS as error:
@@ -165,50 +181,60 @@ class PostgresSnapshot:
         with self._database.reading(read):
             async with self._turn:
                 table = await check(self._connection, self._database.name, read)
-        values = [expression(table, column) for column in read.columns]
-        query = f"SELECT {', '.join([*table.identity, *values])} FROM {table.sql_name}"
-        if read.where is not None:
-            # The line break keeps a trailing comment from swallowing the bracket.
-            query += f" WHERE ({read.where}\n)"
         with self._database.reading(read):
             async with self._turn:
-                statement = await self._connection.prepare(query)
-                if statement.get_parameters():
-                    raise naming.unreadable(self._database.name, read, "$1 has no meaning here")
-                cursor = await statement.cursor(timeout=PAGE_TIMEOUT_SECONDS)
+                cursor = await self._open(table, read)
         size = naming.PageSize()
         while True:
             with self._database.reading(read):
                 async with self._turn:
                     records = await cursor.fetch(size.rows, timeout=PAGE_TIMEOUT_SECONDS)
-                if not records:
-                    return
-                page = _page(records, table, read)
-            size.learn(page)
-            yield page
+                found = page(records, table, read)
+            if not found:
+                return
+            size.learn(found)
+            yield found
 
+    async def tables(self) -> list[ListedTable]:
+        """The tables with text-like columns. Raises `DatabaseUnreachable`."""
+        with self._database.reaching():
+            async with self._turn:
+                return await tables(self._connection)
 
-def _page(records: Sequence[asyncpg.Record], table: Table, read: TableRead) -> list[Row]:
-    identities = len(table.identity)
-    if not table.as_bytes:
-        if identities == 1:
-            return [Row(record[0], tuple(record[1:])) for record in records]
-        return [
-            Row(naming.row_id(record[:identities]), tuple(record[identities:]))
-            for record in records
-        ]
-    # SQL_ASCII: the server does not know its own encoding, so the bytes come as they are.
-    raw = [table.columns[column]["base"] == "bytea" for column in read.columns]
-    page = []
-    for record in records:
-        key = [_decoded(part, "backslashreplace") for part in record[:identities]]
-        values = (
-            value if keep or value is None else value.decode("utf-8", "surrogateescape")
-            for keep, value in zip(raw, record[identities:], strict=True)
-        )
-        page.append(Row(naming.row_id(key), tuple(values)))
-    return page
+    async def sample(self, read: TableRead, limit: int) -> list[Row]:
+        """Rows with a value, from blocks all over the table. Raises what `rows` raises."""
+        with self._database.reading(read):
+            async with self._turn:
+                table = await check(self._connection, self._database.name, read)
+                await self._prepare(select(table, read), read)
+                return await sample(self._connection, table, read, limit)
 
+    async def query_for(self, read: TableRead, row: RowId) -> str:
+        """The SQL that shows one row. Raises what `describe` raises."""
+        with self._database.reading(read):
+            async with self._turn:
+                table = await check(self._connection, self._database.name, read)
+        return query_for(table, read, row)
 
-def _decoded(part: RowId | bytes, errors: str) -> RowId:
-    return part.decode("utf-8", errors) if isinstance(part, bytes) else part
+    async def _open(self, table: Table, read: TableRead) -> _Cursor:
+        """A cursor in the order of the key, unless that costs the server much more."""
+        query, order = select(table, read), order_by(table)
+        statement = await self._prepare(query, read)
+        if order is not None and await self._is_cheap(query + order, query):
+            statement = await self._connection.prepare(query + order)
+        return await statement.cursor(timeout=PAGE_TIMEOUT_SECONDS)
+
+    async def _prepare(self, query: str, read: TableRead) -> _Statement:
+        statement = await self._connection.prepare(query)
+        if statement.get_parameters():
+            raise naming.unreadable(self._database.name, read, "$1 has no meaning here")
+        return statement
+
+    async def _is_cheap(self, ordered: str, plain: str) -> bool:
+        costs = []
+        for query in (ordered, plain):
+            plan = await self._connection.fetchval(f"EXPLAIN (FORMAT JSON) {query}")
+            if 'Sort"' in plan:
+                return False
+            costs.append(float(json.loads(plan)[0]["Plan"]["Total Cost"]))
+        return costs[0] <= max(CHEAP_COST, ORDER_COSTS_AT_MOST * costs[1])

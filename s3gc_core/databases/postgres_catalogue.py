@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     # asyncpg's classes are generic in its stubs only.
     Connection = asyncpg.Connection[asyncpg.Record]
 
+INTEGERS = frozenset({"int2", "int4", "int8"})
+# Kinds of relation that hold rows of their own, at places: tables, materialized views.
+STORED = frozenset("rpm")
+
 _TABLE = """
     SELECT c.oid::int8 AS oid, c.relkind::text AS kind, n.nspname::text AS schema,
         c.relname::text AS name,
@@ -70,9 +74,11 @@ _COLUMNS = """
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A checked table: its SQL name, what to select for the row's identity, its columns."""
+    """A checked table: its kind (`relkind`), SQL name, what to select for a row's identity."""
 
     shape: TableShape
+    oid: int
+    kind: str
     sql_name: str
     identity: tuple[str, ...]
     columns: dict[str, asyncpg.Record]
@@ -104,8 +110,10 @@ async def check(connection: Connection, name: str, read: TableRead) -> Table:
     as_bytes = found["encoding"] == "SQL_ASCII"
     identity, words = _identity(found, key, columns, as_bytes)
     types = {column: str(row["type"]) for column, row in columns.items()}
-    sql_name = f"{_quote(found['schema'])}.{_quote(found['name'])}"
-    return Table(TableShape(read.table, types, key, words), sql_name, identity, columns, as_bytes)
+    sql_name = f"{quote(found['schema'])}.{quote(found['name'])}"
+    canonical = naming.join_name(found["schema"], found["name"])
+    shape = TableShape(read.table, canonical, types, key, words)
+    return Table(shape, found["oid"], found["kind"], sql_name, identity, columns, as_bytes)
 
 
 def _check_rights(
@@ -145,7 +153,8 @@ async def _find(connection: Connection, name: str, read: TableRead) -> asyncpg.R
     raise naming.missing_table(name, read, existing)
 
 
-def _quote(name: str) -> str:
+def quote(name: str) -> str:
+    """A name between quotes."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -155,40 +164,23 @@ def _identity(
     """What to select so that a row can be named, and the same in words."""
 
     def text(expression: str) -> str:
-        return _bytes(expression) if as_bytes else expression
+        return as_stored(expression) if as_bytes else expression
 
     if key:
-        integers = {"int2", "int4", "int8"}
         return tuple(
-            f"{_quote(column)}::pg_catalog.int8"
-            if columns[column]["base"] in integers
-            else text(f"{_quote(column)}::pg_catalog.text")
+            f"{quote(column)}::pg_catalog.int8"
+            if columns[column]["base"] in INTEGERS
+            else text(f"{quote(column)}::pg_catalog.text")
             for column in key
         ), f"primary key {', '.join(key)}"
-    if found["kind"] in {"r", "p", "m"}:
+    if found["kind"] in STORED:
         place = "tableoid::pg_catalog.int8::pg_catalog.text || ':' || ctid::pg_catalog.text"
         return (text(f"({place})"),), "tableoid:ctid (no primary key)"
-    row = f"ROW({_quote(found['name'])}.*)::pg_catalog.text"
-    digest = f"('row:' || pg_catalog.encode(pg_catalog.sha256({_bytes(row)}), 'hex'))"
+    row = f"ROW({quote(found['name'])}.*)::pg_catalog.text"
+    digest = f"('row:' || pg_catalog.encode(pg_catalog.sha256({as_stored(row)}), 'hex'))"
     return (text(digest),), "SHA-256 of the whole row (no primary key)"
 
 
-def _bytes(text: str) -> str:
+def as_stored(text: str) -> str:
     """The bytes of a text as the server keeps them, with no conversion that could fail."""
     return f"pg_catalog.convert_to({text}, pg_catalog.getdatabaseencoding())"
-
-
-def expression(table: Table, column: str) -> str:
-    """The column as text, or as bytes for bytea.
-
-    Arrays, composites and hstore become JSON, where the boundaries of their elements survive
-    any character; `to_json` rather than `to_jsonb`, which refuses some values of json[].
-    """
-    found = table.columns[column]
-    name = _quote(column)
-    if found["base"] == "bytea":
-        return f"{name}::pg_catalog.bytea"
-    if found["category"] == "A" or found["typtype"] == "c" or found["base"] == "hstore":
-        name = f"pg_catalog.to_json({name})"
-    text = f"{name}::pg_catalog.text"
-    return _bytes(text) if table.as_bytes else text

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +13,12 @@ from s3gc_core.databases.naming import (
     PAGE_ROWS,
     PageSize,
     did_you_mean,
+    join_name,
     row_hash,
     row_id,
+    row_ids,
+    row_parts,
+    rows_of,
     split_name,
 )
 from s3gc_core.errors import SourceMissing
@@ -89,3 +95,40 @@ def test_pages_grow_and_shrink_with_the_size_of_their_rows() -> None:
     assert size.rows == min(PAGE_ROWS, PAGE_BYTES // 2048)
     size.learn([Row(1, ("x" * (PAGE_BYTES * 2),))])
     assert size.rows == 1
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1), min_size=1))
+def test_a_joined_name_is_split_into_its_parts(parts: list[str]) -> None:
+    assert split_name(join_name(*parts)) == tuple(parts)
+
+
+def test_only_odd_parts_get_quotes() -> None:
+    assert join_name("public", "users") == "public.users"
+    assert join_name("My.Schema", 'a"b') == '"My.Schema"."a""b"'
+
+
+PARTS = st.lists(
+    st.integers(-(2**63), 2**64 - 1) | st.text(st.characters(exclude_categories=["Cs"])), min_size=2
+)
+
+
+@given(PARTS)
+def test_a_composite_identity_is_the_same_json_as_ever_and_comes_back(
+    parts: list[int | str],
+) -> None:
+    identity = row_id(parts)
+    assert identity == json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    assert row_parts(identity, len(parts)) == parts
+
+
+@given(st.lists(st.tuples(st.integers(-(2**63), 2**64 - 1), st.text("ab")), min_size=1))
+def test_identities_of_a_page_are_those_of_its_rows(rows: list[tuple[int, str]]) -> None:
+    numbers, texts = [row[0] for row in rows], [row[1] for row in rows]
+    assert list(row_ids([numbers])) == [row_id([number]) for number in numbers]
+    assert list(row_ids([texts])) == texts
+    assert list(row_ids([numbers, texts])) == [row_id(row) for row in rows]
+
+
+def test_rows_without_columns_are_rows() -> None:
+    assert rows_of([1, 2], []) == [Row(1, ()), Row(2, ())]
+    assert rows_of([1, 2], [["a", None], [b"x", "y"]]) == [Row(1, ("a", b"x")), Row(2, (None, "y"))]
