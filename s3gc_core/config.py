@@ -29,6 +29,9 @@ class Codec(StrEnum):
     URL = "url"
     JSON = "json"
     TEXT = "text"
+    ARRAY = "array"
+    CSV = "csv"
+    REGEX = "regex"
     TEMPLATE = "template"
 
 
@@ -54,7 +57,9 @@ class DatabaseConfig:
 class SourceConfig:
     """One tracked column of one table, or a template over several columns of its row.
 
-    `may_be_empty` says that a source without any key is no alarm (guard `source-empty`).
+    `may_be_empty` says that a source without any key is no alarm (guard `source-empty`). `path`
+    (JSONPath) goes with codec json, `pattern` (a regular expression) with regex, `separator` with
+    csv.
     """
 
     table: str
@@ -64,6 +69,9 @@ class SourceConfig:
     where: str | None = None
     database: str = "main"
     may_be_empty: bool = False
+    path: str | None = None
+    pattern: str | None = None
+    separator: str = ","
 
     @property
     def name(self) -> str:
@@ -79,6 +87,8 @@ class GuardLimits:
     max_bytes: int = 1 << 40
     max_share: float = 0.5
     source_shrunk_share: float = 0.5
+    reverse_match_share: float = 0.5
+    reverse_match_drop: float = 0.05
     listing_shrunk_share: float = 0.5
 
 
@@ -94,6 +104,7 @@ class Config:
     exclude_prefixes: tuple[str, ...] = ()
     exclude_patterns: tuple[str, ...] = ()
     cdn_bases: tuple[str, ...] = ()
+    url_patterns: tuple[str, ...] = ()
     vault_path: Path = Path("s3gc_vault")
     schedule_cron: str = "02:30"
     databases: tuple[DatabaseConfig, ...] = ()
@@ -123,6 +134,6 @@ class Config:
             {**asdict(source), "codec": str(source.codec), "columns": list(source.columns)}
             for source in self.sources
         ]
-        for name in ("exclude_prefixes", "exclude_patterns", "cdn_bases"):
+        for name in ("exclude_prefixes", "exclude_patterns", "cdn_bases", "url_patterns"):
             values[name] = list(getattr(self, name))
         return values

@@ -8,6 +8,7 @@ from dataclasses import fields
 from os import PathLike
 from typing import Any, Required, TypedDict, Unpack
 
+from s3gc_core import config_codecs as codecs
 from s3gc_core import config_rules as rules
 from s3gc_core.config import Config, DatabaseConfig, GuardLimits, Mode
 from s3gc_core.config_rules import Findings, Rule, Where
@@ -35,12 +36,15 @@ LISTS: dict[str, Rule[str]] = {
     "exclude_prefixes": rules.prefix,
     "exclude_patterns": rules.pattern,
     "cdn_bases": rules.web_url,
+    "url_patterns": codecs.url_pattern,
 }
 GUARDS: dict[str, Rule[object]] = {
     "max_objects": rules.whole_number(1, _LARGEST),
     "max_bytes": rules.whole_number(1, _LARGEST),
     "max_share": rules.share,
     "source_shrunk_share": rules.share,
+    "reverse_match_share": rules.share,
+    "reverse_match_drop": rules.share,
     "listing_shrunk_share": rules.share,
 }
 FILE_NAMES = frozenset({*SCALARS, *LISTS, "guards", "database", "tables", "keys"})
@@ -73,6 +77,7 @@ class Settings(TypedDict, total=False):
     exclude_prefixes: Sequence[str]
     exclude_patterns: Sequence[str]
     cdn_bases: Sequence[str]
+    url_patterns: Sequence[str]
     vault_path: str | PathLike[str]
     schedule_cron: str
     tables: Mapping[str, object]

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from string import Formatter
 from typing import TypeVar
 
+from s3gc_core import key_template
 from s3gc_core.config import Codec, Mode
 from s3gc_core.config_schedule import BadSchedule, parse_schedule
 from s3gc_core.database_url import ALLOWED, DatabaseUrl, Engine
@@ -83,7 +83,8 @@ class Findings:
 
 def _holds_url(where: Where) -> bool:
     # A source's `database` is a name, but a URL may be written there by mistake.
-    return where[-1] in ("endpoint_url", "database")
+    # So may it in a list, whose commas then cut the password out of it.
+    return where[-1] in ("endpoint_url", "database") or where[0] in ("cdn_bases", "url_patterns")
 
 
 def did_you_mean(word: object, names: Iterable[str]) -> str:
@@ -251,23 +252,8 @@ def table_name(value: object) -> str:
 
 
 def template_columns(template: str) -> tuple[str, ...]:
-    """The columns a template such as `files/{id:.2}/{id}.{type}` reads, each once, in order."""
+    """The columns that a template such as `files/{id[0:2]}/{id}` reads, each once, in order."""
     try:
-        fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
-        for _, spec, _ in fields:
-            format("", spec or "")
-    except ValueError:
-        raise Unusable(
-            "a text with {column} or {column:.2} in it; columns are texts, a brace is {{ or }}"
-        ) from None
-    columns = tuple(dict.fromkeys(name for name, _, _ in fields if name))
-    if not columns or any(
-        not name
-        or name.isdigit()
-        or re.search(r"[.\[\]]", name)
-        or conversion
-        or "{" in (spec or "")
-        for name, spec, conversion in fields
-    ):
-        raise Unusable("a text with at least one {column} in it, each a plain column name")
-    return columns
+        return key_template.parse_template(template).columns
+    except key_template.BadTemplate as bad:
+        raise Unusable(f"{key_template.ALLOWED} ({bad})") from None

@@ -7,11 +7,15 @@ from dataclasses import dataclass, fields
 
 from s3gc_core import config_rules as rules
 from s3gc_core.config import Codec, DatabaseConfig, SourceConfig
+from s3gc_core.config_codecs import read_options
 from s3gc_core.config_rules import Findings, Where
 from s3gc_core.database_url import DatabaseUrl
 
 _DATABASE_NAMES = tuple(field.name for field in fields(DatabaseConfig))
-_SOURCE_NAMES = ("column", "template", "codec", "where", "database", "may_be_empty")
+_SOURCE_NAMES = (
+    *("column", "template", "codec", "where", "database", "may_be_empty"),
+    *("path", "pattern", "separator"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,8 @@ def read_sources(
     """The sources under `tables`, a mapping from table to columns, each in words:
 
     `"users": "avatar"`, `["avatar", "cover"]`, or tables such as `{"column": "body", "codec":
-    "text", "where": ..., "database": ..., "may_be_empty": ...}` and `{"template": "files/{id}"}`.
+    "text", "where": ..., "database": ..., "may_be_empty": ...}` and `{"template": "files/{id}"}`;
+    `path`, `pattern` and `separator` beside a codec that takes them.
     """
     if not isinstance(tables, Mapping):
         findings.add(("tables",), tables, "a table: table name = columns")
@@ -196,6 +201,7 @@ def _source(
         if name not in _SOURCE_NAMES:
             findings.unknown((*where, str(name)), _SOURCE_NAMES)
     columns, template, codec = _columns(values, where, findings)
+    options = read_options(values, codec, where, findings)
     condition = values.get("where")
     if condition is not None:
         findings.take((*where, "where"), rules.text, condition, "")
@@ -208,7 +214,9 @@ def _source(
         findings.add((*where, "database"), database, f"the name of a database: {known}")
     if len(findings.problems) > before:
         return None
-    return SourceConfig(table, columns, codec, template, condition, str(database), may_be_empty)
+    return SourceConfig(
+        table, columns, codec, template, condition, str(database), may_be_empty, *options
+    )
 
 
 def _columns(

@@ -33,6 +33,11 @@ exclude_patterns = []
 # URLs under which a CDN serves this bucket, such as ["https://cdn.example.com/"].
 cdn_bases = []
 
+# URLs of image resizers and proxies, with {key} where the key (or its URL) stands; * is anything
+# within a segment of the path, ** anything. Such as ["https://img.example.com/*/plain/{key}@*",
+# "/resize?src={key}&**"]. Many are known without: Next.js, Cloudflare, imgproxy, thumbor ...
+url_patterns = []
+
 # Where backups and the audit log live: a folder on a local disk. Relative to this file.
 vault_path = "./s3gc_vault"
 
@@ -61,6 +66,10 @@ max_bytes = 1099511627776
 max_share = 0.5
 # Stop when a source yields less than this share of the keys it had last time.
 source_shrunk_share = 0.5
+# Stop when less than this share of a source's rows name an object that exists (not for codec text).
+reverse_match_share = 0.5
+# Stop when that share fell by more than this since the last scan.
+reverse_match_drop = 0.05
 # Stop when the bucket has less than this share of the objects it had last time.
 listing_shrunk_share = 0.5
 
@@ -81,8 +90,25 @@ listing_shrunk_share = 0.5
 [tables]
 # users = ["avatar_url", "cover_photo"]
 # posts = [
-#     { column = "body", codec = "text" },      # codec: auto, key, url, json, text
+#     { column = "body", codec = "text" },
 #     { column = "image", where = "deleted_at IS NULL", may_be_empty = true, database = "main" },
 # ]
-# "media.files" = [{ template = "files/{id:.2}/{id}.{type}" }]   # a key made of columns
+# A codec says how keys are written in a column; auto (the default) tries all that take one value:
+#   key    the whole value                url    a URL of this bucket
+#   text   anywhere in text, HTML, Markdown, serialised values
+#   json   every string inside, or those that path (JSONPath, RFC 9535) selects
+#   array  the elements of {a,"b c"} or ["a"]
+#   csv    fields between separator (default ","), quoted or not
+#   regex  what pattern finds: its group (?P<key>...), its only group, or the whole match
+# articles = [
+#     { column = "meta", codec = "json", path = "$.images[*].src" },
+#     { column = "gallery", codec = "csv", separator = ";" },
+#     { column = "log", codec = "regex", pattern = "file=(?P<key>[^ ]+)" },
+#     { column = "pictures", codec = "array" },
+# ]
+# A template makes keys of a row's columns (codec template): {id}, a slice {hash[0:2]}, a format
+# {id:0>8}, alternatives {200,400,800} (one key for each); a brace is {{ or }}. A row in which one
+# of its columns is NULL refers to nothing.
+# "media.files" = [{ template = "files/{id:.2}/{id}.{type}" }]
+# "media.thumbs" = [{ template = "thumbs/{hash[0:2]}/{hash}_{200,400,800}.webp" }]
 """

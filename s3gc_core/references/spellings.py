@@ -9,15 +9,20 @@ import html
 import json
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
 import xxhash
 
 # A value in which no rule below can find another spelling: the fast path of nearly all rows.
-_PLAIN = re.compile(r"[A-Za-z0-9_.\-][A-Za-z0-9_.\-/=@~,:]*", re.ASCII)
-# Bounds the closure; ten rules rarely give more than a dozen forms.
-_MOST_FORMS = 64
+_PLAIN = re.compile(r"[A-Za-z0-9_.\-][A-Za-z0-9_.\-/=@~,:]*+", re.ASCII)
+# A URL, be its slashes one or two; a letter alone is a drive (`C:/data/a.jpg`).
+_URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.\-]+:/")
+# Bounds the closure. Eight rules that all apply come to 256 forms; a real value has a dozen.
+_MOST_FORMS = 256
+# Characters in all forms together: long texts that are all escapes have fewer forms.
+_MOST_CHARACTERS = 1 << 18
 # A key has at most 1,024 bytes (S3 user guide); the longest escape of a byte has 8 characters.
 LONGEST = 8 * 1024 + 1024
 
@@ -38,12 +43,14 @@ def spellings(text: str) -> set[str]:
     """
     if len(text) > LONGEST:
         return set()
-    if _PLAIN.fullmatch(text) and "//" not in text and not text.startswith("./"):
+    if _PLAIN.fullmatch(text) and "//" not in text and "./" not in text:
         return {text}
+    most = min(_MOST_FORMS, max(32, _MOST_CHARACTERS // len(text))) if text else 1
     forms = {text}
-    fresh = [text]
-    while fresh and len(forms) < _MOST_FORMS:
-        form = fresh.pop()
+    # In the order found: the forms that are fewest steps away are made first.
+    fresh = deque(forms)
+    while fresh and len(forms) < most:
+        form = fresh.popleft()
         for rule in _RULES:
             other = rule(form)
             if other not in forms:
@@ -54,8 +61,9 @@ def spellings(text: str) -> set[str]:
 
 
 def fold(key: str) -> str:
-    """The form under which near misses meet: case, Unicode form, percent signs, slashes folded."""
-    folded = unquote(key)
+    """Case, Unicode form, escapes, plus signs and slashes folded: where near misses meet."""
+    folded = html.unescape(unquote(key)) if "%" in key or "&" in key else key
+    folded = folded.replace("+", " ")
     # For ASCII, nearly all keys, lower() is the same and several times as fast.
     if folded.isascii():
         folded = folded.lower()
@@ -68,11 +76,33 @@ def fold(key: str) -> str:
 def near_forms(key: str) -> Iterator[str]:
     """Folded forms under which a reference to `key` might hide: the key, and its path suffixes.
 
-    A suffix finds the column that holds only a base name, or a path below a missing prefix. A
-    suffix without a dot is a bare word and says nothing.
+    A suffix finds the column that holds only a base name, or a path below a missing prefix. The
+    key with a slash before it meets the reference that has more before it (see `reference_forms`).
     """
     folded = fold(key)
     yield folded
+    yield f"/{folded}"
+    yield from _suffixes(folded)
+
+
+def reference_forms(key: str) -> Iterator[str]:
+    """Folded forms under which a reference to `key` is met by candidates: the key, and, after a
+    slash, its path suffixes.
+
+    So `/srv/app/a/b.jpg` meets the candidate `a/b.jpg`, and never `x/b.jpg`: an equal base name
+    below other folders says nothing. Nor does the end of a URL: where it may be one of this
+    bucket, its path is a reference of its own.
+    """
+    folded = fold(key)
+    yield folded
+    if _URL.match(key):
+        return
+    for suffix in _suffixes(folded):
+        yield f"/{suffix}"
+
+
+def _suffixes(folded: str) -> Iterator[str]:
+    """What is left without the first folders. A bare word without a dot says nothing."""
     rest = folded
     while "/" in rest:
         rest = rest.partition("/")[2]
@@ -91,16 +121,33 @@ def _unescape_json(text: str) -> str:
     return decoded if isinstance(decoded, str) else text
 
 
+def _unquoted(text: str) -> str:
+    """Without the quotes around it."""
+    inside = text[1:-1]
+    return inside if inside and (text[0] + text[-1]) in ('""', "''", "``", "<>") else text
+
+
+def _without_dots(text: str) -> str:
+    """Without steps that go nowhere (`./`). One that goes up (`../`) leads we do not know where."""
+    if "./" not in text or "../" in text:
+        return text
+    return re.sub(r"(?:^|(?<=/))(?:\./)+", "", text)
+
+
+# Padding of fixed-width columns, and a byte order mark, besides white space.
+_AROUND = " \t\r\n\v\f\0\x85\xa0\ufeff\u2028\u2029"
+
 _RULES: tuple[Callable[[str], str], ...] = (
-    str.strip,
+    lambda text: text.strip().strip(_AROUND),
+    _unquoted,
     lambda text: text.lstrip("/"),
-    lambda text: text.removeprefix("./"),
+    _without_dots,
     lambda text: unquote(text, errors="surrogateescape"),
     lambda text: text.replace("+", " "),
     html.unescape,
     _unescape_json,
     lambda text: text.replace("\\", "/"),
-    lambda text: re.sub(r"/{2,}", "/", text),
-    lambda text: unicodedata.normalize("NFC", text),
-    lambda text: unicodedata.normalize("NFD", text),
+    lambda text: re.sub(r"/{2,}", "/", text) if "//" in text else text,
+    lambda text: text if text.isascii() else unicodedata.normalize("NFC", text),
+    lambda text: text if text.isascii() else unicodedata.normalize("NFD", text),
 )

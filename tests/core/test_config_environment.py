@@ -38,11 +38,14 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_EXCLUDE_PREFIXES": ("exclude_prefixes",),
         "S3GC_EXCLUDE_PATTERNS": ("exclude_patterns",),
         "S3GC_CDN_BASES": ("cdn_bases",),
+        "S3GC_URL_PATTERNS": ("url_patterns",),
         "S3GC_CDC_BACKEND": ("cdc_backend",),
         "S3GC_MAX_OBJECTS": ("guards", "max_objects"),
         "S3GC_MAX_BYTES": ("guards", "max_bytes"),
         "S3GC_MAX_SHARE": ("guards", "max_share"),
         "S3GC_SOURCE_SHRUNK_SHARE": ("guards", "source_shrunk_share"),
+        "S3GC_REVERSE_MATCH_SHARE": ("guards", "reverse_match_share"),
+        "S3GC_REVERSE_MATCH_DROP": ("guards", "reverse_match_drop"),
         "S3GC_LISTING_SHRUNK_SHARE": ("guards", "listing_shrunk_share"),
     }
     in_environment = {where[-1] for where in VARIABLES.values()}
@@ -67,6 +70,7 @@ def test_all_of_them() -> None:
         "S3GC_EXCLUDE_PREFIXES": "backups/, static/",
         "S3GC_EXCLUDE_PATTERNS": "*.keep",
         "S3GC_CDN_BASES": "https://a.example/,https://b.example/",
+        "S3GC_URL_PATTERNS": "/resize/{key},public://{key}",
         "S3GC_CDC_BACKEND": "mysql",
         "DATABASE_URL": "mysql://app:pw@db/shop",
         "S3GC_MAX_OBJECTS": "5",
@@ -87,6 +91,7 @@ def test_all_of_them() -> None:
         exclude_prefixes=("backups/", "static/"),
         exclude_patterns=("*.keep",),
         cdn_bases=("https://a.example/", "https://b.example/"),
+        url_patterns=("/resize/{key}", "public://{key}"),
         vault_path=Path("/srv/vault"),
         schedule_cron="0 3 * * *",
         databases=(DatabaseConfig("mysql://app:pw@db/shop", "main", True, "mysql"),),
@@ -120,7 +125,7 @@ def test_an_empty_variable_is_not_dropped(variable: str) -> None:
     environ = {**BUCKET, "DATABASE_URL": "mysql://db/x", variable: ""}
     if variable in ("S3GC_ENDPOINT_URL", *(f"S3GC_{x}" for x in ("EXCLUDE_PREFIXES",))):
         assert create_config_from_env(environ=environ).exclude_prefixes == ()
-    elif variable in ("S3GC_EXCLUDE_PATTERNS", "S3GC_CDN_BASES"):
+    elif variable in ("S3GC_EXCLUDE_PATTERNS", "S3GC_CDN_BASES", "S3GC_URL_PATTERNS"):
         assert create_config_from_env(environ=environ).cdn_bases == ()
     else:
         assert set(wrong(environ)) == {variable}

@@ -17,6 +17,14 @@ from s3gc_core.database_url import Engine
 RULES = {**SCALARS, **LISTS, **GUARDS}
 ARN = "arn:aws:s3:eu-west-1:123456789012:accesspoint/photos"
 
+SHARES = (
+    "max_share",
+    "source_shrunk_share",
+    "listing_shrunk_share",
+    "reverse_match_share",
+    "reverse_match_drop",
+)
+
 GOOD: list[tuple[str, object, object]] = [
     *[("bucket", name, name) for name in ("abc", "a" * 63, "my.bucket-1", "1a2", ARN)],
     *[("region", name, name) for name in ("us-east-1", "auto", "garage")],
@@ -41,13 +49,17 @@ GOOD: list[tuple[str, object, object]] = [
     *[("exclude_prefixes", text, text) for text in ("backups/", "a", " ", "é/")],
     *[("exclude_patterns", text, text) for text in ("*.keep", "a*", "?")],
     *[("cdn_bases", url, url) for url in ("https://cdn.example.com/", "http://cdn/img")],
+    *[
+        ("url_patterns", text, text)
+        for text in (
+            "https://img.example.org/*/plain/{key}@*",
+            "/_next/image?url={key}&**",
+            "public://{key}",
+        )
+    ],
     *[("max_objects", count, count) for count in (1, (1 << 63) - 1)],
     *[("max_bytes", count, count) for count in (1, 1 << 50)],
-    *[
-        (name, number, float(number))
-        for name in ("max_share", "source_shrunk_share", "listing_shrunk_share")
-        for number in (0.001, 0.5, 1, 1.0)
-    ],
+    *[(name, number, float(number)) for name in SHARES for number in (0.001, 0.5, 1, 1.0)],
 ]
 NO_NUMBER = ("7", 7.0, True, None, float("nan"), [7])
 NO_SHARE = (0, -0.1, 1.0001, 2, True, "0.5", None, float("nan"), float("inf"), float("-inf"))
@@ -96,13 +108,14 @@ BAD: list[tuple[str, object]] = [
     *[("exclude_prefixes", text) for text in ("", "/a", None, 5, b"a")],
     *[("exclude_patterns", text) for text in ("", "*", "**", None, 5)],
     *[("cdn_bases", url) for url in ("", "cdn.example.com", "s3://b/", "https://u:p@cdn/", None)],
+    *[
+        ("url_patterns", text)
+        for text in ("", "{key}", "https://x/", "/a/*{key}", "/a/{key}*", "/{key}/{key}", None, 5)
+    ],
+    *[("url_patterns", text) for text in ("/a/***/{key}", "/a b/{key}", "/{id}/{key}", "{key}/a")],
     *[(name, count) for name in ("max_objects", "max_bytes") for count in (0, -1, 1 << 63)],
     *[(name, count) for name in ("max_objects", "max_bytes") for count in NO_NUMBER],
-    *[
-        (name, number)
-        for name in ("max_share", "source_shrunk_share", "listing_shrunk_share")
-        for number in NO_SHARE
-    ],
+    *[(name, number) for name in SHARES for number in NO_SHARE],
 ]
 
 
@@ -236,7 +249,10 @@ def test_bad_database_names(name: object) -> None:
 
 def test_template_columns() -> None:
     assert rules.template_columns("files/{id:.2}/{id}.{type}") == ("id", "type")
+    assert rules.template_columns("files/{hash[0:2]}/{hash[2:]}/{id[-2:]:0>4}") == ("hash", "id")
+    assert rules.template_columns("thumbs/{id}_{200,400,800}.{jpg,webp}") == ("id",)
     assert rules.template_columns("{{literal}}/{odd name}") == ("odd name",)
+    assert rules.template_columns("{" + ",".join(map(str, range(1000))) + "}{id}") == ("id",)
     for refused in (
         "plain",
         "{}",
@@ -249,6 +265,15 @@ def test_template_columns() -> None:
         "{a:{b}}",
         "{a:d}",
         "{{a}}",
+        "{200,400}",
+        "{id}_{200,{a}}",
+        "{id}{hash[0,2]}",
+        "{id}{a:.2,b}",
+        "{id[0:2:1]}",
+        "{id[a:b]}",
+        "{id[99999:]}",
+        "{id:>99999}",
+        "{id}{" + ",".join(map(str, range(1001))) + "}",
     ):
         with pytest.raises(Unusable):
             rules.template_columns(refused)

@@ -93,6 +93,14 @@ def test_as_a_name(password: str, form: str) -> None:
     assert silent(caught.value)
 
 
+@pytest.mark.parametrize("variable", ["S3GC_CDN_BASES", "S3GC_URL_PATTERNS"])
+def test_in_a_list_whose_commas_cut_it_out_of_its_url(variable: str) -> None:
+    environ = {"S3_BUCKET": "photos", variable: f"postgresql://app:,{SECRET},@db.example/app"}
+    with pytest.raises(ConfigurationError) as caught:
+        create_config_from_env(environ=environ)
+    assert silent(caught.value)
+
+
 @given(passwords, forms, st.sampled_from(sorted({*VARIABLES, "DATABASE_URL"})))
 def test_in_any_variable(password: str, form: str, variable: str) -> None:
     environ = {"S3_BUCKET": "photos", variable: form.format(password), "S3GC_NO_SUCH": password}

@@ -46,8 +46,10 @@ def test_every_setting_is_written(tmp_path: Path) -> None:
 def test_its_examples_are_valid(tmp_path: Path) -> None:
     text = CONFIG_TEMPLATE.replace('bucket = ""', 'bucket = "photos"')
     head, tables, tail = text.partition("# [database]")
-    examples = re.sub(r"^# ?", "", tables + tail, flags=re.MULTILINE)
-    examples = re.sub(r"^(The|url =).*\n", "", examples, flags=re.MULTILINE)
+    # Prose begins with a capital letter, and goes on until the next example.
+    prose = r"^# (?:The|A codec|A template)\b.*\n(?:# (?![\"\w.]+ = ).*\n)*|^# url = .*\n"
+    examples = re.sub(prose, "", tables + tail, flags=re.MULTILINE)
+    examples = re.sub(r"^# ?", "", examples, flags=re.MULTILINE)
     config = load(tmp_path, head + examples.replace('cdc_backend = "postgresql" ', ""))
     assert config.databases == (DatabaseConfig("sqlite:////a.db"),)
     assert [source.name for source in config.sources] == [
@@ -55,8 +57,14 @@ def test_its_examples_are_valid(tmp_path: Path) -> None:
         "main:users.cover_photo",
         "main:posts.body",
         "main:posts.image",
+        "main:articles.meta",
+        "main:articles.gallery",
+        "main:articles.log",
+        "main:articles.pictures",
         "main:media.files.files/{id:.2}/{id}.{type}",
+        "main:media.thumbs.thumbs/{hash[0:2]}/{hash}_{200,400,800}.webp",
     ]
+    assert {source.codec for source in config.sources} == set(Codec) - {Codec.KEY, Codec.URL}
 
 
 def test_its_example_of_keys_is_valid(tmp_path: Path) -> None:

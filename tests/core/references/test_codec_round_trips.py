@@ -16,6 +16,7 @@ from tests.core.references.writings import (
     CDN,
     DECLARED,
     KEYS,
+    LONG_KEYS,
     NAMES,
     Writing,
     url_writings,
@@ -63,7 +64,7 @@ def test_odd_keys_are_found(codec: Codec, writing: Writing) -> None:
     assert lost == []
 
 
-@pytest.mark.parametrize("codec", [Codec.KEY, Codec.URL, Codec.JSON, Codec.TEXT])
+@pytest.mark.parametrize("codec", sorted({codec for codec, *_ in DECLARED}))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(key=KEYS)
 @example("x/%2520%25.jpg")
@@ -75,6 +76,18 @@ def test_any_key_is_found(codec: Codec, key: str) -> None:
         for of_codec, name, writing in DECLARED
         for asked in (codec, Codec.AUTO)
         if of_codec is codec and key not in keys_of_value(asked, writing(key), NAMES)
+    ]
+    assert lost == []
+
+
+@pytest.mark.parametrize("key", LONG_KEYS)
+def test_the_longest_keys_are_found(key: str) -> None:
+    assert len(key.encode()) == 1024
+    lost = [
+        (asked, name)
+        for codec, name, writing in DECLARED
+        for asked in (codec, Codec.AUTO)
+        if key not in keys_of_value(asked, writing(key), NAMES)
     ]
     assert lost == []
 
@@ -133,6 +146,13 @@ IN_MARKS = {
     "URL in a sentence": lambda key: f"see {CDN}{component(key)} please",
     "Markdown": lambda key: f"[x](<{key}>)",
 }
+
+
+@pytest.mark.parametrize("title", ["", ' "a title"', " 'a title'"])
+def test_a_link_s_target_in_parentheses(title: str) -> None:
+    """Markdown lets a target hold parentheses in pairs, and a title stand behind it."""
+    for key in ("a/photo (1).jpg", "a b/c.jpg", "x(y)z/d.jpg"):
+        assert key in keys_of_value(Codec.TEXT, f"see ![alt]({key}{title}) and", NAMES), key
 
 
 def component(key: str) -> str:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3gc_core.references import fold, key_hash, near_forms, spellings
+from s3gc_core.references.spellings import reference_forms
 from tests.core.references.writings import KEYS
 
 NFC = "M\u00fcller/\u00e9.png"
@@ -27,6 +28,15 @@ NFD = unicodedata.normalize("NFD", NFC)
         ("a//b.jpg", {"a//b.jpg", "a/b.jpg"}),
         (" a.jpg ", {" a.jpg ", "a.jpg"}),
         ("./a.jpg", {"./a.jpg", "a.jpg"}),
+        ("a/./b.jpg", {"a/./b.jpg", "a/b.jpg"}),
+        ("a/././b.jpg", {"a/././b.jpg", "a/b.jpg"}),
+        ("./../a.jpg", {"./../a.jpg"}),
+        ("a/./../b.jpg", {"a/./../b.jpg"}),
+        ('"a.jpg"', {'"a.jpg"', "a.jpg"}),
+        ("<a.jpg>", {"<a.jpg>", "a.jpg"}),
+        ("\"a.jpg'", {"\"a.jpg'"}),
+        ("a.jpg\0\0", {"a.jpg\0\0", "a.jpg"}),
+        ("\ufeffa.jpg", {"\ufeffa.jpg", "a.jpg"}),
         ("a%20b.jpg", {"a%20b.jpg", "a b.jpg"}),
         ("a+b.jpg", {"a+b.jpg", "a b.jpg"}),
         ("a%2Bb.jpg", {"a%2Bb.jpg", "a+b.jpg", "a b.jpg"}),
@@ -48,6 +58,13 @@ NFD = unicodedata.normalize("NFD", NFC)
 )
 def test_each_rule(text: str, forms: set[str]) -> None:
     assert spellings(text) == forms
+
+
+def test_many_rules_at_once() -> None:
+    """Eight rules apply to it: the key is among the forms though most of them are none."""
+    key = "m\u00fc/a b&c+d//e.jpg"
+    text = quote(quote(key, safe="/+&")).replace("&", "&amp;").replace("/", "\\/")
+    assert key in spellings(f' "/{text}"\0')
 
 
 def test_too_long_to_be_a_key() -> None:
@@ -79,8 +96,8 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_no_text_has_more_than_some_dozens_of_spellings(text: str) -> None:
-    assert 1 <= len(spellings(text)) <= 64 + 10
+def test_no_text_has_more_than_some_hundred_spellings(text: str) -> None:
+    assert 1 <= len(spellings(text)) <= 256 + 12
 
 
 @pytest.mark.parametrize(
@@ -104,14 +121,27 @@ def test_folding(key: str, folded: str) -> None:
 @pytest.mark.parametrize(
     ("key", "forms"),
     [
-        ("A.jpg", ["a.jpg"]),
-        ("u/1/A.jpg", ["u/1/a.jpg", "1/a.jpg", "a.jpg"]),
-        ("u/1/readme", ["u/1/readme", "1/readme"]),
-        ("word", ["word"]),
+        ("A.jpg", ["a.jpg", "/a.jpg"]),
+        ("u/1/A.jpg", ["u/1/a.jpg", "/u/1/a.jpg", "1/a.jpg", "a.jpg"]),
+        ("u/1/readme", ["u/1/readme", "/u/1/readme", "1/readme"]),
+        ("word", ["word", "/word"]),
     ],
 )
 def test_near_forms(key: str, forms: list[str]) -> None:
     assert list(near_forms(key)) == forms
+
+
+@pytest.mark.parametrize(
+    ("written", "meets", "misses"),
+    [
+        ("/srv/u/A.jpg", {"srv/u/a.jpg", "u/a.jpg", "a.jpg"}, {"x/a.jpg", "v/u/a.jpg"}),
+        ("a.jpg", {"a.jpg", "x/a.jpg", "x/y/A.JPG"}, {"aa.jpg", "a.jpg/x"}),
+        ("x/word", {"x/word", "y/x/word"}, {"word", "y/word"}),
+    ],
+)
+def test_what_a_reference_meets(written: str, meets: set[str], misses: set[str]) -> None:
+    forms = set(reference_forms(written))
+    assert {key for key in meets | misses if forms & set(near_forms(key))} == meets
 
 
 @settings(max_examples=300, deadline=None)
