@@ -1,22 +1,58 @@
 """Which row holds which key: codecs and spellings, the registry of edges, reading the sources."""
 
 from s3gc_core.references.codecs import BucketNames, keys_of_value
-from s3gc_core.references.reading import Found, find_references, refresh, table_read
-from s3gc_core.references.registry import Edge, Registry, SourceStats
+from s3gc_core.references.coverage import (
+    Clearance,
+    Covered,
+    Standing,
+    columns_named,
+    ledger,
+    standing,
+)
+from s3gc_core.references.discovery import ColumnId, Finding, ranked
+from s3gc_core.references.drift import Drift, DriftKind, find_drift
+from s3gc_core.references.examining import all_tables, examine, sampled, tracked_columns
+from s3gc_core.references.matching import DanglingRow, MatchCount, Matching, matching_with
+from s3gc_core.references.reading import Found, find_references, pages, table_read
+from s3gc_core.references.refreshing import refresh
+from s3gc_core.references.registry import Edge, Load, Registry, Released, SourceStats
 from s3gc_core.references.spellings import fold, key_hash, near_forms, spellings
 
 __all__ = [
     "BucketNames",
+    "Clearance",
+    "ColumnId",
+    "Covered",
+    "DanglingRow",
+    "Drift",
+    "DriftKind",
     "Edge",
+    "Finding",
     "Found",
+    "Load",
+    "MatchCount",
+    "Matching",
     "Registry",
+    "Released",
     "SourceStats",
+    "Standing",
+    "all_tables",
+    "columns_named",
+    "examine",
+    "find_drift",
     "find_references",
     "fold",
     "key_hash",
     "keys_of_value",
+    "ledger",
+    "matching_with",
     "near_forms",
+    "pages",
+    "ranked",
     "refresh",
+    "sampled",
     "spellings",
+    "standing",
     "table_read",
+    "tracked_columns",
 ]
