@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 
-from s3gc_core.actions import asking, deciding, executing, restoring, scanning, standing
+from s3gc_core.actions import (
+    asking,
+    covering,
+    dangling,
+    deciding,
+    discovering,
+    executing,
+    registry,
+    restoring,
+    scanning,
+    standing,
+)
 from s3gc_core.actions.asking import Explanation
+from s3gc_core.actions.dangling import Dangling
+from s3gc_core.actions.discovering import DEFAULT_ROWS, Discovery
 from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.actions.parts import Parts
-from s3gc_core.actions.standing import Status, VaultStats
+from s3gc_core.actions.registry import Rebuilt, RegistryStats
+from s3gc_core.actions.standing import MatchHistory, Status, VaultStats
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock, SystemClock
 from s3gc_core.collection import PurgeSummary, Selection, select
@@ -44,7 +58,7 @@ from s3gc_core.judgement import (
     plan_histories,
     plan_history,
 )
-from s3gc_core.references import Registry
+from s3gc_core.references import Covered, Drift, Registry
 from s3gc_core.session import READ_ONLY_VARIABLE, UNRESTRICTED, Session
 from s3gc_core.vault import AuditLog, BackupFiles, DeletedObject, Restored, Result
 
@@ -77,14 +91,14 @@ class Collector:
         """Open the vault and the clients; nothing is sent yet.
 
         What changes bucket or vault raises `ReadOnlySession` where the session may not.
-        Raises `VaultUnreachable`, `NetworkFileSystem`, `AuditBroken`, `CatalogueTooNew`, and
-        `VaultBusy` while an operation of an older s3gc may use its catalogue.
+        Raises `VaultUnreachable`, `NetworkFileSystem`, `AuditBroken`, `CatalogueTooNew`,
+        `RegistryTooNew`, and `VaultBusy` while an operation of an older s3gc may use its tables.
         """
         clock = clock or SystemClock()
         make_vault_folder(config.vault_path)
         async with AsyncExitStack() as stack:
-            registry = await Registry.open(config.vault_path)
-            stack.push_async_callback(registry.close)
+            references = await Registry.open(config.vault_path)
+            stack.push_async_callback(references.close)
             catalogue = await Catalogue.open(config.vault_path)
             stack.push_async_callback(catalogue.close)
             audit = await AuditLog.open(config.vault_path, clock)
@@ -93,7 +107,7 @@ class Collector:
             databases = [open_database(database) for database in config.databases]
             files = BackupFiles(config.vault_path)
             parts = Parts(
-                config, clock, progress, bucket, databases, registry, catalogue, audit, files
+                config, clock, progress, bucket, databases, references, catalogue, audit, files
             )
             yield cls(parts, session)
 
@@ -104,9 +118,44 @@ class Collector:
         """
         return await scanning.scan(self._parts, accept, reason)
 
-    async def rebuild_registry(self) -> str:
-        """Read all sources anew into the registry; returns the operation's id."""
-        return await scanning.rebuild_registry(self._parts)
+    async def registry_stats(self) -> RegistryStats:
+        """What the registry of references holds."""
+        return await registry.registry_stats(self._parts)
+
+    async def verify_registry(self) -> AsyncGenerator[list[Drift], None]:
+        """Every difference between the registry and the databases, in pages; changes nothing."""
+        async with aclosing(registry.verify_registry(self._parts)) as pages:
+            async for page in pages:
+                yield page
+
+    async def rebuild_registry(self, *, dry_run: bool = False) -> Rebuilt:
+        """Read all sources anew, trusting nothing in the registry, and replace it at once."""
+        if not dry_run:
+            self._session.check("rebuild the registry")
+        return await registry.rebuild_registry(self._parts, dry_run=dry_run)
+
+    async def discover(self, *, rows: int = DEFAULT_ROWS, fresh: bool = False) -> Discovery:
+        """Which columns of the databases hold keys of the bucket, from samples of `rows` rows."""
+        return await discovering.discover(self._parts, rows=rows, fresh=fresh)
+
+    async def coverage(self) -> list[Covered]:
+        """Every text-like column as it stands now: tracked, cleared or unknown."""
+        return await covering.coverage(self._parts)
+
+    async def clear_columns(self, name: str, *, reason: str) -> list[Covered]:
+        """Record that `[database:]table[.column]` holds no keys. Raises `NoSuchColumn`."""
+        self._session.check("clear columns")
+        return await covering.clear(self._parts, name, reason)
+
+    async def reopen_columns(self, name: str, *, reason: str) -> list[Covered]:
+        """Take a clearance back. Raises `NoSuchColumn`."""
+        self._session.check("reopen columns")
+        return await covering.reopen(self._parts, name, reason)
+
+    async def dangling(self) -> AsyncIterator[list[Dangling]]:
+        """Rows of the sources whose object is not in the bucket, in pages. Raises `NoListing`."""
+        async for page in dangling.dangling(self._parts):
+            yield page
 
     async def candidates(
         self,
@@ -268,6 +317,10 @@ class Collector:
     async def last_scan(self) -> ScanSummary | None:
         """The summary of the last finished scan."""
         return await standing.last_scan(self._parts)
+
+    async def match_history(self) -> list[MatchHistory]:
+        """How each source matched the bucket, scan by scan, as far as that is remembered."""
+        return await standing.match_history(self._parts)
 
     async def status(self) -> Status:
         """Who holds the vault, what waits, what is left to recover; changes nothing."""

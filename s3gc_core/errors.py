@@ -7,7 +7,7 @@
     ├── Refused                     3   a rule or a guard says no; nothing was changed
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
     │   ├── PlanFinished, ConfirmationMismatch, AuditBroken, NetworkFileSystem, StoreUnsafe,
-    │   └── VaultFull, CatalogueTooNew, CancelRequested
+    │   └── VaultFull, CatalogueTooNew, RegistryTooNew, CancelRequested
     ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
     ├── JobNotStarted               1   the process of a job could not be started
     ├── VaultBusy                   5   another operation holds the vault
@@ -220,6 +220,17 @@ class CatalogueTooNew(Refused):
     )
 
 
+class RegistryTooNew(Refused):
+    """`registry.db` was written by a later version of s3gc."""
+
+    why = "what a later version wrote could be misread, and references would be overlooked"
+    next_step = (
+        "use the version of s3gc that wrote it, or a later one; or, while nothing runs, delete"
+        " registry.db* in the vault folder and scan again; that forgets when last references went"
+        " away, so approve nothing until retention_days have passed since"
+    )
+
+
 class CancelRequested(Refused):
     """The operation was told to end, and will: it can no longer be paused or gone on with."""
 
@@ -305,6 +316,19 @@ class PlanGone(NoSuchPlan):
 
     why = "only the catalogue holds a plan's objects, and it was rebuilt or holds newer plans now"
     next_step = "scan again and approve the new plan"
+
+
+class NoSuchColumn(NotFound):
+    """No text-like column or table has this name, or it stands so already."""
+
+    next_step = "`s3gc references coverage` lists every column as it stands"
+
+
+class NoListing(NotFound):
+    """What was asked for is looked up in a complete listing of the bucket, and there is none."""
+
+    why = "without a listing nothing can be said to be missing"
+    next_step = "run `s3gc scan` or `s3gc discover` first"
 
 
 class NoSuchOperation(NotFound):

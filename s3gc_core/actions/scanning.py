@@ -8,7 +8,6 @@ from s3gc_core.actions.deciding import plan_record
 from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts
 from s3gc_core.judgement import Identity, Scan, ScanSummary, before_this_scan, identity_bound
-from s3gc_core.references import BucketNames, refresh
 from s3gc_core.vault import Bound, PlanRecorded, ScanRecorded
 
 
@@ -56,7 +55,7 @@ async def _record_scan(
     accept: Sequence[str],
 ) -> None:
     records: list[Bound | ScanRecorded | PlanRecorded] = [
-        ScanRecorded(summary.listed, summary.sources, list(accept))
+        ScanRecorded(summary.listed, summary.sources, list(accept), summary.matches)
     ]
     if await identity_bound(parts.audit) != present:
         records.append(Bound(present.bucket, dict(present.databases)))
@@ -64,20 +63,3 @@ async def _record_scan(
         plan = await parts.plan(summary.plan_id)
         records.append(plan_record(plan))
     await parts.audit.append(run.operation_id, records)
-
-
-async def rebuild_registry(parts: Parts) -> str:
-    """Read all sources anew into the registry; returns the operation's id."""
-    parts.refuse_nothing_tracked()
-    async with parts.operation("rebuild registry") as run:
-        await parts.check_identity()
-        await refresh(
-            parts.registry,
-            parts.databases,
-            parts.config.sources,
-            BucketNames.of(parts.config),
-            began_at=parts.clock.now(),
-            rows_read=run.journal.rows_read("read sources"),
-        )
-        run.counts = {stats.name: stats.keys for stats in await parts.registry.stats()}
-    return run.operation_id

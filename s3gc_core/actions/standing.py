@@ -11,10 +11,15 @@ from datetime import datetime
 import msgspec
 
 from s3gc_core.actions.parts import Parts
+from s3gc_core.config import Codec, Config
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import LeaseHolder, lease_holder
-from s3gc_core.judgement import Plan, PlanHistory, PlanState, ScanSummary, plan_histories
-from s3gc_core.vault import BackupDamaged, Verified
+from s3gc_core.judgement import Plan, PlanHistory, PlanState, ScanSummary, Tripped, plan_histories
+from s3gc_core.judgement.guards import RunFacts, SourceFacts, reverse_match
+from s3gc_core.vault import BackupDamaged, ScanRecorded, Verified
+
+# Scans that the history of a source goes back.
+SCANS_REMEMBERED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,36 @@ class VaultStats:
     verified_at: datetime | None = None
     verified: int = 0
     damaged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What one scan saw of a source: `rows` that hold a key, and those whose object exists.
+
+    `at` is the scan's end (UTC).
+    """
+
+    at: datetime
+    rows: int
+    existing: int
+
+    @property
+    def share(self) -> float | None:
+        """Share of the rows whose object exists; None where no row holds a key."""
+        return self.existing / self.rows if self.rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchHistory:
+    """One source scan by scan, oldest first; empty where no scan has read it yet.
+
+    The last entry is of the last scan, the others of scans that no guard blocked. `tripped` is what
+    the guard `reverse-match` says to the last one.
+    """
+
+    source: str
+    history: tuple[Matched, ...]
+    tripped: Tripped | None
 
 
 async def last_scan(parts: Parts) -> ScanSummary | None:
@@ -132,3 +167,53 @@ async def verify_backups(
             else:
                 yield entry.intent.key, None
     await parts.audit.append(new_id(), [Verified(checked, damaged, sample)])
+
+
+async def match_history(parts: Parts) -> list[MatchHistory]:
+    """How the sources matched the bucket in the last scans: those tracked now, in their order, then
+    others that the last scan read.
+    """
+    seen: list[tuple[datetime, dict[str, tuple[int, int]]]] = []
+    last = await last_scan(parts)
+    if last is not None:
+        seen.append((last.finished_at, last.matches))
+    async for page in parts.audit.entries(
+        kinds=("scan",), newest_first=True, limit=SCANS_REMEMBERED
+    ):
+        seen += [
+            (entry.at, entry.record.matches)
+            for entry in page
+            if isinstance(entry.record, ScanRecorded)
+            # The last scan is there already, whether it was blocked or not.
+            and (last is None or entry.operation_id != last.scan_id)
+        ]
+    newest = seen[0][1] if seen else {}
+    names = dict.fromkeys([*(source.name for source in parts.config.sources), *newest])
+    seen.reverse()
+    return [
+        _history_of(
+            name,
+            tuple(Matched(at, *matches[name]) for at, matches in seen if name in matches),
+            parts.config,
+        )
+        for name in names
+    ]
+
+
+def _history_of(name: str, history: tuple[Matched, ...], config: Config) -> MatchHistory:
+    if not history:
+        return MatchHistory(name, (), None)
+    *before, now = history
+    free_text = any(s.name == name and s.codec is Codec.TEXT for s in config.sources)
+    facts = SourceFacts(
+        name,
+        keys=now.rows,
+        keys_before=None,
+        may_be_empty=True,
+        match=(now.rows, now.existing),
+        match_before=(before[-1].rows, before[-1].existing) if before else None,
+        is_free_text=free_text,
+    )
+    # The guard looks at nothing but the source: the scan's own judgement, not a copy of its rule.
+    run = RunFacts(0, None, 0, now.at, now.at, [facts], 0, 0)
+    return MatchHistory(name, history, next(reverse_match(run, config.guards), None))

@@ -16,11 +16,13 @@ from s3gc_core.judgement.candidate_views import (
     View,
 )
 from s3gc_core.judgement.catalogue import Catalogue
+from s3gc_core.judgement.finding_tables import Listing
 from s3gc_core.judgement.guards import ACCEPTABLE, Identity, Tripped, identity
 from s3gc_core.judgement.judge import Judge, holders_of, row_in_words, rules_of
 from s3gc_core.judgement.layers import Judged, Layers, LayerVerdict, ObjectVerdict, Verdict
 from s3gc_core.judgement.memory import (
     before_this_scan,
+    clearances,
     executions_of,
     identity_bound,
     plan_histories,
@@ -54,6 +56,7 @@ __all__ = [
     "Judged",
     "LayerVerdict",
     "Layers",
+    "Listing",
     "Newer",
     "ObjectVerdict",
     "Plan",
@@ -73,6 +76,7 @@ __all__ = [
     "check_decidable",
     "check_executable",
     "check_not_expired",
+    "clearances",
     "executions_of",
     "holders_of",
     "identity",

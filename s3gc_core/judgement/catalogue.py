@@ -14,19 +14,21 @@ from pathlib import Path
 
 from s3gc_core.bucket import ListedObject
 from s3gc_core.errors import VaultUnreachable
-from s3gc_core.judgement import plan_tables, scan_tables
+from s3gc_core.judgement import finding_tables, plan_tables, scan_tables
 from s3gc_core.judgement.catalogue_version import is_ours, make_ours
+from s3gc_core.judgement.finding_tables import Listing
 from s3gc_core.judgement.layers import Judged, ObjectVerdict
 from s3gc_core.judgement.plans import Plan, PlanItem
 from s3gc_core.local_store import LocalStore
-from s3gc_core.references import Found
+from s3gc_core.references import ColumnId, Finding, Found
 
 
 class Catalogue:
     """The door to `catalogue.db`. Every call is one batch in the store's thread."""
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: LocalStore, path: Path) -> None:
         self._store = store
+        self.path = path
 
     @classmethod
     async def open(cls, vault_path: Path) -> Catalogue:
@@ -34,7 +36,8 @@ class Catalogue:
 
         Raises `CatalogueTooNew`, and `VaultBusy` while an operation may use an older one.
         """
-        store = await LocalStore.open(vault_path / "catalogue.db", durable=False)
+        path = vault_path / "catalogue.db"
+        store = await LocalStore.open(path, durable=False)
         try:
             # Looked at first: to write, one waits for the long transactions of a scan.
             if not await store.read(is_ours):
@@ -44,7 +47,7 @@ class Catalogue:
             if isinstance(error, sqlite3.Error):
                 raise VaultUnreachable(f"cannot make the catalogue's tables: {error}") from error
             raise
-        return cls(store)
+        return cls(store, path)
 
     async def close(self) -> None:
         """Close the file."""
@@ -57,6 +60,53 @@ class Catalogue:
     async def add_listing(self, page: Sequence[ListedObject]) -> None:
         """Add a page of the bucket's listing."""
         await self._store.run(scan_tables.add_listing, page)
+
+    async def begin_listing(self) -> None:
+        """Make room for a listing that no scan made; that of the last scan goes."""
+        await self._store.run(finding_tables.forget_listing)
+
+    async def complete_listing(self, began_at: datetime) -> Listing:
+        """Say that the listing which began then (UTC) is whole."""
+        return await self._store.run(finding_tables.complete_listing, began_at)
+
+    async def listing(self) -> Listing | None:
+        """The complete listing that is held; None while there is none."""
+        return await self._store.read(finding_tables.listing)
+
+    async def listed(self, hashes: Sequence[int]) -> set[int]:
+        """Those of `hashes` that objects of the complete listing have."""
+        return await self._store.read(finding_tables.listed, hashes)
+
+    async def explain(self, hashes: Sequence[int]) -> None:
+        """Remember that columns spell out the keys with these hashes."""
+        await self._store.run(finding_tables.explain, hashes)
+
+    async def unexplained_keys(self) -> AsyncIterator[list[str]]:
+        """The keys of the complete listing that no column spells out, in pages, in no order."""
+        after = 0
+        while page := await self._store.read(finding_tables.unexplained_page, after):
+            after = page[-1][0]
+            yield [key for _, key in page]
+
+    async def guessed(self) -> int:
+        """In samples of how many rows templates were looked for with the present listing."""
+        return await self._store.read(finding_tables.guessed)
+
+    async def set_guessed(self, rows: int) -> None:
+        """Templates were looked for in samples of so many rows of every table."""
+        await self._store.run(finding_tables.set_guessed, rows)
+
+    async def add_findings(self, findings: Sequence[Finding], rows: int) -> None:
+        """Keep what was seen in columns, in samples of so many rows."""
+        await self._store.run(finding_tables.add_findings, findings, rows)
+
+    async def findings(self) -> dict[ColumnId, Finding]:
+        """What was last seen in every column that was looked at."""
+        return {f.id: f for f in await self._store.read(finding_tables.findings)}
+
+    async def examined(self, rows: int) -> set[ColumnId]:
+        """Columns looked at with the present listing, in samples of at least so many rows."""
+        return await self._store.read(finding_tables.examined, rows)
 
     async def hash_page(self, after: int) -> list[tuple[int, int]]:
         """The next page of the listing as (id, key hash); `after` is the last id so far."""

@@ -29,12 +29,19 @@ class Tripped:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """Keys found in a source now and in the last scan that no guard blocked (None: never)."""
+    """Keys found in a source now and in the last scan that no guard blocked (None: never).
+
+    `match` counts the rows that hold a key, and those of them whose object is there. In free text
+    much looks like a key and is none, so that only a fall of the share says something.
+    """
 
     name: str
     keys: int
     keys_before: int | None
     may_be_empty: bool
+    match: tuple[int, int] = (0, 0)
+    match_before: tuple[int, int] | None = None
+    is_free_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +56,16 @@ class RunFacts:
     sources: Sequence[SourceFacts]
     orphans: int
     orphan_bytes: int
+    # Untracked columns in which keys of this bucket were seen.
+    open_columns: Sequence[str] = ()
 
 
+# Below so many rows a share says nothing.
+MATCH_ROWS = 10
 # Guards that a named person may accept for one run, with a reason that goes into the audit log.
-ACCEPTABLE = frozenset({"source-empty", "source-shrunk", "listing-incomplete"})
+ACCEPTABLE = frozenset(
+    {"source-empty", "source-shrunk", "listing-incomplete", "reverse-match", "coverage"}
+)
 
 
 def tripped_guards(
@@ -63,6 +76,8 @@ def tripped_guards(
         *no_references(facts),
         *source_empty(facts),
         *source_shrunk(facts, limits),
+        *reverse_match(facts, limits),
+        *coverage(facts),
         *listing_incomplete(facts, limits),
         *registry_stale(facts),
         *budget(facts, limits),
@@ -104,6 +119,48 @@ def source_shrunk(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped]:
                 " --reason TEXT",
                 source.name,
             )
+
+
+def reverse_match(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped]:
+    """Too few of a source's keys exist in the bucket: its codec may read the wrong thing."""
+    for source in facts.sources:
+        rows, matched = source.match
+        if rows < MATCH_ROWS:
+            continue
+        share = matched / rows
+        before = _share(source.match_before)
+        if before is not None and share < before - limits.reverse_match_drop:
+            told = f"fell from {before:.1%} to {share:.1%}"
+        elif share < limits.reverse_match_share and not source.is_free_text:
+            told = f"is {share:.1%}, below {limits.reverse_match_share:.0%}"
+        else:
+            continue
+        yield Tripped(
+            "reverse-match",
+            f"the share of {source.name}'s rows whose object is in the bucket {told}"
+            f" ({matched} of {rows} rows)",
+            "is its codec right (`s3gc discover`), and the bucket? `s3gc references dangling` lists"
+            f" the others; if all is well: scan --accept reverse-match:{source.name} --reason TEXT",
+            source.name,
+        )
+
+
+def _share(match: tuple[int, int] | None) -> float | None:
+    if match is None or match[0] < MATCH_ROWS:
+        return None
+    return match[1] / match[0]
+
+
+def coverage(facts: RunFacts) -> Iterator[Tripped]:
+    """A column that is neither tracked nor cleared holds keys of this bucket."""
+    for column in facts.open_columns:
+        yield Tripped(
+            "coverage",
+            f"{column} holds keys of this bucket, and is not tracked",
+            "track it under [tables] (`s3gc discover` prints the line), or say that it does not"
+            f" count: s3gc references clear {column} --reason TEXT",
+            column,
+        )
 
 
 def listing_incomplete(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped]:

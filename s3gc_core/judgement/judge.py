@@ -11,6 +11,7 @@ from s3gc_core.config import Config
 from s3gc_core.databases.protocol import RowId
 from s3gc_core.judgement.layers import Evidence, Judged, Rules, judge_object
 from s3gc_core.references import Edge, Found, Registry, key_hash, near_forms
+from s3gc_core.references.discovery import shown_value
 
 # How many rows a reason quotes as evidence; the first is named, the others counted.
 _ROWS_SHOWN = 10
@@ -24,9 +25,9 @@ def rules_of(config: Config) -> Rules:
     )
 
 
-def row_in_words(source: str, row: RowId) -> str:
-    """How a reference is named everywhere: source and row."""
-    return f"{source} row {row}"
+def row_in_words(source: str, row: RowId, spelling: str = "") -> str:
+    """How a reference is named everywhere: source and row, and how that row writes the key."""
+    return f"{source} row {row}" + (f" ({shown_value(spelling)})" if spelling else "")
 
 
 def holders_of(found: Sequence[Found], *, near: bool = False) -> dict[int, tuple[str, ...]]:
@@ -40,7 +41,8 @@ def holders_of(found: Sequence[Found], *, near: bool = False) -> dict[int, tuple
             continue
         so_far = holders.get(reference.hash, ())
         if len(so_far) < _ROWS_SHOWN:
-            holders[reference.hash] = (*so_far, row_in_words(reference.source, reference.row))
+            words = row_in_words(reference.source, reference.row, reference.spelling)
+            holders[reference.hash] = (*so_far, words)
     return holders
 
 
@@ -104,4 +106,6 @@ class Judge:
 
 
 def _in_words(edges: Sequence[Edge]) -> tuple[str, ...]:
-    return tuple(row_in_words(edge.source, edge.row) for edge in edges[:_ROWS_SHOWN])
+    return tuple(
+        row_in_words(edge.source, edge.row, edge.spelling or "") for edge in edges[:_ROWS_SHOWN]
+    )

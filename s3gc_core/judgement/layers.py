@@ -128,7 +128,7 @@ def registry_layer(evidence: Evidence, retention: timedelta, now: datetime) -> L
     if evidence.near:
         return LayerVerdict(
             Verdict.UNKNOWN,
-            f"{_first(evidence.near)} differs from this key only in spelling or in its prefix",
+            f"{_first(evidence.near)} differs from it only in spelling or in what stands before it",
         )
     if evidence.released_at is not None:
         since = now - evidence.released_at

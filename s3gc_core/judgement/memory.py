@@ -10,9 +10,11 @@ from s3gc_core.config import Mode
 from s3gc_core.judgement.guards import Identity
 from s3gc_core.judgement.plans import Plan, PlanHistory
 from s3gc_core.judgement.scan import Before
+from s3gc_core.references import Clearance, ColumnId
 from s3gc_core.vault import (
     AuditLog,
     Bound,
+    ColumnDecided,
     Operation,
     Outcome,
     PlanDecided,
@@ -34,8 +36,26 @@ async def before_this_scan(audit: AuditLog) -> Before:
     """The last scan that no guard blocked, and how many objects we ourselves removed since."""
     last = await audit.last(ScanRecorded)
     if last is None:
-        return Before()
-    return Before(last.record.listed, await _removed_since(audit, last.at), last.record.sources)
+        return Before(cleared=await clearances(audit))
+    record = last.record
+    removed = await _removed_since(audit, last.at)
+    cleared = await clearances(audit)
+    return Before(record.listed, removed, record.sources, record.matches, cleared)
+
+
+async def clearances(audit: AuditLog) -> dict[ColumnId, Clearance]:
+    """Columns that a person says hold no keys, as far as that was not taken back."""
+    cleared: dict[ColumnId, Clearance] = {}
+    async for page in audit.entries(kinds=("column-decided",)):
+        for entry in page:
+            if not isinstance(entry.record, ColumnDecided):
+                continue
+            said = entry.record
+            id_ = ColumnId(said.database, said.table, said.column)
+            cleared.pop(id_, None)
+            if said.cleared:
+                cleared[id_] = Clearance(said.type, said.actor, entry.at, said.reason)
+    return cleared
 
 
 async def _removed_since(audit: AuditLog, then: datetime) -> int:

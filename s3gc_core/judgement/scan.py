@@ -7,24 +7,34 @@ referenced in between is either unlisted or seen as used.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from s3gc_core.clock import Clock
-from s3gc_core.config import Config
+from s3gc_core.config import Codec, Config
 from s3gc_core.databases.protocol import Database
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement.catalogue import Catalogue
+from s3gc_core.judgement.covering import cover
 from s3gc_core.judgement.guards import RunFacts, SourceFacts, Tripped, tripped_guards
 from s3gc_core.judgement.judge import Judge, holders_of, rules_of
 from s3gc_core.judgement.layers import ObjectVerdict
 from s3gc_core.judgement.plans import Plan
-from s3gc_core.references import BucketNames, Registry, find_references, refresh
+from s3gc_core.references import (
+    BucketNames,
+    Clearance,
+    ColumnId,
+    Covered,
+    Registry,
+    find_references,
+    matching_with,
+    refresh,
+)
 
 if TYPE_CHECKING:
     # Only the type is named here, and its client is slow to import.
@@ -38,12 +48,17 @@ class Before:
     listed: int | None = None
     removed_since: int = 0
     sources: dict[str, int] | None = None
+    matches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    # Columns that a person says hold no keys.
+    cleared: Mapping[ColumnId, Clearance] = field(default_factory=dict)
 
 
 class ScanSummary(msgspec.Struct, frozen=True):
     """What one scan found. `bytes` is the size of the orphans; `referenced` objects have a row.
 
-    listed = referenced + candidates, and candidates = orphans + held + kept.
+    listed = referenced + candidates, and candidates = orphans + held + kept. `matches` counts, by
+    source, the rows that hold a key, and those of them whose object is there: the others dangle.
+    `unsearched` columns could not be looked into.
     """
 
     scan_id: str
@@ -58,6 +73,9 @@ class ScanSummary(msgspec.Struct, frozen=True):
     sources: dict[str, int]
     blocked: list[Tripped]
     finished_at: datetime
+    matches: dict[str, tuple[int, int]] = {}
+    open_columns: list[str] = []
+    unsearched: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +95,13 @@ class Scan:
 
         May wait, or raise `OperationCancelled`, between two pages.
         """
-        await self.catalogue.begin_scan(scan_id, self.clock.now())
+        began_at = self.clock.now()
+        await self.catalogue.begin_scan(scan_id, began_at)
         listed = await self._list()
         listing_ended_at = self.clock.now()
+        await self.catalogue.complete_listing(began_at)
+        covered = await self._cover(before)
+        open_columns = [str(column.id) for column in covered if column.is_open]
         await self._catch_up()
         candidates = await self._find_candidates()
         if candidates:
@@ -91,15 +113,17 @@ class Scan:
         candidates = sum(count for count, _ in totals.values())
         orphans, size = totals.get(ObjectVerdict.ORPHAN, (0, 0))
         sources = {stats.name: stats.keys for stats in await self.registry.stats()}
+        matches = await self._matches()
         facts = RunFacts(
             listed=listed,
             listed_before=before.listed,
             removed_since=before.removed_since,
             listing_ended_at=listing_ended_at,
             registry_valid_at=await self.registry.valid_at(),
-            sources=self._source_facts(sources, before),
+            sources=self._source_facts(sources, matches, before),
             orphans=orphans,
             orphan_bytes=size,
+            open_columns=open_columns,
         )
         blocked = tripped_guards(facts, self.config.guards, accepted)
         await self.journal.checkpoint()  # a scan that is cancelled leaves no plan
@@ -117,6 +141,9 @@ class Scan:
             sources=sources,
             blocked=blocked,
             finished_at=self.clock.now(),
+            matches=matches,
+            open_columns=open_columns,
+            unsearched=sum(bool(c.finding and c.finding.problem) for c in covered),
         )
         await self.catalogue.finish_scan(scan_id, msgspec.json.encode(summary))
         return summary
@@ -135,6 +162,17 @@ class Scan:
         finally:
             await writing
         return listed
+
+    async def _cover(self, before: Before) -> list[Covered]:
+        return await cover(
+            self.databases,
+            self.config.sources,
+            BucketNames.of(self.config),
+            before.cleared,
+            self.catalogue,
+            self.clock,
+            self.journal,
+        )
 
     async def _catch_up(self) -> None:
         await refresh(
@@ -165,6 +203,7 @@ class Scan:
             self.config.sources,
             BucketNames.of(self.config),
             self.catalogue.wanted,
+            near=True,
             rows_read=self.journal.rows_read("ask databases"),
         ):
             await self.catalogue.add_hits(found)
@@ -180,6 +219,7 @@ class Scan:
             verdicts = await judge.judge_page(
                 page,
                 holders_of(hits),
+                near_holders=holders_of(hits, near=True),
                 current_since=listing_ended_at,
                 now=self.clock.now(),
                 bucket_now=bucket_now,
@@ -205,11 +245,23 @@ class Scan:
             )
         )
 
-    def _source_facts(self, keys: dict[str, int], before: Before) -> list[SourceFacts]:
+    async def _matches(self) -> dict[str, tuple[int, int]]:
+        async with matching_with(self.registry, self.catalogue.path) as matching:
+            return {m.source: (m.rows, m.matched) for m in await matching.sources()}
+
+    def _source_facts(
+        self, keys: dict[str, int], matches: Mapping[str, tuple[int, int]], before: Before
+    ) -> list[SourceFacts]:
         earlier = before.sources or {}
         return [
             SourceFacts(
-                source.name, keys.get(source.name, 0), earlier.get(source.name), source.may_be_empty
+                source.name,
+                keys.get(source.name, 0),
+                earlier.get(source.name),
+                source.may_be_empty,
+                matches.get(source.name, (0, 0)),
+                before.matches.get(source.name),
+                source.codec is Codec.TEXT,
             )
             for source in self.config.sources
         ]

@@ -15,9 +15,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from s3gc_core.bucket import ListedObject
+from s3gc_core.judgement import finding_tables
 from s3gc_core.judgement.folders import FolderTotals, roll_up
 from s3gc_core.judgement.layers import Judged, Layers, ObjectVerdict
-from s3gc_core.references import Found, key_hash
+from s3gc_core.references import Found, key_hash, near_forms
 
 SCHEMA = """
 CREATE TABLE scan (
@@ -29,8 +30,10 @@ CREATE TABLE listing (
 ) STRICT;
 CREATE TABLE unreferenced (id INTEGER PRIMARY KEY, h INTEGER NOT NULL) STRICT;
 CREATE INDEX unreferenced_h ON unreferenced (h);
+CREATE TABLE near_form (h INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE hit (
-    h INTEGER NOT NULL, source TEXT NOT NULL, row ANY NOT NULL, PRIMARY KEY (h, source, row)
+    h INTEGER NOT NULL, near INTEGER NOT NULL, source TEXT NOT NULL, row ANY NOT NULL,
+    spelling TEXT NOT NULL, PRIMARY KEY (h, near, source, row)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE candidate (
     id INTEGER PRIMARY KEY, scan INTEGER NOT NULL, key TEXT NOT NULL, size INTEGER NOT NULL,
@@ -82,7 +85,8 @@ def listed_object(key: str, size: int, etag: str, modified: int, storage: str) -
 
 def begin_scan(connection: sqlite3.Connection, scan_id: str, began_at: datetime) -> None:
     """Make room for a new listing; what old scans found goes."""
-    for table in ("listing", "unreferenced", "hit"):
+    finding_tables.forget_listing(connection)
+    for table in ("unreferenced", "near_form", "hit"):
         connection.execute(f"DELETE FROM {table}")
     connection.execute(
         "INSERT INTO scan (scan_id, began_at) VALUES (?, ?)",
@@ -117,24 +121,39 @@ def hash_page(connection: sqlite3.Connection, after: int) -> list[tuple[int, int
 
 
 def add_unreferenced(connection: sqlite3.Connection, rows: Sequence[tuple[int, int]]) -> None:
-    """Remember listed objects, as (id, key hash), to be judged."""
+    """Remember listed objects, as (id, key hash), to be judged; and how they might be written."""
     connection.executemany("INSERT INTO unreferenced VALUES (?, ?)", rows)
+    keys = connection.execute(
+        "SELECT key FROM listing WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps([id_ for id_, _ in rows]),),
+    ).fetchall()
+    connection.executemany(
+        "INSERT OR IGNORE INTO near_form VALUES (?)",
+        ((key_hash(form),) for (key,) in keys for form in near_forms(key)),
+    )
 
 
 def wanted(connection: sqlite3.Connection, hashes: str) -> set[int]:
-    """Those of the hashes (a JSON list) that unreferenced objects have."""
+    """Those of the hashes (a JSON list) that unreferenced objects have, or their near forms."""
     query = (
         "SELECT value FROM json_each(?)"
         " WHERE EXISTS (SELECT 1 FROM unreferenced WHERE unreferenced.h = value)"
+        " OR EXISTS (SELECT 1 FROM near_form WHERE near_form.h = value)"
     )
     return {row[0] for row in connection.execute(query, (hashes,))}
 
 
 def add_hits(connection: sqlite3.Connection, found: Sequence[Found]) -> None:
-    """Remember rows in which the databases hold an unreferenced object's key."""
+    """Remember rows in which the databases hold an unreferenced object's key, or nearly so."""
     connection.executemany(
-        "INSERT OR IGNORE INTO hit VALUES (?, ?, ?)", [(f.hash, f.source, f.row) for f in found]
+        "INSERT OR IGNORE INTO hit VALUES (?, ?, ?, ?, ?)",
+        [(f.hash, f.near, f.source, f.row, _storable(f.spelling)) for f in found],
     )
+
+
+def _storable(text: str) -> str:
+    """SQLite keeps UTF-8 only; bytes that are none become visible escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def unjudged_page(
@@ -146,12 +165,20 @@ def unjudged_page(
         " JOIN listing USING (id) WHERE unreferenced.id > ? ORDER BY unreferenced.id LIMIT ?",
         (after, PAGE),
     ).fetchall()
-    hits = connection.execute(
-        "SELECT h, source, row FROM hit WHERE h IN (SELECT value FROM json_each(?))",
-        (json.dumps([row[1] for row in rows]),),
-    )
     objects = [listed_object(*row[2:]) for row in rows]
-    return objects, [Found(*hit) for hit in hits], rows[-1][0] if rows else after
+    hits = _hits(connection, False, [row[1] for row in rows])
+    if connection.execute("SELECT EXISTS (SELECT 1 FROM hit WHERE near)").fetchone()[0]:
+        hits += _hits(connection, True, [key_hash(f) for o in objects for f in near_forms(o.key)])
+    return objects, hits, rows[-1][0] if rows else after
+
+
+def _hits(connection: sqlite3.Connection, near: bool, hashes: Sequence[int]) -> list[Found]:
+    found = connection.execute(
+        "SELECT h, source, row, near, spelling FROM hit"
+        " WHERE near = ? AND h IN (SELECT value FROM json_each(?))",
+        (near, json.dumps(hashes)),
+    )
+    return [Found(h, source, row, bool(n), spelling) for h, source, row, n, spelling in found]
 
 
 def add_candidates(connection: sqlite3.Connection, scan_id: str, judged: Sequence[Judged]) -> None:

@@ -11,6 +11,7 @@ from s3gc_core.vault.operations import LastRecord, Operation
 from s3gc_core.vault.records import (
     AnyRecord,
     Bound,
+    ColumnDecided,
     Entry,
     Intent,
     OperationFinished,
@@ -39,6 +40,7 @@ __all__ = [
     "BackupState",
     "BackupWriter",
     "Bound",
+    "ColumnDecided",
     "DeletedObject",
     "Encoder",
     "Entry",

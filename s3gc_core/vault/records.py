@@ -86,6 +86,8 @@ class ScanRecorded(Record, frozen=True, tag="scan"):
     listed: int
     sources: dict[str, int]
     accepted: list[str] = []
+    # By source: rows that hold a key, and those of them whose object is there.
+    matches: dict[str, tuple[int, int]] = {}
 
 
 class PlanRecorded(Record, frozen=True, tag="plan"):
@@ -166,6 +168,21 @@ class Verified(Record, frozen=True, tag="verified"):
     sample: int | None = None
 
 
+class ColumnDecided(Record, frozen=True, tag="column-decided"):
+    """A named person says that a column of this type holds no keys (`cleared`), or takes it back.
+
+    `table` is the one canonical name of the table.
+    """
+
+    database: str
+    table: str
+    column: str
+    type: str
+    cleared: bool
+    actor: str
+    reason: str
+
+
 AnyRecord = (
     Bound
     | OperationStarted
@@ -179,6 +196,7 @@ AnyRecord = (
     | Restored
     | Purged
     | Verified
+    | ColumnDecided
 )
 
 
