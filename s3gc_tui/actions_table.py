@@ -23,7 +23,8 @@ class Where(Flag):
     JOB = auto()
     OPERATION = auto()
     KEY = auto()  # everything about one key
-    SCREENS = PLAN | JOB | OPERATION | KEY
+    REFERENCES = auto()
+    SCREENS = PLAN | JOB | OPERATION | KEY | REFERENCES
     PAGED = PLAN | OPERATION
 
 
@@ -86,6 +87,7 @@ ACTIONS = (
         needs_write=True,
     ),
     Action("scan", "s", "scan", "scan", "start a scan; it changes nothing in the bucket"),
+    Action("references", "f", "references", "refs", "coverage, reverse match, dangling references"),
     Action(
         "pause", "p", "pause", "pause", "pause or go on", Where.JOBS | Where.JOB, needs_write=True
     ),
@@ -106,7 +108,49 @@ ACTIONS = (
     Action(
         "page.previous", "b,comma,less_than_sign", "page(-1)", "before", "page before", Where.PAGED
     ),
-    Action("ask", "r,ctrl+r", "ask", "ask again", "ask everything again", Where.KEY),
+    Action(
+        "view.coverage", "1", "view('coverage')", "", "columns and who vouches", Where.REFERENCES
+    ),
+    Action("view.matches", "2", "view('matches')", "", "reverse match by source", Where.REFERENCES),
+    Action(
+        "view.dangling", "3", "view('dangling')", "", "rows without an object", Where.REFERENCES
+    ),
+    Action("view.next", "v", "next_view(1)", "view", "next view, as tab does", Where.REFERENCES),
+    Action(
+        "column.clear",
+        "c",
+        "clear('column')",
+        "clear",
+        "say that this column holds no keys that count; asks for a reason",
+        Where.REFERENCES,
+        needs_write=True,
+    ),
+    Action(
+        "column.clear_table",
+        "T",
+        "clear('table')",
+        "clear table",
+        "the same of all columns of its table that are unknown now",
+        Where.REFERENCES,
+        needs_write=True,
+    ),
+    Action(
+        "column.reopen",
+        "o",
+        "reopen",
+        "reopen",
+        "take a clearance back: the column is unknown again; asks for a reason",
+        Where.REFERENCES,
+        needs_write=True,
+    ),
+    Action(
+        "ask",
+        "r,ctrl+r",
+        "ask",
+        "ask again",
+        "ask everything again",
+        Where.KEY | Where.REFERENCES,
+    ),
     Action("copy", "y", "copy", "", "copy the key, quoted for a shell", Where.LIST),
     Action(
         "save",
@@ -114,7 +158,7 @@ ACTIONS = (
         "save",
         "save",
         "write what is listed here to a new file of JSON lines",
-        Where.LIST | Where.PLAN | Where.JOB | Where.OPERATION,
+        Where.LIST | Where.PLAN | Where.JOB | Where.OPERATION | Where.REFERENCES,
     ),
     Action("command", "colon", "command", "command", "type a command"),
     Action("repaint", "ctrl+l", "repaint", "", "paint the screen anew"),

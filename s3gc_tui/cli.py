@@ -122,6 +122,16 @@ def _scanning(add: Add) -> None:
     candidates.add_argument("--plan", metavar="ID")
     candidates.add_argument("--verdict", choices=VERDICTS)
     candidates.add_argument("--prefix", default="")
+    discover = add("discover", help="which columns hold keys of the bucket, without being told")
+    discover.add_argument(
+        "--rows", type=positive, default=2000, metavar="N", help="rows of each table to look at"
+    )
+    discover.add_argument(
+        "--fresh", action="store_true", help="list the bucket and look at every table anew"
+    )
+    discover.add_argument(
+        "--write", action="store_true", help="add what was found to the configuration file"
+    )
     why = add("why", help="every layer and every reference of one key, asked now")
     why.add_argument("key")
 
@@ -181,7 +191,23 @@ def _looking(add: Add) -> None:
     registry = add("registry", help="the store of references")
     actions = registry.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("stats", help="rows and keys per source")
-    actions.add_parser("rebuild", help="read all sources anew")
+    actions.add_parser("verify", help="compare it with the databases; exit 4 where they differ")
+    rebuild = actions.add_parser("rebuild", help="read all sources anew")
+    rebuild.add_argument("--dry-run", action="store_true", help="only say what would change")
+    references = add("references", help="what is covered, and rows without their object")
+    actions = references.add_subparsers(dest="action", metavar="ACTION", required=True)
+    coverage = actions.add_parser("coverage", help="every column: tracked, cleared or unknown")
+    coverage.add_argument(
+        "--open", action="store_true", help="only unknown columns that hold keys of the bucket"
+    )
+    for name, told in (
+        ("clear", "say that a column, or a table as it is now, holds no keys that count"),
+        ("reopen", "take that back"),
+    ):
+        decide = actions.add_parser(name, help=told)
+        decide.add_argument("name", metavar="[DATABASE:]TABLE[.COLUMN]")
+        decide.add_argument("--reason", required=True)
+    actions.add_parser("dangling", help="rows whose object is not in the bucket")
     add("status", help="who holds the vault, last scan, plans, open steps")
     demo = add("demo", help="a small real world to try s3gc on")
     # Accepted after the sub-command as well: `s3gc demo --batch` is what one types.

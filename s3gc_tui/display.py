@@ -30,6 +30,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A count with what it counts: `1 row`, `3,000 rows`."""
+    return f"{count(number)} {noun if number == 1 else noun + 's'}"
+
+
 def age(span: timedelta) -> str:
     """A span in its largest unit: `41d`, `3h`, `12m`, `8s`; what lies ahead is `0s`."""
     seconds = max(0, int(span.total_seconds()))

@@ -20,18 +20,27 @@ from s3gc_core.errors import S3gcError
 from s3gc_core.jobs import Job, JobEvents, JobOutcome, Standing, StartedJob, actor, job_outcome
 from s3gc_core.session import Session
 from s3gc_tui.keymap import Keymap
-from s3gc_tui.models.intents import ApproveIntent, Intent, RejectIntent, batch_line
+from s3gc_tui.models.intents import (
+    ApproveIntent,
+    ClearIntent,
+    ColumnIntent,
+    Intent,
+    RejectIntent,
+    batch_line,
+)
 from s3gc_tui.models.picture import About, Picture
 
 if TYPE_CHECKING:
     # Only types are named here. The clients behind them are slow to import, and the dashboard
     # paints before it opens them.
     from s3gc_core.actions.asking import Explanation
-    from s3gc_core.actions.standing import VaultStats
+    from s3gc_core.actions.dangling import Dangling
+    from s3gc_core.actions.standing import MatchHistory, VaultStats
     from s3gc_core.bucket import Bucket
     from s3gc_core.collection import Selection
     from s3gc_core.collector import Collector
     from s3gc_core.judgement import Plan, PlanHistory, PlanItem
+    from s3gc_core.references import Covered
     from s3gc_core.vault import DeletedObject, Operation, Restored, Result
 
 _OPERATIONS_SHOWN = 200
@@ -229,6 +238,18 @@ class Gateway:
         """The backups a restore would use, each with whether its file is there, in pages."""
         return self._collector.preview(selection)
 
+    async def coverage(self) -> list[Covered]:
+        """Every text-like column as it stands now. Raises what the databases raise."""
+        return await self._collector.coverage()
+
+    async def match_history(self) -> list[MatchHistory]:
+        """How each source matched the bucket in the last scans."""
+        return await self._collector.match_history()
+
+    def dangling(self) -> AsyncIterator[list[Dangling]]:
+        """Rows whose object is missing, in pages; reads all sources. Raises `NoListing`."""
+        return self._collector.dangling()
+
     async def complete(self, start: str, limit: int = 8) -> list[str]:
         """Keys of deleted objects that begin with `start`, in order."""
         found: list[str] = []
@@ -258,6 +279,12 @@ class Gateway:
         return await self._collector.approve(
             intent.plan_id, reason=intent.reason, prefixes=intent.prefixes, keys=intent.keys
         )
+
+    async def decide_columns(self, intent: ColumnIntent) -> list[Covered]:
+        """Clear or reopen columns; returns those it was decided about. Raises the refusal."""
+        if isinstance(intent, ClearIntent):
+            return await self._collector.clear_columns(intent.name, reason=intent.reason)
+        return await self._collector.reopen_columns(intent.name, reason=intent.reason)
 
     def start(self, intent: Intent) -> StartedJob:
         """Start a job, which goes on without us. Raises `ReadOnlySession`, `JobNotStarted`."""

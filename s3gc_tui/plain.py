@@ -21,7 +21,7 @@ from s3gc_core.session import READ_ONLY
 from s3gc_tui.context import Context
 from s3gc_tui.gateway import Gateway, Launch
 from s3gc_tui.lines import Output, PlainText
-from s3gc_tui.models import plain_lines
+from s3gc_tui.models import plain_lines, plain_references
 from s3gc_tui.models.candidate_filter import FilterError, parse_filter
 from s3gc_tui.models.detail_lines import detail_lines
 from s3gc_tui.models.lines import Line, line
@@ -29,7 +29,7 @@ from s3gc_tui.models.picture import Picture
 from s3gc_tui.running import log_to_standard_error, run_command
 from s3gc_tui.safe_text import printable
 
-VIEWS = ("all", "candidates", "verdict", "jobs", "plans", "vault", "history")
+VIEWS = ("all", "candidates", "verdict", "jobs", "plans", "vault", "history", "references")
 _TITLES = {
     "jobs": "Jobs",
     "plans": "Plans",
@@ -73,6 +73,11 @@ async def run_plain(context: Context, view: str, argument: str | None = None) ->
         if view == "verdict" and argument is not None:
             found = await gateway.why(argument)
             _print(context, detail_lines(found, gateway.now(), _WIDTH))
+            return ExitCode.DONE
+        if view == "references":
+            # Not a part of everything: it asks the databases.
+            _print(context, plain_references.coverage_text(await gateway.coverage()))
+            _print(context, plain_references.match_text(await gateway.match_history()))
             return ExitCode.DONE
         picture = await gateway.picture()
         if view in ("all", "candidates"):

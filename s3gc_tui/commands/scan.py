@@ -39,6 +39,8 @@ def tell(context: Context, summary: ScanSummary) -> ExitCode:
         kept=summary.kept,
         bytes=summary.bytes,
         sources=summary.sources,
+        matches=summary.matches,
+        unsearched=summary.unsearched,
         blocked=[
             {"guard": t.label, "reason": t.reason, "next_step": t.next_step}
             for t in summary.blocked

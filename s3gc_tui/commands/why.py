@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from s3gc_core.actions.asking import Reference
 from s3gc_core.errors import ExitCode
 from s3gc_tui.context import Context
+from s3gc_tui.lines import Record
 
 
 async def run(context: Context) -> ExitCode:
@@ -25,16 +27,19 @@ async def run(context: Context) -> ExitCode:
                 }
             )
     for reference in found.references:
-        where = f"{reference.database} {reference.table}.{reference.column} row {reference.row}"
+        context.emit(_reference("reference", reference))
+    for reference in found.near:
+        context.emit(_reference("near", reference))
+    if found.last_reference is not None:
+        last = found.last_reference
+        row = f"{last.source} row {last.row}" if last.source else "a row that was not written down"
         context.emit(
             {
-                "type": "reference",
-                "database": reference.database,
-                "table": reference.table,
-                "column": reference.column,
-                "row": reference.row,
-                "seen_by": reference.seen_by,
-                "text": f"reference  {where} (seen by the {reference.seen_by})",
+                "type": "last-reference",
+                "source": last.source,
+                "row": last.row,
+                "gone_at": last.at,
+                "text": f"last held  by {row}, seen to be gone {last.at:%Y-%m-%d %H:%M} UTC",
             }
         )
     for backup in found.backups:
@@ -49,4 +54,31 @@ async def run(context: Context) -> ExitCode:
             }
         )
     verdict = found.judged.verdict if found.judged else None
-    return context.summary(key=key, in_bucket=found.judged is not None, verdict=verdict)
+    return context.summary(
+        key=key,
+        in_bucket=found.judged is not None,
+        verdict=verdict,
+        tried=found.tried,
+        searched=found.searched,
+    )
+
+
+def _reference(kind: str, reference: Reference) -> Record:
+    where = f"{reference.database} {reference.table}.{reference.column} row {reference.row}"
+    spelt = f" as {reference.spelling}" if reference.spelling else ""
+    since = f", since {reference.first_seen:%Y-%m-%d %H:%M} UTC" if reference.first_seen else ""
+    return {
+        "type": kind,
+        "database": reference.database,
+        "table": reference.table,
+        "column": reference.column,
+        "row": reference.row,
+        "codec": reference.codec,
+        "seen_by": reference.seen_by,
+        "first_seen": reference.first_seen,
+        "last_seen": reference.last_seen,
+        "spelling": reference.spelling,
+        "query": reference.query,
+        "text": f"{kind:<10} {where}{spelt} (seen by the {reference.seen_by}{since})"
+        + (f"  {reference.query}" if reference.query else ""),
+    }

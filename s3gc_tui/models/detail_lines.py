@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 
-from s3gc_core.actions.asking import BackupOf, Explanation, Reference
+from s3gc_core.actions.asking import BackupOf, Explanation, LastReference, Reference
 from s3gc_core.errors import S3gcError
 from s3gc_core.judgement import Judged, Verdict
 from s3gc_tui.display import age, count, fit, size, when, wrap
@@ -49,7 +49,7 @@ def detail_lines(found: Explanation, now: datetime, width: int) -> list[Line]:
     """Everything about a key. Ages are counted at `now` (UTC)."""
     lines = [*wrapped(found.key, width, Look.STRONG)]
     lines += _judged(found.judged, now, width) if found.judged else _nothing(found)
-    lines += [BLANK, *_references(found.references, width)]
+    lines += [BLANK, *_references(found, width)]
     lines += [BLANK, *_backups(found.backups, now)]
     return [*lines, BLANK, *key_lines(found.key, width)]
 
@@ -76,16 +76,42 @@ def _judged(judged: Judged, now: datetime, width: int) -> list[Line]:
     return [*lines, together(judged.verdict)]
 
 
-def _references(references: list[Reference], width: int) -> list[Line]:
-    lines = [line(strong(f" REFERENCES {count(len(references))}"))]
-    if not references:
+def _references(found: Explanation, width: int) -> list[Line]:
+    lines = [line(strong(f" REFERENCES {count(len(found.references))}"))]
+    if not found.references:
         lines.append(line(dim(" no row holds this key")))
-    for one in references:
-        text = f"{one.database}  {one.table}.{one.column}  row {one.row}"
-        first, *more = wrap(text, width - 24)
-        lines.append(line(f" {first}", dim(f"  seen by the {one.seen_by}")))
-        lines += [line("   ", part) for part in more]
+    for one in found.references:
+        lines += _reference(one, width)
+    if found.last_reference:
+        lines += wrapped(_last_held(found.last_reference), width, Look.PLAIN)
+    if found.near:
+        lines.append(line(warn(f" ALMOST THE SAME {count(len(found.near))}")))
+    for one in found.near:
+        lines += _reference(one, width)
+        lines += [line(warn(f"   written {part}")) for part in wrap(one.spelling, width - 12)]
+    if found.tried:
+        lines += wrapped(f"looked for as {', '.join(found.tried)}", width, Look.DIM)
+    if found.searched:
+        lines += wrapped(f"in {', '.join(found.searched)}", width, Look.DIM)
     return lines
+
+
+def _reference(one: Reference, width: int) -> list[Line]:
+    text = f"{one.database}  {one.table}.{one.column}  row {one.row}"
+    first, *more = wrap(text, width - 24)
+    lines = [line(f" {first}", dim(f"  seen by the {one.seen_by}"))]
+    lines += [line("   ", part) for part in more]
+    if one.first_seen and one.last_seen:
+        times = f"{when(one.first_seen)} to {when(one.last_seen)} UTC, read as {one.codec}"
+        lines.append(line(dim(f"   seen from {times}")))
+    if one.query:
+        lines += [line(dim(f"   {part}")) for part in wrap(one.query, width - 4)]
+    return lines
+
+
+def _last_held(last: LastReference) -> str:
+    row = f"{last.source} row {last.row}" if last.source else "a row that was not written down"
+    return f"last held by {row}, seen to be gone {when(last.at)} UTC"
 
 
 def _backups(backups: list[BackupOf], now: datetime) -> list[Line]:

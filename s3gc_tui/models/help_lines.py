@@ -20,6 +20,7 @@ _PLACES = {
     Where.JOB: "on a job",
     Where.OPERATION: "on an operation",
     Where.KEY: "on a key",
+    Where.REFERENCES: "on the references",
 }
 _KEYS_WIDTH = 26
 

@@ -80,7 +80,32 @@ class RestoreIntent:
         return ["restore", *chosen, *(["--overwrite"] if self.overwrite else [])]
 
 
-Intent = ScanIntent | ApproveIntent | RejectIntent | ExecuteIntent | RestoreIntent
+@dataclass(frozen=True, slots=True)
+class ClearIntent:
+    """Say that the unknown columns of a name, `database:table[.column]`, hold no keys."""
+
+    name: str
+    reason: str
+
+    def arguments(self) -> list[str]:
+        """The sub-command and its options."""
+        return ["references", "clear", f"--reason={self.reason}", "--", self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenIntent:
+    """Take the clearance of columns back."""
+
+    name: str
+    reason: str
+
+    def arguments(self) -> list[str]:
+        """The sub-command and its options."""
+        return ["references", "reopen", f"--reason={self.reason}", "--", self.name]
+
+
+ColumnIntent = ClearIntent | ReopenIntent
+Intent = ScanIntent | ApproveIntent | RejectIntent | ExecuteIntent | RestoreIntent | ColumnIntent
 
 
 def batch_line(shown: Sequence[str], intent: Intent) -> str:

@@ -22,7 +22,8 @@ def key_line(actions: Sequence[Action], keymap: Keymap, width: int, *notes: Piec
         if len(text) + len(hint) <= room:
             text += hint
     told = [piece for note in notes for piece in (note, Piece("  "))]
-    return line(dim(text + last), *told)
+    text += last
+    return line(dim(text if notes else text.rstrip()), *told)
 
 
 def _hint(action: Action, keymap: Keymap) -> str:

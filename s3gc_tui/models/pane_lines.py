@@ -22,6 +22,7 @@ from s3gc_tui.models.lines import (
     line,
     strong,
     warn,
+    wrapped,
 )
 from s3gc_tui.models.picture import ALIVE, Picture
 from s3gc_tui.safe_text import safe_text
@@ -34,6 +35,8 @@ _SAY_LEAST = ("candidates", "listed", "referenced")
 _BARS = "▁▂▃▄▅▆▇█"
 # A vault with less free than this is said to be short of room (the guard has its own bound).
 _SHORT_OF_ROOM = 1 << 30
+# Tripped guards told in full, and those named after them: a forgotten schema has many columns.
+_TRIPS_TOLD, _LABELS_TOLD = 2, 8
 
 
 def top_line(picture: Picture, width: int) -> Line:
@@ -54,6 +57,8 @@ def top_line(picture: Picture, width: int) -> Line:
     # What matters most comes first: the words behind it go where there is no room.
     if picture.running is not None:
         rest.insert(0, strong(f"  {_job_word(picture.running)}"))
+    if status is not None and status.last_scan is not None and status.last_scan.blocked:
+        rest.insert(0, bad("  BLOCKED"))
     if picture.is_stale and status is not None:
         rest.insert(0, warn("  STALE" if status.last_scan else "  no scan yet"))
     if picture.problems:
@@ -115,6 +120,7 @@ def jobs_lines(picture: Picture, width: int) -> list[Line]:
                 dim("; the next job recovers them"),
             )
         )
+    lines += blocked_lines(picture, width)
     lines.append(BLANK)
     lines.append(line(dim(f" {'PLAN':<8}{'STATE':<11}{'OBJECTS':>9} {'SIZE':>11}  EXPIRES IN")))
     lines += [_plan_line(plan, history, picture) for plan, history in picture.plans]
@@ -124,6 +130,29 @@ def jobs_lines(picture: Picture, width: int) -> list[Line]:
     if ended:
         lines += [BLANK, line(dim(" ENDED"))]
         lines += [_job_line(job, picture.taken_at, width) for job in ended]
+    return lines
+
+
+def blocked_by(picture: Picture) -> str:
+    """The guards that blocked the last scan, each once; empty where none did."""
+    scan = picture.status.last_scan if picture.status else None
+    return ", ".join(dict.fromkeys(trip.guard for trip in scan.blocked)) if scan else ""
+
+
+def blocked_lines(picture: Picture, width: int) -> list[Line]:
+    """Why the last scan made no plan, and what to do about it."""
+    scan = picture.status.last_scan if picture.status else None
+    if scan is None or not scan.blocked:
+        return []
+    lines = [BLANK]
+    for trip in scan.blocked[:_TRIPS_TOLD]:
+        lines += wrapped(f"BLOCKED by {trip.guard}: {trip.reason}", width, Look.BAD)
+        lines += wrapped(f"next: {trip.next_step}", width, Look.PLAIN)
+    others = [trip.label for trip in scan.blocked[_TRIPS_TOLD:]]
+    if others:
+        text = f"and {count(len(others))} more: {', '.join(others[:_LABELS_TOLD])}"
+        more = " ..." if len(others) > _LABELS_TOLD else ""
+        lines += wrapped(text + more, width, Look.BAD)
     return lines
 
 

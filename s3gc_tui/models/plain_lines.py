@@ -25,7 +25,10 @@ def about_lines(picture: Picture) -> Iterator[Line]:
             f" of {size(scan.bytes)}, {count(scan.held)} held, {count(scan.kept)} kept.{stale}"
         )
         for tripped in scan.blocked:
-            yield line(f"Blocked by the guard {safe_text(tripped.label)}.")
+            yield line(
+                f"Blocked by the guard {safe_text(tripped.label)}: {safe_text(tripped.reason)}."
+            )
+            yield line(f"Next: {safe_text(tripped.next_step)}")
     elif status is not None:
         yield line("No scan has finished yet.")
     if status is not None and status.to_recover:

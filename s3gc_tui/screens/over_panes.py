@@ -81,6 +81,12 @@ class OverPanes(Panes):
 
         self.app.push_screen(DetailScreen(self.gateway, key))
 
+    def action_references(self) -> None:
+        """Coverage, reverse match and dangling references."""
+        from s3gc_tui.screens.references import ReferencesScreen
+
+        self.app.push_screen(ReferencesScreen(self.gateway))
+
     def action_preview(self) -> None:
         """Look at the selected object as a picture."""
         from s3gc_tui.preview import BucketObjects

@@ -24,7 +24,7 @@ from s3gc_tui.gateway import Gateway
 from s3gc_tui.keymap import works
 from s3gc_tui.models import pane_lines
 from s3gc_tui.models.key_line import key_line
-from s3gc_tui.models.lines import BLANK, Line, bad, dim, line, warn
+from s3gc_tui.models.lines import BLANK, Line, Piece, bad, dim, line, warn
 from s3gc_tui.models.picture import Picture
 from s3gc_tui.models.verdict_lines import status_line, verdict_lines
 from s3gc_tui.safe_text import safe_text
@@ -155,9 +155,16 @@ class Panes(Screen[None]):
             first = status_line(self._selected, self.picture)
         if self.size.width < _LEAST.width or self.size.height < _LEAST.height:
             first = line(warn(f" enlarge the terminal to {_LEAST.width}x{_LEAST.height}"))
-        self._pane("status").show([first, line(" ", safe_text(candidates.footer()))])
+        footer = line(" ", *self._blocked(), safe_text(candidates.footer()))
+        self._pane("status").show([first, footer])
         keys = key_line(self.actions_here(), self.gateway.keymap, self.size.width)
         self._pane("keys").show([keys])
+
+    def _blocked(self) -> list[Piece]:
+        """That the last scan made no plan, and which pane says why and what to do."""
+        guards = pane_lines.blocked_by(self.picture) if self.picture else ""
+        pane = self.gateway.keymap.words("pane.jobs")
+        return [bad(f"BLOCKED by {guards}: see {pane}"), Piece("  ")] if guards else []
 
     def actions_here(self) -> list[Action]:
         """The actions that work in the current pane and session."""

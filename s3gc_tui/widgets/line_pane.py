@@ -88,8 +88,9 @@ class LinePane(ScrollView):
             self.virtual_size = Size(self.size.width, height)
         ids = self._ids()
         if self._selectable and self._cursor not in ids:
-            self._cursor = ids[0] if ids else None
-            self.post_message(self.CursorMoved(self, self._cursor))
+            was, self._cursor = self._cursor, ids[0] if ids else None
+            if self._cursor != was:
+                self.post_message(self.CursorMoved(self, self._cursor))
         for y in range(max(len(before), height)):
             old = before[y] if y < len(before) else None
             new = self._lines[y] if y < height else None

@@ -174,7 +174,11 @@ async def looks_at_an_object(kim: Operator) -> None:
 
 
 async def looks_around(kim: Operator) -> None:
-    """Help, and what can be done about what was deleted."""
+    """References, help, and what can be done about what was deleted."""
+    await kim.press("f")
+    await kim.sees("[1 Coverage]", "tracked", "v view")
+    await kim.take("references")
+    await kim.press("escape")
     await kim.press("question_mark")
     await kim.sees("Works in the list of candidates")
     await kim.take("help")

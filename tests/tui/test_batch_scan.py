@@ -12,7 +12,7 @@ LAYERS = ("registry", "database", "retention", "exclusion")
 SOURCE = "main:users.avatar"
 # The design's fields of a scan's summary, and what was added to them since.
 SCAN_FIELDS = {"plan_id", "listed", "candidates", "orphans", "held", "kept", "bytes", "blocked"}
-SCAN_FIELDS_ADDED = {"referenced", "sources"}
+SCAN_FIELDS_ADDED = {"referenced", "sources", "matches", "unsearched"}
 SUMMARY_FIELDS = {"type", "outcome", "operation_id"}
 CANDIDATE_FIELDS = {"key", "size", "etag", "last_modified", "verdict", "layers"}
 CANDIDATE_FIELDS_ADDED = {"type", "doubts"}
@@ -46,6 +46,8 @@ async def test_a_scan_says_what_it_found(small: SmallWorld) -> None:
         "kept": 4,
         "bytes": 0,
         "sources": {SOURCE: 2},
+        "matches": {SOURCE: [2, 2]},
+        "unsearched": 0,
         "blocked": [],
     }
     # Diagnostics are on the other stream.
@@ -125,10 +127,8 @@ async def test_why_names_every_layer_and_every_row(small: SmallWorld) -> None:
     assert [layer["layer"] for layer in used.of("layer")] == list(LAYERS)
     assert [layer["verdict"] for layer in used.of("layer")] == ["keep", "keep", "keep", "pass"]
     row = {"type": "reference", "database": "main", "table": "users", "column": "avatar", "row": 1}
-    assert used.of("reference") == [
-        {**row, "seen_by": "registry"},
-        {**row, "seen_by": "database"},
-    ]
+    told = [{name: record[name] for name in (*row, "seen_by")} for record in used.of("reference")]
+    assert told == [{**row, "seen_by": "registry"}, {**row, "seen_by": "database"}]
     assert (used.summary["in_bucket"], used.summary["verdict"]) == (True, "keep")
     assert [layer["verdict"] for layer in gone.of("layer")] == ["pass", "pass", "keep", "pass"]
     assert gone.of("reference") == []
@@ -141,12 +141,13 @@ async def test_before_anything_happened_there_is_nothing_to_do(small: SmallWorld
         "plan list": {"plans": 0},
         "operations": {"operations": 0},
         "history": {"records": 0},
-        "registry stats": {"sources": 0, "valid_at": None},
     }
     runs = await asyncio.gather(*(small.cli.batch(*command.split()) for command in commands))
     for ran, (command, fields) in zip(runs, commands.items(), strict=True):
         nothing = {"type": "summary", "outcome": "nothing-to-do", "operation_id": None}
         assert (ran.code, ran.records, ran.stderr) == (0, [{**nothing, **fields}], b""), command
+    stats = (await small.cli.batch("registry", "stats")).summary
+    assert (stats["outcome"], stats["sources"], stats["valid_at"]) == ("nothing-to-do", 0, None)
 
 
 async def test_status_and_operations_tell_of_the_last_scan(small: SmallWorld) -> None:
@@ -166,9 +167,11 @@ async def test_status_and_operations_tell_of_the_last_scan(small: SmallWorld) ->
     assert (told["what"], told["outcome"], told["counts"]) == ("scan", "done", counts)
     assert none.of("operation") == []
     rebuild = await batch("registry", "rebuild")
-    source = {"type": "source", "name": SOURCE, "rows": 2, "keys": 2}
+    counts = {"rows": 2, "keyed": 2, "keys": 2}
     for ran in (stats, rebuild):
-        assert (ran.code, ran.of("source"), ran.summary["sources"]) == (0, [source], 1)
+        assert (ran.code, ran.summary["sources"]) == (0, 1)
+        [source] = ran.of("source")
+        assert {name: source[name] for name in ("name", *counts)} == {"name": SOURCE, **counts}
     assert stats.summary["operation_id"] is None
     assert len(rebuild.summary["operation_id"]) == 26
 

@@ -63,6 +63,29 @@ async def test_a_verdict_with_every_layer_and_reference(small: SmallWorld) -> No
     assert tame(await small.cli("--plain", "verdict", "no such key"), 7) == ""
 
 
+async def test_the_references(small: SmallWorld) -> None:
+    await small.world.app.execute("ALTER TABLE users ADD COLUMN note TEXT")
+    await small.world.app.execute("UPDATE users SET note = 'used/\x1b[2J' WHERE id = 1")
+    await small.world.app.execute("UPDATE users SET note = 'gone/a.txt' WHERE id = 2")
+    await small.world.app.execute("INSERT INTO users VALUES (9, 'never/was.jpg', NULL)")
+    await small.world.scan()
+    lines = tame(await small.cli("--plain", "references")).splitlines()
+    assert lines[0] == "2 columns: 1 OPEN, 0 unknown, 0 cleared, 1 tracked."
+    assert lines[1].startswith("OPEN: main:main.users.note, TEXT; 50.0% keys, 1 of 2; looked at ")
+    assert lines[2:] == [
+        "value: gone/a.txt",
+        "tracked: main:main.users.avatar, TEXT; every scan reads it",
+        "main:users.avatar: 2 of 3 rows with their object, 66.7%; 1 dangling",
+        "Rows without their object: s3gc references dangling",
+    ]
+    # Why there is no plan, and what to do, is in the view of everything.
+    text = tame(await small.cli("--plain"))
+    assert "\nBlocked by the guard coverage:main:main.users.note: " in text
+    assert "\nNext: track it under [tables]" in text
+    await small.world.app.execute("ALTER TABLE users RENAME TO people")
+    assert tame(await small.cli("--plain", "references"), 2) == ""
+
+
 async def test_a_key_that_wants_the_terminal(small: SmallWorld) -> None:
     wild = "a\x1b[2J\u202e[red].jpg"
     await small.world.app.execute(f"INSERT INTO users VALUES (9, '{wild}')")
@@ -72,7 +95,14 @@ async def test_a_key_that_wants_the_terminal(small: SmallWorld) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["bogus"], ["verdict"], ["jobs", "x"], ["candidates", "size>many"], ["scan"]],
+    [
+        ["bogus"],
+        ["references", "x"],
+        ["verdict"],
+        ["jobs", "x"],
+        ["candidates", "size>many"],
+        ["scan"],
+    ],
 )
 async def test_wrong_usage(small: SmallWorld, arguments: list[str]) -> None:
     ran = await small.cli("--plain", *arguments)

@@ -26,13 +26,24 @@ from textual.worker import Worker, WorkerState
 from s3gc_core.collector import Collector
 from s3gc_core.jobs import JobOutcome, StartedJob
 from s3gc_core.judgement import Plan
+from s3gc_core.references import Covered
 from s3gc_core.session import UNRESTRICTED, Session
 from s3gc_tui import terminal
 from s3gc_tui.app import Dashboard
 from s3gc_tui.gateway import Gateway, Launch
-from s3gc_tui.models.intents import ApproveIntent, ExecuteIntent, Intent, RejectIntent
+from s3gc_tui.models.intents import (
+    ApproveIntent,
+    ClearIntent,
+    ColumnIntent,
+    ExecuteIntent,
+    Intent,
+    RejectIntent,
+    ReopenIntent,
+)
 from s3gc_tui.models.picture import Picture
+from s3gc_tui.screens.decide_columns import DecideColumnsScreen
 from s3gc_tui.screens.main import MainScreen
+from s3gc_tui.screens.references import ReferencesScreen
 from s3gc_tui.widgets.confirm_field import ConfirmField
 from tests.core.jobs.journals import kept
 from tests.tui.counted import CountingDriver
@@ -43,6 +54,8 @@ SECONDS = 60.0
 # Objects that are forgotten only after the first collection: what the approved plan holds.
 LATER_FORGOTTEN = {f"late/{n:02}.bin": b"x" * (n + 1) for n in range(12)}
 RUNNING = "01JJJJJJJJJJJJJJJJJJJJJJJ1"
+# What has to be typed to clear the unknown column.
+CLEARED_NAME = "users.note"
 
 _NAMES = {"\r": "enter", "\x1b": "escape", "\x18": "ctrl+x", "\x0f": "ctrl+o", "\t": "tab"}
 
@@ -75,6 +88,10 @@ class NotingGateway(Gateway):
         self.intents.append(intent)
         return (await self.plan(intent.plan_id))[0]
 
+    async def decide_columns(self, intent: ColumnIntent) -> list[Covered]:
+        self.intents.append(intent)
+        return []
+
     async def pause(self, operation_id: str) -> None:
         self.wishes.append(("pause", operation_id))
 
@@ -88,6 +105,11 @@ class NotingGateway(Gateway):
     def executions(self) -> list[ExecuteIntent]:
         """What must stay empty."""
         return [one for one in self.intents if isinstance(one, ExecuteIntent)]
+
+    @property
+    def decided_columns(self) -> list[ColumnIntent]:
+        """What must stay empty as well."""
+        return [one for one in self.intents if isinstance(one, ClearIntent | ReopenIntent)]
 
 
 class WholeDashboard(Dashboard):
@@ -246,6 +268,30 @@ class Whole:
         await self.until(lambda: self.app.screen.check_action("execute", ()))
         return self.app.screen
 
+    async def open_references(self) -> ReferencesScreen:
+        """The references, with the cursor on the column that can be cleared."""
+        self.main.action_references()
+        await self.until(lambda: self.app.screen.check_action("clear", ("column",)))
+        screen = self.app.screen
+        assert isinstance(screen, ReferencesScreen)
+        return screen
+
+    async def open_clear(self) -> DecideColumnsScreen:
+        """The dialog that asks why the column holds no keys."""
+        references = await self.open_references()
+        references.action_clear("column")
+        await self.until(lambda: self.app.screen is not references and self.field is not None)
+        screen = self.app.screen
+        assert isinstance(screen, DecideColumnsScreen)
+        return screen
+
+    async def open_clear_name(self) -> DecideColumnsScreen:
+        """The same after the reason: what is typed now decides."""
+        screen = await self.open_clear()
+        screen.post_message(ConfirmField.Confirmed(screen.field, "because"))
+        await self.until(lambda: screen.field.confirmation.phrase == CLEARED_NAME)
+        return screen
+
     async def open_execute(self) -> Screen[Any]:
         """The execute dialog."""
         plan = await self.open_plan()
@@ -255,8 +301,11 @@ class Whole:
         return self.app.screen
 
     async def assert_nothing_happened(self) -> None:
-        """No execution was asked for, the bucket is what it was, and the app lives."""
+        """No execution was asked for, nor that a column counts no more; the bucket is what it was,
+        and the app lives.
+        """
         assert self.gateway.executions == []
+        assert self.gateway.decided_columns == []
         assert self.app._exception is None
         assert self.app.failed == []
         assert await self.small.world.keys() == self.told.keys
@@ -268,6 +317,11 @@ async def furnished(small: SmallWorld) -> Told:
     for key, body in LATER_FORGOTTEN.items():
         await small.world.put(key, body)
     plan_id = await small.approved()
+    # Columns to decide about: one that nobody vouches for, and one that somebody does.
+    for column in ("note", "bio"):
+        await small.world.app.execute(f"ALTER TABLE users ADD COLUMN {column} TEXT")
+    async with small.world.collector() as collector:
+        await collector.clear_columns("users.bio", reason="free words")
     return Told(plan_id, operation_id, frozenset(await small.world.keys()))
 
 
@@ -314,6 +368,7 @@ def picture_of(whole: Whole) -> Picture:
 
 
 __all__ = [
+    "CLEARED_NAME",
     "LATER",
     "LATER_FORGOTTEN",
     "RUNNING",

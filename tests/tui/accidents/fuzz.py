@@ -1,13 +1,14 @@
 """Random input on every screen of the dashboard, in a session that may delete everything.
 
-After each burst: no execution was asked for, nothing crashed, and esc did not leave the app.
+After each burst: no execution was asked for, no column was cleared, nothing crashed, and esc did
+not leave the app.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 from textual import events
@@ -29,7 +30,7 @@ from tests.tui.accidents.generator import (
     Wait,
     size_of,
 )
-from tests.tui.whole import RUNNING, Whole
+from tests.tui.whole import CLEARED_NAME, RUNNING, Whole
 
 # Bursts at one place before the next one.
 _STAY = 40
@@ -82,7 +83,8 @@ class Fuzz:
         self.whole = whole
         self.ran = Ran()
         self._seed = seed
-        self._generator = Generator(seed, whole.phrase, _WORDS).bursts()
+        self._execute = Generator(seed, whole.phrase, _WORDS).bursts()
+        self._clear = Generator(seed, CLEARED_NAME, _WORDS).bursts()
         self._last: deque[tuple[str, Burst]] = deque(maxlen=25)
         self.places: dict[str, Callable[[], Awaitable[object]]] = {
             "candidates": self._pane("candidates"),
@@ -103,6 +105,10 @@ class Fuzz:
             "operation": self._operation,
             "detail": self._detail,
             "preview": self._preview,
+            "references": whole.open_references,
+            "clear": whole.open_clear,
+            "clear, after the reason": whole.open_clear_name,
+            "clear, after the reason again": whole.open_clear_name,
             "help": self._main_action("help"),
             "command": self._main_action("command"),
             "palette": self._palette,
@@ -114,7 +120,7 @@ class Fuzz:
         while self.ran.inputs < inputs:
             for name, open_place in self.places.items():
                 await self._go(name, open_place)
-                await self._stay()
+                await self._stay(self._clear if name.startswith("clear") else self._execute)
                 if self.ran.inputs >= inputs:
                     break
         await self.whole.back_to_main()
@@ -131,11 +137,11 @@ class Fuzz:
         await self._drained()
         self.ran.places[name] += 1
 
-    async def _stay(self) -> None:
+    async def _stay(self, generator: Iterator[Burst]) -> None:
         """Some bursts at a place; fewer where the place was left."""
         depth = len(self.whole.app.screen_stack)
         for number in range(_STAY):
-            await self._burst(next(self._generator))
+            await self._burst(next(generator))
             if number > 6 and len(self.whole.app.screen_stack) < depth:
                 return
 
@@ -226,6 +232,8 @@ class Fuzz:
         whole = self.whole
         if whole.gateway.executions:
             self._fail(f"executions were asked for: {whole.gateway.executions}")
+        if whole.gateway.decided_columns:
+            self._fail(f"columns were decided about: {whole.gateway.decided_columns}")
         if whole.app._exception is not None:
             self._fail(f"it crashed: {whole.app._exception!r}")
         if whole.app.failed:

@@ -11,8 +11,9 @@ from textual import events
 from s3gc_tui.app import Dashboard
 from s3gc_tui.models import confirmation
 from s3gc_tui.models.confirmation import Confirmation
-from s3gc_tui.models.intents import ExecuteIntent
+from s3gc_tui.models.intents import ClearIntent, ExecuteIntent
 from s3gc_tui.screens.plan import PlanScreen
+from s3gc_tui.screens.references import ReferencesScreen
 from s3gc_tui.widgets.confirm_field import ConfirmField
 from tests.tui.accidents.fuzz import AccidentError, Fuzz
 from tests.tui.accidents.generator import Generator, Paste, Text, Wait
@@ -26,13 +27,13 @@ async def test_no_accident_executes(small: SmallWorld, monkeypatch: Patch) -> No
     monkeypatch.chdir(small.cli.folder)
     told = await furnished(small)
     async with opened(small, told, running=True, stays=True) as whole:
-        ran = await Fuzz(whole, seed=2).run(2_500)
+        ran = await Fuzz(whole, seed=2).run(3_000)
         await whole.assert_nothing_happened()
-    assert ran.inputs >= 2_500
+    assert ran.inputs >= 3_000
     reached = {
         *("MainScreen", "PlanScreen", "ExecuteScreen", "RejectScreen", "ApproveScreen"),
         *("RestoreScreen", "JobScreen", "CancelScreen", "OperationScreen", "DetailScreen"),
-        *("PreviewScreen", "HelpScreen", "Palette"),
+        *("PreviewScreen", "HelpScreen", "Palette", "ReferencesScreen", "DecideColumnsScreen"),
     }
     assert {screen for screen, n in ran.screens.items() if n} == reached
     assert {kind for kind, n in ran.kinds.items() if n} == {
@@ -48,6 +49,13 @@ def a_letter_executes(patch: Patch) -> None:
         self.gateway.start(ExecuteIntent(self.plan_id, ""))
 
     patch.setattr(PlanScreen, "key_e", key_e, raising=False)
+
+
+def a_letter_clears(patch: Patch) -> None:
+    async def key_z(self: ReferencesScreen) -> None:
+        await self.gateway.decide_columns(ClearIntent("users.note", ""))
+
+    patch.setattr(ReferencesScreen, "key_z", key_z, raising=False)
 
 
 def enter_alone_confirms(patch: Patch) -> None:
@@ -110,6 +118,25 @@ async def test_the_fuzz_sees_it(
         fuzz.places = {name: fuzz.places[name] for name in places or ("execute",)}
         with pytest.raises(AccidentError, match=r"executions were asked for|esc left"):
             # Found within some hundred, as a rule; what is under way at each moment is chance.
+            await fuzz.run(40_000)
+
+
+@pytest.mark.parametrize(
+    "unsafe",
+    [a_letter_clears, enter_alone_confirms, a_paste_is_taken, type_ahead_is_taken],
+    ids=lambda one: one.__name__,
+)
+async def test_the_fuzz_sees_that_a_column_is_cleared(
+    small: SmallWorld, monkeypatch: Patch, unsafe: Callable[[Patch], None]
+) -> None:
+    monkeypatch.chdir(small.cli.folder)
+    unsafe(monkeypatch)
+    told = await furnished(small)
+    async with opened(small, told, stays=True) as whole:
+        fuzz = Fuzz(whole, seed=3)
+        place = "references" if unsafe is a_letter_clears else "clear, after the reason"
+        fuzz.places = {place: fuzz.places[place]}
+        with pytest.raises(AccidentError, match="columns were decided about"):
             await fuzz.run(40_000)
 
 

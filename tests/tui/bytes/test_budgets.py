@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from unittest.mock import patch
 
 import pytest
@@ -17,8 +18,12 @@ from textual.widgets import Input
 
 from s3gc_core.jobs import Job
 from s3gc_core.judgement import Judged, Snapshot
+from s3gc_tui.models.lines import Line
+from s3gc_tui.models.reference_views import ReferenceViews
 from s3gc_tui.screens import panes
+from s3gc_tui.screens import references as references_screen
 from s3gc_tui.widgets.candidate_list import CandidateList
+from s3gc_tui.widgets.line_pane import LinePane
 from tests.tui.small_world import SmallWorld
 from tests.tui.whole import RUNNING, Whole, furnished, opened, picture_of
 
@@ -26,6 +31,9 @@ SIZES = [(80, 24), (160, 48)]
 # The largest that was measured is 354 bytes at 80 columns and 512 at 120.
 CURSOR = 600
 ONE_NUMBER = 400
+# The rows of the cursor, and up to eight lines about what it is on: 1,245 bytes were measured at
+# 80 columns, 2,101 at 160.
+ABOUT = 2_400
 
 
 @asynccontextmanager
@@ -96,6 +104,8 @@ async def test_nothing_is_written_while_it_waits(small: SmallWorld, size: tuple[
             lambda: whole.main.open_thing("plan", whole.told.plan_id),
             lambda: whole.main.open_restore(None),
             whole.open_execute,
+            *(partial(references, whole, view) for view in "123"),
+            whole.open_clear,
         ]
         for place in places:
             await whole.back_to_main()
@@ -110,6 +120,12 @@ async def test_nothing_is_written_while_it_waits(small: SmallWorld, size: tuple[
             # A running job's heartbeat may be told as one number a second.
             written = len(whole.app.take().encode())
             assert written <= (3 * ONE_NUMBER if place is places[3] else 0), place
+
+
+async def references(whole: Whole, view: str) -> None:
+    """One view of the references."""
+    await whole.open_references()
+    await whole.press(view)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -162,6 +178,33 @@ async def test_moving_the_cursor(
             await settled(whole)
             for key in "jk":
                 assert await cost(whole, key) <= CURSOR, (pane, key)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_the_cursor_in_the_references(small: SmallWorld, size: tuple[int, int]) -> None:
+    """Two rows, and once the cursor rests what it is on; keys that are held draw that once."""
+    async with still(small, size) as whole:
+        await whole.open_references()
+        await settled(whole)
+        for key in "jjkk":
+            spent = await cost(whole, key)
+            assert 0 < spent <= ABOUT, (key, spent)
+        drawn: list[str | None] = []
+        about = ReferenceViews.about_lines
+
+        def noted(self: ReferenceViews, view: str, cursor: str | None, *room: int) -> list[Line]:
+            drawn.append(cursor)
+            return about(self, view, cursor, *room)
+
+        with (
+            patch.object(ReferenceViews, "about_lines", noted),
+            patch.object(references_screen, "_REST", 2),
+        ):
+            whole.keys("jjkj")
+            await whole.until(lambda: drawn)
+            await whole.settled()
+        pane = whole.app.screen.query_one("#coverage", LinePane)
+        assert drawn == [pane.cursor_id]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

@@ -15,6 +15,7 @@ from s3gc_tui.models.lines import line
 from s3gc_tui.safe_text import safe_text
 from s3gc_tui.screens.approve import ApproveScreen
 from s3gc_tui.screens.cancel import CancelScreen
+from s3gc_tui.screens.references import ReferencesScreen
 from s3gc_tui.widgets import line_pane
 from s3gc_tui.widgets.line_pane import LinePane
 from tests.conftest import MakeBucket
@@ -67,8 +68,29 @@ async def hostile(
     assert summary.plan_id is not None
     async with world.collector() as collector:
         plan = await collector.approve(summary.plan_id, reason=REASON)
+    await spoil(world)
     yield small, Told(plan.plan_id, operation_id, frozenset(await world.keys()))
     await database.close()
+
+
+async def spoil(world: World) -> None:
+    """Tables, columns, values and row names that want the terminal; and rows without objects."""
+    quoted = [wild.replace('"', '""') for wild in HOSTILE.values()]
+    columns = ", ".join(f'"{wild}" TEXT' for wild in quoted)
+    await world.app.execute(f'CREATE TABLE "[red]t\x1b[2J" ({columns})')
+    # Each column names objects, by keys that are hostile themselves.
+    marks = ", ".join("?" * len(quoted))
+    await world.app.executemany(
+        f'INSERT INTO "[red]t\x1b[2J" VALUES ({marks})', [(next(iter(KEPT)),) * len(quoted)] * 3
+    )
+    await world.app.executemany(
+        "INSERT INTO users VALUES (?, ?)",
+        [(f"{key} row", f"missing/{key}") for key in HOSTILE.values()],
+    )
+    async with world.collector() as collector:
+        found = await collector.discover()
+        assert len(found.ranked) > len(quoted)
+        await collector.clear_columns("main:users.id", reason=REASON)
 
 
 async def fill(world: World) -> None:
@@ -101,6 +123,7 @@ async def test_every_screen(hostile: tuple[SmallWorld, Told], size: tuple[int, i
             # Where it is narrow everything is cut and wrapped as well; once is enough.
             await the_panes(whole)
             await the_others(whole)
+        await the_references(whole)
         assert whole.gateway.intents == []
     assert await small.world.keys() == told.keys
 
@@ -194,6 +217,41 @@ async def the_dialogs(whole: Whole) -> None:
         whole.paste(text)
         await tame(whole)
         await whole.press("ctrl+u")
+    await whole.back_to_main()
+
+
+async def the_references(whole: Whole) -> None:
+    """Every column with its values, every row without its object, the dialog about all columns."""
+    whole.main.action_references()
+    seen = ""
+    for view, lines in (("1", len(HOSTILE) + 2), ("2", 2), ("3", len(HOSTILE))):
+        await whole.press(view)
+        for _ in range(lines):
+            seen += await tame(whole)
+            await whole.press("j")
+        await whole.press("w", "enter")
+        await tame(whole)
+        if not isinstance(whole.app.screen, ReferencesScreen):
+            await whole.press("escape")
+    for saved in [*Path.cwd().glob("*coverage*"), *Path.cwd().glob("*dangling*")]:
+        assert hidden_in(saved.read_text()) <= {"\n"}
+    for key in ("clear screen", "bidi", "new line", "one-byte csi", "markup", "action"):
+        assert safe_text(HOSTILE[key]) in seen, key
+    await whole.press("1", "g", "T")
+    listed = ""
+    for _ in range(12):
+        listed += await tame(whole)
+        await whole.press("pagedown")
+    assert f"CLEAR {len(HOSTILE)} columns" in listed
+    for text in EVERY:
+        whole.paste(text)
+        await tame(whole)
+    await whole.ready()
+    whole.paste(EVERY[0])
+    whole.pass_(1.0)
+    await whole.press("enter")
+    seen = await tame(whole)
+    assert "and then Enter:" in seen
     await whole.back_to_main()
 
 

@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from s3gc_core.actions.standing import Status
 from s3gc_core.jobs import Job, Standing
 from s3gc_core.judgement import Judged, ObjectVerdict, PlanHistory, Verdict
+from s3gc_core.judgement.guards import RunFacts, coverage
 from s3gc_core.judgement.layers import LayerVerdict
 from s3gc_core.session import FOREVER
 from s3gc_tui.models import pane_lines
 from s3gc_tui.models.lines import plain_text
 from s3gc_tui.models.verdict_lines import status_line, verdict_lines
 from tests.core.judgement.evidence import layers, listed
-from tests.tui.models.pictures import ABOUT, NOW, job, operation, picture, plan
+from tests.tui.models.pictures import ABOUT, NOW, job, operation, picture, plan, scan
 
 PASS = LayerVerdict(Verdict.PASS, "passes")
 
@@ -25,6 +27,14 @@ PASS = LayerVerdict(Verdict.PASS, "passes")
 def judged(verdict: ObjectVerdict = ObjectVerdict.ORPHAN, **kept: LayerVerdict) -> Judged:
     entry = listed("exports/2024/03/d91c-full.parquet", size=512 << 20)
     return Judged(entry, verdict, layers(**kept), ())
+
+
+def blocked() -> Status:
+    """After a scan that found a forgotten schema."""
+    facts = RunFacts(1, None, 0, NOW, NOW, [], 0, 0, [f"main:users.c{n}" for n in range(13)])
+    status = picture().status
+    assert status is not None
+    return replace(status, last_scan=scan(blocked=list(coverage(facts)), plan_id=None))
 
 
 READ_ONLY = " media-prod @prod-eu  [READ-ONLY]"
@@ -57,6 +67,7 @@ READ_ONLY = " media-prod @prod-eu  [READ-ONLY]"
             READ_ONLY + "  EXECUTE 57% paused  refs 4m ago  cdc off  vault ok",
         ),
         ({"taken_at": NOW + timedelta(days=2)}, 64, READ_ONLY + "  STALE  refs 2d ago"),
+        ({"status": blocked()}, 80, READ_ONLY + "  BLOCKED  refs 4m ago  cdc off"),
     ],
 )
 def test_the_top_line(changes: dict[str, Any], width: int, words: str) -> None:
@@ -124,6 +135,31 @@ def test_long_reasons_are_wrapped_into_the_width() -> None:
     assert [one.text for one in shown if cell_len(one.text) > 60] == []
     assert "".join(one.text.strip() for one in shown).count("\\x1b[31m") == 9
     assert "\x1b" not in plain_text(shown)
+
+
+def test_why_there_is_no_plan_and_what_to_do() -> None:
+    """Two guards in full, the others by their names: a forgotten schema has many columns."""
+    shown = pane_lines.jobs_lines(picture(status=blocked(), plans=()), 78)
+    lines = plain_text(shown).splitlines()
+    assert lines[:9] == [
+        " no job is running",
+        "",
+        " BLOCKED by coverage: main:users.c0 holds keys of this bucket, and is not",
+        " tracked",
+        " next: track it under [tables] (`s3gc discover` prints the line), or say that",
+        " it does not count: s3gc references clear main:users.c0 --reason TEXT",
+        " BLOCKED by coverage: main:users.c1 holds keys of this bucket, and is not",
+        " tracked",
+        " next: track it under [tables] (`s3gc discover` prints the line), or say that",
+    ]
+    assert lines[10].startswith(" and 11 more: coverage:main:users.c2, coverage:main:users.c3,")
+    assert " ..." in plain_text(shown)
+    assert "coverage:main:users.c9" in plain_text(shown)
+    assert "coverage:main:users.c10" not in plain_text(shown)
+    assert pane_lines.blocked_by(picture(status=blocked())) == "coverage"
+    assert pane_lines.blocked_by(picture()) == ""
+    assert pane_lines.blocked_lines(picture(), 78) == []
+    assert pane_lines.blocked_lines(picture(status=None), 78) == []
 
 
 def test_jobs_and_plans() -> None:

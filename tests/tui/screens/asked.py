@@ -21,9 +21,10 @@ from textual.screen import Screen
 from s3gc_core.collector import Collector
 from s3gc_core.jobs import JobOutcome, StartedJob
 from s3gc_core.judgement import Plan
+from s3gc_core.references import Covered
 from s3gc_core.session import READ_ONLY, UNRESTRICTED, Session
 from s3gc_tui.gateway import Gateway, Launch
-from s3gc_tui.models.intents import ApproveIntent, Intent, RejectIntent
+from s3gc_tui.models.intents import ApproveIntent, ColumnIntent, Intent, RejectIntent
 from s3gc_tui.widgets.confirm_field import ConfirmField
 from tests.core.jobs.journals import until
 from tests.tui.small_world import LATER, SmallWorld
@@ -47,6 +48,10 @@ class CountingGateway(Gateway):
     async def decide(self, intent: ApproveIntent | RejectIntent) -> Plan:
         self.intents.append(intent)
         return await super().decide(intent)
+
+    async def decide_columns(self, intent: ColumnIntent) -> list[Covered]:
+        self.intents.append(intent)
+        return await super().decide_columns(intent)
 
     def start(self, intent: Intent) -> StartedJob:
         self.intents.append(intent)

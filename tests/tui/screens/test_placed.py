@@ -19,6 +19,7 @@ OPEN: dict[str, Callable[[Whole], object]] = {
     "JobScreen": lambda whole: whole.main.open_thing("job", RUNNING),
     "OperationScreen": lambda whole: whole.main.open_thing("operation", whole.told.operation_id),
     "DetailScreen": lambda whole: whole.main.open_detail("late/00.bin"),
+    "ReferencesScreen": lambda whole: whole.main.action_references(),
 }
 # What may be pressed there now, in a session that may write and in one that may not.
 KEYS = {
@@ -31,6 +32,10 @@ KEYS = {
         "u restore  f filter  w save", "f filter  w save",
     ),
     "DetailScreen": ("u restore  r ask again", "r ask again"),
+    "ReferencesScreen": (
+        "u restore  v view  c clear  T clear table  r ask again  w save",
+        "v view  r ask again  w save",
+    ),
 }  # fmt: skip
 NAMES = list(OPEN)
 
@@ -69,6 +74,8 @@ async def test_keys_and_help(small: SmallWorld, session: Session) -> None:
             assert name_of(whole) == "HelpScreen"
             listed = whole.app.screen_text()
             assert "[back]" in listed
+            clears = name == "ReferencesScreen" and session is UNRESTRICTED
+            assert ("[column.clear]" in listed) is clears
             assert ("[execute]" in listed) is (name == "PlanScreen" and session is UNRESTRICTED)
             assert "[scan]" not in listed
             await whole.press("q")
@@ -111,6 +118,7 @@ async def test_the_restore_wizard_from_everywhere(small: SmallWorld) -> None:
         "JobScreen": None,  # it still runs
         "OperationScreen": Selection(operation_id=told.operation_id),
         "DetailScreen": Selection(keys=("late/00.bin",)),
+        "ReferencesScreen": None,  # no dangling row is under the cursor
     }
     async with opened(small, told, running=True) as whole:
         for name in NAMES:
