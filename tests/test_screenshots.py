@@ -44,6 +44,7 @@ PICTURES = {
     "job-ended": ("DONE", "deleted 30", "undo: restore, or"),
     "operation": ("objects 1-30 of 30", "deleted", "u restore"),
     "restore": ("restore operation", "Enter: restore, overwriting nothing"),
+    "references": ("[1 Coverage]", "every scan reads it", "v view"),
     "help": ("Works in the list of candidates", "Works in all panes"),
 }
 

@@ -23,6 +23,8 @@ async def test_several_columns(world: World) -> None:
     await upload(world, referenced | {"untracked.jpg"})
     before = await picture(world)
     world.track({"users": ["avatar", "cover", "thumb"]})
+    async with world.collector() as collector:
+        await collector.clear_columns("users.nickname", reason="a joke, not a reference")
     summary = await world.scan()
     assert summary.sources == {
         "main:users.avatar": 3,

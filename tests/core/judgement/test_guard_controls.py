@@ -76,7 +76,7 @@ async def shrunk(world: World) -> None:
     """A healthy scan, after which most of the rows go away."""
     await rows(world, *(f"used/{n}" for n in range(10)))
     world.track({"t": ["k"]})
-    await put(world, "orphan")
+    await put(world, *(f"used/{n}" for n in range(10)), "orphan")
     world.days(10)
     assert (await world.scan()).blocked == []
     await world.app.execute("DELETE FROM t WHERE id >= 4")

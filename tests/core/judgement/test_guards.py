@@ -192,7 +192,14 @@ def test_every_guard_that_trips_is_told_and_in_the_order_of_the_design() -> None
 
 
 def test_what_may_be_accepted() -> None:
-    assert {"source-empty", "source-shrunk", "listing-incomplete"} == ACCEPTABLE
+    acceptable = {
+        "source-empty",
+        "source-shrunk",
+        "listing-incomplete",
+        "reverse-match",
+        "coverage",
+    }
+    assert acceptable == ACCEPTABLE
     accepted = labels(EVERYTHING, LIMITS, *labels(EVERYTHING))
     assert accepted == ["no-references", "registry-stale", "budget"]
     assert labels(SHRUNK, LIMITS, "source-shrunk:main:x.y") == []
@@ -272,3 +279,55 @@ def test_identity_offers_to_accept_only_what_can_be() -> None:
     assert "--accept identity:main" in database.next_step
     assert "s3://else" in bucket.reason
     assert HERE.bucket in bucket.reason
+
+
+def matched(rows: int, found: int, before: tuple[int, int] | None = None, **other: Any) -> RunFacts:
+    """A healthy run with one more source, whose rows name objects so often."""
+    more = SourceFacts("main:x.y", 10, None, False, (rows, found), before, **other)
+    return facts(sources=(*HEALTHY.sources, more))
+
+
+@pytest.mark.parametrize(
+    ("rows", "found", "before", "tripped"),
+    [
+        (10, 5, None, False),
+        (10, 4, None, True),
+        (9, 0, None, False),  # too few rows to say anything
+        (10, 0, None, True),
+        (0, 0, None, False),
+        (1000, 950, (1000, 1000), False),
+        (1000, 949, (1000, 1000), True),
+        (1000, 949, (9, 9), False),
+        (1000, 600, (1000, 500), False),
+        (1000, 499, (1000, 500), True),  # below the limit, whatever it was before
+    ],
+)
+def test_reverse_match(
+    rows: int, found: int, before: tuple[int, int] | None, tripped: bool
+) -> None:
+    expected = ["reverse-match:main:x.y"] if tripped else []
+    assert labels(matched(rows, found, before)) == expected
+
+
+def test_reverse_match_by_the_operators_limits() -> None:
+    assert labels(matched(100, 90), GuardLimits(reverse_match_share=0.91)) == [
+        "reverse-match:main:x.y"
+    ]
+    assert labels(matched(100, 90), GuardLimits(reverse_match_share=0.9)) == []
+    fallen = matched(100, 90, (100, 100))
+    assert labels(fallen, GuardLimits(reverse_match_drop=0.2)) == []
+    assert labels(fallen, GuardLimits(reverse_match_drop=0.09)) == ["reverse-match:main:x.y"]
+
+
+def test_in_free_text_only_a_fall_of_the_share_counts() -> None:
+    assert labels(matched(100, 1, is_free_text=True)) == []
+    assert labels(matched(100, 1, (100, 2), is_free_text=True)) == []
+    fallen = matched(100, 1, (100, 50), is_free_text=True)
+    assert labels(fallen) == ["reverse-match:main:x.y"]
+
+
+def test_coverage_names_each_open_column() -> None:
+    run = facts(open_columns=["main:main.a.b", "main:main.c.d"])
+    assert labels(run) == ["coverage:main:main.a.b", "coverage:main:main.c.d"]
+    assert labels(run, LIMITS, "coverage:main:main.a.b") == ["coverage:main:main.c.d"]
+    assert labels(run, LIMITS, "coverage") == labels(run)

@@ -11,8 +11,9 @@ import pytest
 from s3gc_core.config import Config
 from s3gc_core.judgement import Judge, Judged, holders_of, row_in_words, rules_of
 from s3gc_core.judgement.layers import Rules
-from s3gc_core.references import Found, Registry, fold, key_hash
+from s3gc_core.references import Found, Registry, key_hash
 from tests.core.judgement.evidence import NOW, WEEK, listed
+from tests.core.references import readings
 
 LONG_AGO = NOW - timedelta(days=60)
 
@@ -26,11 +27,7 @@ async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
 
 async def load(registry: Registry, keys: Mapping[int, str], at: datetime = NOW) -> None:
     """One complete reading of one source: row -> key."""
-    numbers = await registry.begin(["main:t.k"])
-    number = numbers["main:t.k"]
-    near = [(number, row, key_hash(fold(key))) for row, key in keys.items() if fold(key) != key]
-    await registry.stage([(number, row, key_hash(key)) for row, key in keys.items()], near)
-    await registry.complete({number: len(keys)}, valid_at=at, positions={})
+    await readings.load(registry, {"main:t.k": set(keys.items())}, at)
 
 
 async def judge(
@@ -95,7 +92,8 @@ async def test_near_misses_are_held_and_name_the_row(
     await load(registry, {7: written})
     judged = (await judge(registry, key))[key]
     assert judged.verdict.value == ("held" if held else "orphan")
-    assert judged.reason.startswith("main:t.k row 7 differs") is held
+    # Both spellings: the key's own, and the row's.
+    assert judged.reason.startswith(f"main:t.k row 7 ({written}) differs") is held
 
 
 async def test_a_registry_that_is_too_old_lets_nothing_go(registry: Registry) -> None:

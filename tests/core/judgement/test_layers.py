@@ -41,7 +41,7 @@ SEVEN = timedelta(days=7)
         (
             evidence(near=("s row 1", "s row 2", "s row 3")),
             Verdict.UNKNOWN,
-            "s row 1 and 2 more differs from this key only in spelling or in its prefix",
+            "s row 1 and 2 more differs from it only in spelling or in what stands before it",
         ),
         # An edge keeps also where the registry is old: what it knows is enough.
         (evidence(edges=("s row 1",), registry_current=False), Verdict.KEEP, None),
