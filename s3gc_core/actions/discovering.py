@@ -161,7 +161,7 @@ async def _guess(
         table = by_name[guess.id.database, guess.id.table]
         blank = Finding(guess.id, table.table, "", parts.clock.now(), table.rows)
         before = known.get(guess.id, blank)
-        if guess.rows > before.resolved:
+        if guess.values > before.resolved:
             findings.append(_guessed(before, guess, listing))
     await parts.catalogue.add_findings(findings, rows)
 
@@ -173,7 +173,7 @@ def _guessed(before: Finding, guess: Guess, listing: Listing) -> Finding:
         templates=guess.templates,
         sampled=max(before.sampled, guess.sought),
         values=max(before.values, guess.sought),
-        resolved=guess.rows,
+        resolved=guess.values,
         objects=guess.objects,
         explained=explained_share(guess.objects, guess.sought, before.rows, listing.objects),
     )

@@ -2,7 +2,7 @@
 
 Pure. A key that ends in a value, or has one as a token, becomes a template in which the value is
 `{column}`; slices of the value before it (`ab/cd/abcd...`) and the row's id become fields as well.
-What is guessed for enough rows of a column is offered; what differs in one token only is joined.
+What is guessed for enough values of a column is offered; what differs in one token only is joined.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ _SHORTEST = 4
 _LONGEST = 300
 # Values of a column that are looked for.
 _VALUES = 300
-# So many different rows at least, and this share of those looked for, must fit one template.
-_ROWS = 3
+# So many different values at least, and this share of those looked for, must fit one template: a
+# kind or a format, of which there are two or three, is in many keys as well.
+_VALUES_FITTING = 3
 _SHARE = 0.2
 # Small numbers are in many keys: a row's id counts only where most rows have their object.
 _SHARE_OF_IDS = 0.5
@@ -33,10 +34,9 @@ _OFFERED = 8
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A value that may be a part of a key: its column, and the row it stands in."""
+    """A value that may be a part of a key: its column, and the id of its row."""
 
     id: ColumnId
-    row: int
     value: str
     row_id: str | None
     id_column: str | None
@@ -49,12 +49,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """Templates for one column: of `sought` rows, `rows` name `objects` objects by them."""
+    """Templates for one column: of `sought` different values, `values` name `objects` objects."""
 
     id: ColumnId
     templates: tuple[str, ...]
     sought: int
-    rows: int
+    values: int
     objects: int
 
 
@@ -63,16 +63,16 @@ class Guesses:
     """Looks for the values of one or many tables in the keys of a listing."""
 
     _by_value: dict[str, list[Wanted]] = field(default_factory=dict)
-    _sought: defaultdict[ColumnId, set[int]] = field(default_factory=lambda: defaultdict(set))
+    _sought: defaultdict[ColumnId, set[str]] = field(default_factory=lambda: defaultdict(set))
     _ids: set[ColumnId] = field(default_factory=set)
-    _rows: dict[ColumnId, dict[str, set[int]]] = field(default_factory=dict)
+    _fitting: dict[ColumnId, dict[str, set[str]]] = field(default_factory=dict)
 
     def want(self, sample: TableSample, columns: Collection[str]) -> None:
         """Look for the values of some columns, and for the rows' ids, from now on."""
         for wanted in _wanted(sample, columns):
             if _worth_looking_for(wanted):
                 self._by_value.setdefault(wanted.value, []).append(wanted)
-                self._sought[wanted.id].add(wanted.row)
+                self._sought[wanted.id].add(wanted.value)
                 if wanted.column == wanted.id_column:
                     self._ids.add(wanted.id)
 
@@ -83,50 +83,52 @@ class Guesses:
         for key in keys:
             for part in _parts(key) & self._by_value.keys():
                 for wanted in self._by_value[part]:
-                    templates = self._rows.setdefault(wanted.id, {})
+                    templates = self._fitting.setdefault(wanted.id, {})
                     template = template_of(key, wanted)
                     if template in templates or len(templates) < _TEMPLATES_KEPT:
-                        templates.setdefault(template, set()).add(wanted.row)
+                        templates.setdefault(template, set()).add(wanted.value)
 
     def found(self) -> list[Guess]:
-        """By column: the templates that enough of its rows fit."""
+        """By column: the templates that enough of its values fit."""
         return [
             guess
-            for column, templates in self._rows.items()
+            for column, templates in self._fitting.items()
             if (guess := self._guess(column, templates))
         ]
 
-    def _guess(self, column: ColumnId, templates: Mapping[str, set[int]]) -> Guess | None:
+    def _guess(self, column: ColumnId, templates: Mapping[str, set[str]]) -> Guess | None:
         sought = len(self._sought[column])
         share = _SHARE_OF_IDS if column in self._ids else _SHARE
-        least = max(_ROWS, share * sought)
-        fitting = {t: rows for t, rows in templates.items() if len(rows) >= least}
+        least = max(_VALUES_FITTING, share * sought)
+        fitting = {t: values for t, values in templates.items() if len(values) >= least}
         best = sorted(fitting, key=lambda t: (-len(fitting[t]), len(t), t))[:_OFFERED]
         if not best:
             return None
-        rows = frozenset[int]().union(*(fitting[t] for t in best))
+        values = frozenset[str]().union(*(fitting[t] for t in best))
         objects = sum(len(fitting[t]) for t in best)
-        return Guess(column, tuple(joined(best)), sought, len(rows), objects)
+        return Guess(column, tuple(joined(best)), sought, len(values), objects)
 
 
 def _wanted(sample: TableSample, columns: Collection[str]) -> Iterator[Wanted]:
     id_column = sample.id_column
     places = [(place, c) for place, c in enumerate(sample.columns) if c in columns]
-    for number, row in enumerate(sample.rows[:_VALUES]):
+    for row in sample.rows[:_VALUES]:
         row_id = str(row.id) if id_column is not None else None
         if id_column is not None and row_id is not None:
-            yield Wanted(sample.id_of(id_column), number, row_id, row_id, id_column)
+            yield Wanted(sample.id_of(id_column), row_id, row_id, id_column)
         for place, column in places:
             value = row.values[place]
             if isinstance(value, str) and column != id_column:
-                yield Wanted(sample.id_of(column), number, value, row_id, id_column)
+                yield Wanted(sample.id_of(column), value, row_id, id_column)
 
 
 def _worth_looking_for(wanted: Wanted) -> bool:
     value = wanted.value
     if wanted.column == wanted.id_column:
         return value.isalnum() or "-" in value
-    return _SHORTEST <= len(value) <= _LONGEST and not any(c.isspace() for c in value)
+    # A name may have spaces in it; without a dot, they make a sentence.
+    is_name = "." in value or not any(c.isspace() for c in value)
+    return _SHORTEST <= len(value) <= _LONGEST and is_name
 
 
 def _parts(key: str) -> set[str]:

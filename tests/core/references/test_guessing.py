@@ -64,8 +64,19 @@ def test_two_rows_are_no_rule() -> None:
     assert guessed(HASHES, [f"media/{h}" for h in first_two]) == {}
 
 
+def test_a_kind_that_is_in_many_keys_is_no_part_of_them() -> None:
+    rows = {n: ("large", "small")[n % 2] for n in range(40)}
+    assert guessed(rows, [f"p/{n * 7919 + 50_000}-{kind}.png" for n, kind in rows.items()]) == {}
+
+
+def test_names_with_spaces() -> None:
+    rows = {n: f"my file {n}.txt" for n in range(10)}
+    keys = [f"docs/{name}" for name in rows.values()]
+    assert guessed(rows, keys)["name"] == ("docs/{name}",)
+
+
 def test_a_brace_in_a_key_is_escaped() -> None:
-    wanted = Wanted(ColumnId("main", "t", "c"), 0, "value", "1", "id")
+    wanted = Wanted(ColumnId("main", "t", "c"), "value", "1", "id")
     assert template_of("{x}/value.txt", wanted) == "{{x}}/{c}.txt"
 
 
