@@ -107,7 +107,7 @@ async def explain(parts: Parts, key: str) -> Explanation | None:
         backups,
         await _told(parts, (_of_database(one) for one in found if one.near), "database"),
         LastReference(last.at, last.source, last.row) if last else None,
-        [key, *dict.fromkeys(form.lstrip("/") for form in near_forms(key))],
+        list(dict.fromkeys([key, *(form.lstrip("/") for form in near_forms(key))])),
         [source.name for source in parts.config.sources],
     )
 
