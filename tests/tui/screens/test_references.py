@@ -394,7 +394,10 @@ async def test_the_reading_goes_on_behind_and_ends_with_the_screen(
     assert list(tmp_path.glob("*.jsonl")) == []
 
 
-async def test_what_cannot_be_read_is_told(small: SmallWorld) -> None:
+async def test_what_cannot_be_read_is_told(
+    small: SmallWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # what is listed may be written to a file here
     async with staged(small) as stage, stage.showing(screen_of(stage)) as shown:
         await shown.press("2")
         assert "no scan has read the sources yet" in shown.text()
