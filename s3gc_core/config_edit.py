@@ -1,4 +1,4 @@
-"""Adds sources to a configuration file, keeping everything else in it as the operator wrote it."""
+"""Adds sources and URL patterns to a configuration file; all else in it stays as it was written."""
 
 from __future__ import annotations
 
@@ -54,9 +54,26 @@ def table_line(table: str, entries: Sequence[str | Mapping[str, Any]]) -> str:
     return tomlkit.dumps(document).strip()
 
 
-def with_sources(text: str, sources: Iterable[SourceConfig], first_database: str) -> str:
-    """The text of a configuration file with these sources added under [tables]."""
+def patterns_line(patterns: Sequence[str]) -> str:
+    """The line to put before the file's first table: `url_patterns = ["/media/{key}"]`."""
+    document = tomlkit.document()
+    document.add("url_patterns", _array(patterns))
+    return tomlkit.dumps(document).strip()
+
+
+def with_sources(
+    text: str,
+    sources: Iterable[SourceConfig],
+    first_database: str,
+    patterns: Sequence[str] = (),
+) -> str:
+    """The text of a configuration file with these sources added under [tables], and these URL
+    patterns to those that it has.
+    """
     document = tomlkit.parse(text)
+    if patterns:
+        known = list(document.get("url_patterns", []))
+        document["url_patterns"] = _array([*known, *(p for p in patterns if p not in known)])
     tables = document.get("tables")
     if tables is None:
         tables = tomlkit.table()
@@ -81,14 +98,19 @@ def _array(entries: Sequence[Any]) -> Any:
 
 
 def add_sources(
-    path: Path, sources: Sequence[SourceConfig], first_database: str, env: Mapping[str, str]
+    path: Path,
+    sources: Sequence[SourceConfig],
+    first_database: str,
+    env: Mapping[str, str],
+    patterns: Sequence[str] = (),
 ) -> None:
-    """Add sources to the file at `path`, in one step: it is the old file or the new one.
+    """Add sources and URL patterns to the file at `path`, in one step: it is the old file or the
+    new one.
 
     The new text is read as a configuration first. Raises `ConfigurationError` where that fails,
     and `OSError`; then nothing was changed.
     """
-    text = with_sources(path.read_text(encoding="utf-8"), sources, first_database)
+    text = with_sources(path.read_text(encoding="utf-8"), sources, first_database, patterns)
     # Beside the file, because paths in it are relative to it.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".toml")
     try:

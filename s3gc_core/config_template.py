@@ -36,6 +36,8 @@ cdn_bases = []
 # URLs of image resizers and proxies, with {key} where the key (or its URL) stands; * is anything
 # within a segment of the path, ** anything. Such as ["https://img.example.com/*/plain/{key}@*",
 # "/resize?src={key}&**"]. Many are known without: Next.js, Cloudflare, imgproxy, thumbor ...
+# Also what URLs have before the key: "/media/{key}", or with what the key begins with in the
+# bucket: "/api/file/{key} -> media/{key}". `s3gc discover` finds these by itself.
 url_patterns = []
 
 # Where backups and the audit log live: a folder on a local disk. Relative to this file.

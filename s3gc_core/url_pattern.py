@@ -2,7 +2,8 @@
 
 `*` is anything within one segment of the path, `**` anything. A pattern that begins with a host is
 true under http and https; one that begins with `/` on every host; any other is matched against
-the whole value (`public://{key}`).
+the whole value (`public://{key}`). What `->` leads to is the key, where more stands before it in
+the bucket: `/api/file/{key} -> media/{key}`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from functools import lru_cache
 
 ALLOWED = (
     "a text with {key} in it once and no * beside it, such as "
-    '"https://img.example.org/*/plain/{key}@*" or "/resize?src={key}&**"'
+    '"https://img.example.org/*/plain/{key}@*" or "/resize?src={key}&**", or with what the key '
+    'begins with in the bucket: "/api/file/{key} -> media/{key}"'
 )
 # Longer texts are no URL of a key: nothing is searched in them.
 LONGEST_URL = 16 * 1024
 
 _TOKENS = re.compile(r"\*\*|\*|[^*]+")
+_PREFIX = re.compile(r"[^{}\0*]+")
 _WEB = re.compile(r"(?:https?:)?//", re.IGNORECASE)
 
 
@@ -32,12 +35,14 @@ class UrlPattern:
     """A parsed pattern: what stands before and after the key, the latter from its end backwards.
 
     `anchor` is what its texts begin with: `//` (a host), `/` (a path) or nothing (a whole value).
+    `prefix` is what the key begins with in the bucket.
     """
 
     anchor: str
     before: tuple[str, ...]
     after: tuple[str, ...]
     literals: tuple[str, ...]
+    prefix: str = ""
 
     def keys(self, text: str) -> Iterator[str]:
         """What `{key}` may stand for in `text`: the longest and the shortest, each once.
@@ -55,7 +60,7 @@ class UrlPattern:
         furthest = max((start for start in starts if start < last), default=first)
         for start, stop in dict.fromkeys(((first, last), (first, nearest), (furthest, last))):
             if start < stop:
-                yield text[start:stop]
+                yield self.prefix + text[start:stop]
 
 
 def _ends(tokens: Iterable[str], text: str) -> set[int]:
@@ -85,9 +90,12 @@ def _within_segments(places: Iterable[int], text: str) -> Iterator[int]:
 @lru_cache(maxsize=256)
 def parse_pattern(pattern: str) -> UrlPattern:
     """The pattern that the text stands for. Raises `BadPattern`."""
-    before, key, after = pattern.partition("{key}")
+    where, arrow, target = pattern.partition(" -> ")
+    before, key, after = where.partition("{key}")
+    prefix = target.removesuffix("{key}")
     if (
         not key
+        or (arrow and (prefix == target or not _PREFIX.fullmatch(prefix)))
         or not before
         or re.search(r"[{}\s\0]|\*\*\*", before + after)
         or before.endswith("*")
@@ -101,7 +109,8 @@ def parse_pattern(pattern: str) -> UrlPattern:
     elif before.startswith("/"):
         anchor = "/"
     head, tail = _TOKENS.findall(before), _TOKENS.findall(after)
-    return UrlPattern(anchor, tuple(head), _backwards(tail), tuple(_literals([*head, *tail])))
+    literals = tuple(_literals([*head, *tail]))
+    return UrlPattern(anchor, tuple(head), _backwards(tail), literals, prefix)
 
 
 def _backwards(tokens: Sequence[str]) -> tuple[str, ...]:

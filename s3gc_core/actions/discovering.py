@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeAlias
 
 import msgspec
 
+from s3gc_core.actions.finding_bases import Tables, find_bases
 from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts
+from s3gc_core.config import Codec
 from s3gc_core.databases import Database, ListedTable
 from s3gc_core.errors import NothingTracked
 from s3gc_core.judgement import Listing
@@ -30,12 +30,11 @@ from s3gc_core.references.guessing import Guess, Guesses
 DEFAULT_ROWS = 2_000
 # A listing this old is made anew: what was uploaded since would look like no object.
 LISTING_LIFETIME = timedelta(hours=24)
-# Columns of which less than this share names objects are looked at for templates as well.
+# Columns of which less than this share names objects are looked at for paths before keys, and for
+# templates.
 _EXPLAINED = 0.5
 # Tables whose values are looked for in one passage through the listing.
 _TABLES_AT_ONCE = 50
-
-Tables: TypeAlias = Sequence[tuple[Database, ListedTable]]
 
 
 @dataclass(slots=True)
@@ -75,6 +74,7 @@ async def discover(parts: Parts, *, rows: int = DEFAULT_ROWS, fresh: bool = Fals
             # Only now: what any column spells out needs no template.
             for start in range(0, len(tables), _TABLES_AT_ONCE):
                 await _guess(parts, run, tables[start : start + _TABLES_AT_ONCE], rows, listing)
+            await find_bases(parts, run, tables, rows, listing, _EXPLAINED)
             await parts.catalogue.set_guessed(rows)
         present = {(database.name, table.canonical) for database, table in tables}
         known = await parts.catalogue.findings()
@@ -150,7 +150,7 @@ async def _guess(
         )
         await run.journal.checkpoint()
     looked_at = 0
-    async for keys in parts.catalogue.unexplained_keys():
+    async for keys in parts.catalogue.listed_keys(unexplained=True):
         await asyncio.to_thread(guesses.look, keys)
         looked_at += len(keys)
         run.journal.progress("guess templates", looked_at, listing.objects)
@@ -169,7 +169,7 @@ async def _guess(
 def _guessed(before: Finding, guess: Guess, listing: Listing) -> Finding:
     return msgspec.structs.replace(
         before,
-        codec=None,
+        codec=None if guess.templates else Codec.KEY,
         templates=guess.templates,
         sampled=max(before.sampled, guess.sought),
         values=max(before.values, guess.sought),

@@ -81,10 +81,12 @@ class Catalogue:
         """Remember that columns spell out the keys with these hashes."""
         await self._store.run(finding_tables.explain, hashes)
 
-    async def unexplained_keys(self) -> AsyncIterator[list[str]]:
-        """The keys of the complete listing that no column spells out, in pages, in no order."""
+    async def listed_keys(self, *, unexplained: bool = False) -> AsyncIterator[list[str]]:
+        """The keys of the complete listing, or those that no column spells out, in pages, in no
+        order.
+        """
         after = 0
-        while page := await self._store.read(finding_tables.unexplained_page, after):
+        while page := await self._store.read(finding_tables.keys_page, after, unexplained):
             after = page[-1][0]
             yield [key for _, key in page]
 

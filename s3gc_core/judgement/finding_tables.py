@@ -73,11 +73,16 @@ def listed(connection: sqlite3.Connection, hashes: Sequence[int]) -> set[int]:
     return {row[0] for row in connection.execute(query, (json.dumps(list(hashes)),))}
 
 
-def unexplained_page(connection: sqlite3.Connection, after: int) -> list[tuple[int, str]]:
-    """The next page of the listing as (id, key), without what columns were found to spell out."""
+def keys_page(
+    connection: sqlite3.Connection, after: int, unexplained: bool
+) -> list[tuple[int, str]]:
+    """The next page of the listing as (id, key); `unexplained`: without what columns were found to
+    spell out.
+    """
+    condition = "AND NOT EXISTS (SELECT 1 FROM explained WHERE explained.h = listing.h)"
     return connection.execute(
-        "SELECT id, key FROM listing WHERE id > ? AND NOT EXISTS"
-        " (SELECT 1 FROM explained WHERE explained.h = listing.h) ORDER BY id LIMIT ?",
+        f"SELECT id, key FROM listing WHERE id > ? {condition if unexplained else ''}"
+        " ORDER BY id LIMIT ?",
         (after, PAGE),
     ).fetchall()
 

@@ -125,18 +125,18 @@ def registry_layer(evidence: Evidence, retention: timedelta, now: datetime) -> L
         return LayerVerdict(Verdict.KEEP, f"referenced by {_first(evidence.edges)}")
     if not evidence.registry_current:
         return LayerVerdict(Verdict.UNKNOWN, "the registry is not true up to the listing")
+    since = now - evidence.released_at if evidence.released_at is not None else None
+    if since is not None and since < retention:
+        return LayerVerdict(
+            Verdict.KEEP,
+            f"its last reference went away {_age(since)} ago, less than {_age(retention)}",
+        )
     if evidence.near:
         return LayerVerdict(
             Verdict.UNKNOWN,
             f"{_first(evidence.near)} differs from it only in spelling or in what stands before it",
         )
-    if evidence.released_at is not None:
-        since = now - evidence.released_at
-        if since < retention:
-            return LayerVerdict(
-                Verdict.KEEP,
-                f"its last reference went away {_age(since)} ago, less than {_age(retention)}",
-            )
+    if since is not None:
         return LayerVerdict(Verdict.PASS, f"its last reference went away {_age(since)} ago")
     return LayerVerdict(Verdict.PASS, "no row refers to it, and none was ever seen to")
 

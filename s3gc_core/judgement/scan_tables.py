@@ -18,7 +18,7 @@ from s3gc_core.bucket import ListedObject
 from s3gc_core.judgement import finding_tables
 from s3gc_core.judgement.folders import FolderTotals, roll_up
 from s3gc_core.judgement.layers import Judged, Layers, ObjectVerdict
-from s3gc_core.references import Found, key_hash, near_forms
+from s3gc_core.references import Found, key_hash, near_forms, storable
 
 SCHEMA = """
 CREATE TABLE scan (
@@ -147,13 +147,8 @@ def add_hits(connection: sqlite3.Connection, found: Sequence[Found]) -> None:
     """Remember rows in which the databases hold an unreferenced object's key, or nearly so."""
     connection.executemany(
         "INSERT OR IGNORE INTO hit VALUES (?, ?, ?, ?, ?)",
-        [(f.hash, f.near, f.source, f.row, _storable(f.spelling)) for f in found],
+        [(f.hash, f.near, f.source, f.row, storable(f.spelling)) for f in found],
     )
-
-
-def _storable(text: str) -> str:
-    """SQLite keeps UTF-8 only; bytes that are none become visible escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def unjudged_page(

@@ -16,7 +16,7 @@ from s3gc_core.references.matching import DanglingRow, MatchCount, Matching, mat
 from s3gc_core.references.reading import Found, find_references, pages, table_read
 from s3gc_core.references.refreshing import refresh
 from s3gc_core.references.registry import Edge, Load, Registry, Released, SourceStats
-from s3gc_core.references.spellings import fold, key_hash, near_forms, spellings
+from s3gc_core.references.spellings import fold, key_hash, near_forms, spellings, storable
 
 __all__ = [
     "BucketNames",
@@ -53,6 +53,7 @@ __all__ = [
     "sampled",
     "spellings",
     "standing",
+    "storable",
     "table_read",
     "tracked_columns",
 ]

@@ -14,7 +14,7 @@ from s3gc_core.config import Codec, SourceConfig
 from s3gc_core.databases.protocol import RowId, Value
 from s3gc_core.references.codecs import BucketNames, keys_of_row
 from s3gc_core.references.codecs.resizers import ENCODED
-from s3gc_core.references.spellings import fold, key_hash
+from s3gc_core.references.spellings import fold, key_hash, storable
 
 # Values in which these codecs find themselves and nothing else, nearly all of most columns: names
 # without odd characters, between single slashes, the first of them no host. Told by one look, where
@@ -27,7 +27,7 @@ _PLAIN = re.compile(
 )
 _LONGEST_PLAIN = 1024
 
-# Row, key hash, hash of the key's folded form, and the key as it is written.
+# Row, key hash, hash of the key's folded form, and the key as it is written (for people to read).
 NearEdge = tuple[RowId, int, int, str]
 
 
@@ -64,7 +64,7 @@ def derive(
     own = (of_row for of_row in found for _ in of_row)
     plain = [form in of_row for form, of_row in zip(forms, own, strict=True)]
     near = [
-        (row, h, key_hash(form), key)
+        (row, h, key_hash(form), storable(key))
         for row, h, form, key, is_plain in zip(rows, hashes, forms, keys, plain, strict=True)
         if not is_plain
     ]
@@ -109,7 +109,8 @@ def folded(keys: Sequence[str]) -> list[str]:
         text.isascii()
         and text.count("\n") == len(keys) - 1
         and not any(
-            mark in framed for mark in ("%", "&", "+", "\\", "//", "\n/", "/\n", "\n ", " \n")
+            mark in framed
+            for mark in ("%", "&", "+", "\\", "//", "/ ", " /", "\n/", "/\n", "\n ", " \n")
         )
     ):
         return text.lower().split("\n")

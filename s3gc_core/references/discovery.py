@@ -69,7 +69,8 @@ class Finding(msgspec.Struct, frozen=True):
     not known), `sampled` how many were read, `values` how many of those hold something, `resolved`
     how many of these hold a key of the bucket. `objects` counts the different objects named, and
     `explained` estimates their share of all, scaled up from the sample. `codec` or `templates` say
-    how to read the column; neither, where it names no object. `problem`: why it could not be read.
+    how to read the column; neither, where it names no object. `patterns`: the URL patterns that it
+    takes as well. `problem`: why it could not be read.
     """
 
     id: ColumnId
@@ -84,6 +85,7 @@ class Finding(msgspec.Struct, frozen=True):
     explained: float = 0.0
     codec: Codec | None = None
     templates: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
     problem: str = ""
 

@@ -3,6 +3,8 @@
 Pure. A key that ends in a value, or has one as a token, becomes a template in which the value is
 `{column}`; slices of the value before it (`ab/cd/abcd...`) and the row's id become fields as well.
 What is guessed for enough values of a column is offered; what differs in one token only is joined.
+Where the values are keys' last steps, below folders that no template can say (`3/32/{name}`, by a
+hash of the name), the column is offered without a template: its keys are near misses, and held.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from s3gc_core.databases.protocol import Value
 from s3gc_core.references.discovery import ColumnId
 from s3gc_core.references.examining import TableSample
 
@@ -26,8 +29,9 @@ _VALUES = 300
 # kind or a format, of which there are two or three, is in many keys as well.
 _VALUES_FITTING = 3
 _SHARE = 0.2
-# Small numbers are in many keys: a row's id counts only where most rows have their object.
-_SHARE_OF_IDS = 0.5
+# Small numbers are in many keys: a row's id counts only where most rows have their object. So do
+# names below folders of any kind.
+_SHARE_OF_IDS = _SHARE_OF_NAMES = 0.5
 _TEMPLATES_KEPT = 2_000
 _OFFERED = 8
 
@@ -49,7 +53,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """Templates for one column: of `sought` different values, `values` name `objects` objects."""
+    """Templates for one column: of `sought` different values, `values` name `objects` objects.
+
+    Without templates, the values are the last steps of keys.
+    """
 
     id: ColumnId
     templates: tuple[str, ...]
@@ -103,10 +110,18 @@ class Guesses:
         fitting = {t: values for t, values in templates.items() if len(values) >= least}
         best = sorted(fitting, key=lambda t: (-len(fitting[t]), len(t), t))[:_OFFERED]
         if not best:
-            return None
+            return self._guess_names(column, templates)
         values = frozenset[str]().union(*(fitting[t] for t in best))
         objects = sum(len(fitting[t]) for t in best)
         return Guess(column, tuple(joined(best)), sought, len(values), objects)
+
+    def _guess_names(self, column: ColumnId, templates: Mapping[str, set[str]]) -> Guess | None:
+        sought = len(self._sought[column])
+        below = [found for t, found in templates.items() if t.endswith(f"/{{{column.column}}}")]
+        names = {value for found in below for value in found if "." in value}
+        if len(names) < max(_VALUES_FITTING, _SHARE_OF_NAMES * sought):
+            return None
+        return Guess(column, (), sought, len(names), sum(map(len, below)))
 
 
 def _wanted(sample: TableSample, columns: Collection[str]) -> Iterator[Wanted]:
@@ -117,15 +132,25 @@ def _wanted(sample: TableSample, columns: Collection[str]) -> Iterator[Wanted]:
         if id_column is not None and row_id is not None:
             yield Wanted(sample.id_of(id_column), row_id, row_id, id_column)
         for place, column in places:
-            value = row.values[place]
-            if isinstance(value, str) and column != id_column:
+            value = _text(row.values[place])
+            if value and column != id_column:
                 yield Wanted(sample.id_of(column), value, row_id, id_column)
+
+
+def _text(value: Value) -> str:
+    """The value as text; nothing where it is none."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return ""
+    return value or ""
 
 
 def _worth_looking_for(wanted: Wanted) -> bool:
     value = wanted.value
     if wanted.column == wanted.id_column:
-        return value.isalnum() or "-" in value
+        return value.isalnum() or "-" in value or "." in value
     # A name may have spaces in it; without a dot, they make a sentence.
     is_name = "." in value or not any(c.isspace() for c in value)
     return _SHORTEST <= len(value) <= _LONGEST and is_name

@@ -70,7 +70,15 @@ def fold(key: str) -> str:
     else:
         folded = unicodedata.normalize("NFKC", folded.casefold())
     folded = folded.replace("\\", "/")
-    return (re.sub(r"/{2,}", "/", folded) if "//" in folded else folded).strip("/ ")
+    # Spaces at a name's ends too: its path's last steps are folded as the name alone is.
+    if "//" in folded or "/ " in folded or " /" in folded:
+        folded = re.sub(r" */[/ ]*", "/", folded)
+    return folded.strip("/ ")
+
+
+def storable(text: str) -> str:
+    """The text where only UTF-8 may go (SQLite): bytes that are none become visible escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def near_forms(key: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from s3gc_core.config import Codec, Config, SourceConfig
-from s3gc_core.config_edit import add_sources, by_table, table_line
+from s3gc_core.config_edit import add_sources, by_table, patterns_line, table_line
 from s3gc_core.config_file import find_config
 from s3gc_core.config_rules import template_columns
 from s3gc_core.errors import ExitCode
@@ -39,19 +39,22 @@ async def run(context: Context) -> ExitCode:
         if (column := ledger.get(finding.id)) and column.standing is Standing.UNKNOWN
         for source in sources_of(finding)
     ]
-    _tell_lines(context, config, new)
-    if args.write and new:
+    patterns = new_patterns(found.ranked, config)
+    _tell_lines(context, config, new, patterns)
+    write = bool(args.write and (new or patterns))
+    if write:
         path = find_config(args.config, args.profile)
         first = config.databases[0].name
-        await asyncio.to_thread(add_sources, path, new, first, os.environ)
+        await asyncio.to_thread(add_sources, path, new, first, os.environ, patterns)
     return context.summary(
         "done" if found.ranked else "nothing-to-do",
         found.operation_id,
         columns=len(found.findings),
         with_keys=len(found.ranked),
         new=len(new),
+        new_patterns=len(patterns),
         objects=found.objects,
-        written=bool(args.write and new),
+        written=write,
     )
 
 
@@ -72,8 +75,19 @@ def sources_of(finding: Finding) -> list[SourceConfig]:
     return [SourceConfig(finding.table, (finding.id.column,), codec, database=finding.id.database)]
 
 
-def _tell_lines(context: Context, config: Config, new: Sequence[SourceConfig]) -> None:
-    """One line a table, with what is configured for it already."""
+def new_patterns(findings: Sequence[Finding], config: Config) -> list[str]:
+    """The URL patterns with which these columns were read and that are not configured."""
+    wanted = dict.fromkeys(pattern for finding in findings for pattern in finding.patterns)
+    return [pattern for pattern in wanted if pattern not in config.url_patterns]
+
+
+def _tell_lines(
+    context: Context, config: Config, new: Sequence[SourceConfig], patterns: Sequence[str]
+) -> None:
+    """One line a table, with what is configured for it already; before them the URL patterns."""
+    if patterns:
+        line = patterns_line([*config.url_patterns, *patterns])
+        context.emit({"type": "config", "table": None, "line": line, "text": line})
     first = config.databases[0].name
     tables = {(source.database, source.table) for source in new}
     both = [s for s in (*config.sources, *new) if (s.database, s.table) in tables]
@@ -85,6 +99,8 @@ def _tell_lines(context: Context, config: Config, new: Sequence[SourceConfig]) -
 def _record(finding: Finding, column: Covered | None) -> dict[str, object]:
     standing = column.standing if column else Standing.UNKNOWN
     how = ", ".join(finding.templates) or str(finding.codec)
+    if finding.patterns:
+        how += f" ({', '.join(finding.patterns)})"
     text = (
         f"{finding.id}  {how}: {finding.share:.0%} of {finding.values} values,"
         f" {finding.explained:.0%} of the bucket ({standing})"
@@ -98,6 +114,7 @@ def _record(finding: Finding, column: Covered | None) -> dict[str, object]:
         "standing": standing,
         "codec": finding.codec,
         "templates": list(finding.templates),
+        "url_patterns": list(finding.patterns),
         "sampled": finding.sampled,
         "values": finding.values,
         "resolved": finding.resolved,

@@ -1,6 +1,7 @@
 """Installs and fills applications, and prints their columns: `python -m tests.applications`.
 
-Exits with 1 when a database does not say what its filling told of it.
+Then s3gc discovers what it can, and scans with that. Exits with 1 when a database does not say what
+its filling told of it, or s3gc does not find what it says.
 """
 
 from __future__ import annotations
@@ -8,14 +9,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from s3gc_core.config import Config
 from s3gc_core.database_url import Engine
+from s3gc_core.references import Finding
 from tests.applications import APPLICATIONS, Application, default_cache, filled
+from tests.applications.discovering import Discovered, discovered
+from tests.applications.discovering import wrong as wrong_discovery
 from tests.applications.filled import differences
 from tests.applications.searching import Spelled, spelled_columns
+from tests.servers.app_database import AppDatabase
+from tests.servers.seaweed import running_seaweed
+from tests.world import World
 
 
 async def _show(name: str, engine: Engine | None, cache: Path) -> bool:
@@ -24,13 +35,43 @@ async def _show(name: str, engine: Engine | None, cache: Path) -> bool:
     async with filled(recipe, engine or recipe.engines[0], cache) as application:
         seconds = time.monotonic() - started
         spelled = await spelled_columns(application.database_url, application.files)
+        found = await _discovered(application)
     wrong = differences(application, spelled)
+    missed = wrong_discovery(application, found)
+    if recipe.spelled:
+        wrong += missed
     head = f"{name} on {engine or recipe.engines[0]}: {len(application.files)} files"
     sys.stdout.write(f"{head}, {len(application.unreferenced)} unreferenced, {seconds:.0f} s\n")
     sys.stdout.writelines(line + "\n" for line in _table(application, spelled))
+    sys.stdout.writelines(f"  {_told(finding)}\n" for finding in found.findings)
+    if not recipe.spelled:
+        sys.stdout.writelines(f"  as expected: {line}\n" for line in missed)
     sys.stdout.writelines(f"  WRONG: {line}\n" for line in wrong)
     sys.stdout.flush()
     return not wrong
+
+
+async def _discovered(application: Application) -> Discovered:
+    """Discovery and a scan on a bucket of its own."""
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        async with running_seaweed(folder / "seaweed") as server:
+            patch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
+            patch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
+            await server.create_bucket("files")
+            database = AppDatabase(application.database_url)
+            vault = folder / "vault"
+            vault.mkdir(mode=0o700)
+            config = Config(bucket="files", endpoint_url=server.endpoint, vault_path=vault)
+            try:
+                return await discovered(application, World(config, database))
+            finally:
+                await database.close()
+
+
+def _told(finding: Finding) -> str:
+    how = " ".join((*finding.templates, *finding.patterns))
+    return f"{finding.id}: {finding.codec or 'template'} {how}, {finding.objects} objects"
 
 
 def _table(application: Application, spelled: Mapping[str, Spelled]) -> list[str]:

@@ -42,12 +42,14 @@ class Recipe:
     """One application to choose: `await fill(database_url, folder, cache)`.
 
     The database must be empty and of one of `engines`; `folder` takes the media files and is the
-    caller's to remove; `cache` keeps what is installed for the next time.
+    caller's to remove; `cache` keeps what is installed for the next time. `spelled`: whether keys
+    follow from what columns hold; where they do not, nothing can find all of them.
     """
 
     name: str
     engines: tuple[Engine, ...]
     fill: Callable[[str, Path, Path], Awaitable[Application]]
+    spelled: bool = True
 
 
 def read_application(

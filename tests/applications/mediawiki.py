@@ -85,4 +85,5 @@ async def _make_tables(prefix: Path, maintenance: Path, url: DatabaseUrl, folder
     await run_php(prefix, maintenance / "install.php", *given, "Harbour Wiki", "Keeper", cwd=folder)
 
 
-MEDIAWIKI = Recipe("mediawiki", (Engine.MYSQL,), fill)
+# Folders are the MD5 of a name, and thumbnails stand in no table.
+MEDIAWIKI = Recipe("mediawiki", (Engine.MYSQL,), fill, spelled=False)

@@ -26,7 +26,7 @@ PINS = (
     "sharp@0.34.4",
 )
 BEFORE = "2026-11-20"
-_PAPERS = ("Annual report.pdf", "Übersicht é.pdf", "draft 1.pdf")
+_PAPERS = ("Annual report.pdf", "Übersicht é.pdf", "plan b.pdf", "minutes.pdf", "draft 1.pdf")
 _SCRIPT = Path(__file__).parent / "inside" / "payload_fill.mjs"
 
 

@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.applications import WAGTAIL, WORDPRESS, Application, default_cache
+from tests.applications import Application
 from tests.applications.filled import differences
 from tests.applications.searching import spelled_columns
 from tests.servers.app_database import AppDatabase
-from tests.servers.mariadb import MariadbServer
-from tests.servers.postgres import PostgresServer
 
 
 class Expected(NamedTuple):
@@ -67,22 +65,6 @@ EXPECTED = {
         comments=("wp_comments", "comment_content"),
     ),
 }
-
-
-@pytest.fixture(scope="module")
-async def wagtail(
-    postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Application:
-    folder = tmp_path_factory.mktemp("wagtail")
-    return await WAGTAIL.fill(await postgres.create_database(), folder, default_cache())
-
-
-@pytest.fixture(scope="module")
-async def wordpress(
-    mariadb: MariadbServer, tmp_path_factory: pytest.TempPathFactory
-) -> Application:
-    folder = tmp_path_factory.mktemp("wordpress")
-    return await WORDPRESS.fill(await mariadb.create_database(), folder, default_cache())
 
 
 @pytest.fixture(params=EXPECTED)

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from s3gc_core.config import Codec, SourceConfig
-from s3gc_core.config_edit import add_sources, by_table, table_line, with_sources
+from s3gc_core.config_edit import (
+    add_sources,
+    by_table,
+    patterns_line,
+    table_line,
+    with_sources,
+)
 from s3gc_core.config_file import load_config
 from s3gc_core.errors import ConfigurationError
 
@@ -52,6 +58,37 @@ def test_what_is_added_is_read_and_the_rest_stays(tmp_path: Path) -> None:
 )
 def test_a_file_with_no_tables_yet(text: str) -> None:
     assert 'users = ["cover"]' in with_sources(text, NEW[:1], "main")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", ["/b/{key}", "/a/{key} -> x/{key}"]),
+        ('url_patterns = ["/b/{key}"]\n', ["/b/{key}", "/a/{key} -> x/{key}"]),
+        ("url_patterns = [  # of ours\n]\n", ["/b/{key}", "/a/{key} -> x/{key}"]),
+    ],
+)
+def test_url_patterns_are_added_before_the_first_table(
+    tmp_path: Path, before: str, after: list[str]
+) -> None:
+    path = tmp_path / "s3gc.toml"
+    path.write_text(FILE.replace("[database]", f"{before}[database]"))
+    add_sources(path, NEW[:1], "main", {}, ["/b/{key}", "/a/{key} -> x/{key}"])
+    config = load_config(path, {})
+    assert list(config.url_patterns) == after
+    assert NEW[0] in config.sources
+
+
+def test_a_pattern_that_is_none_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s3gc.toml"
+    path.write_text(FILE)
+    with pytest.raises(ConfigurationError):
+        add_sources(path, (), "main", {}, ["{key}"])
+    assert path.read_text() == FILE
+
+
+def test_the_line_of_patterns_to_paste() -> None:
+    assert patterns_line(["/media/{key}"]) == 'url_patterns = ["/media/{key}"]'
 
 
 def test_a_file_that_would_be_wrong_stays_as_it_was(tmp_path: Path) -> None:

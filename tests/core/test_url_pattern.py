@@ -32,6 +32,8 @@ from s3gc_core.url_pattern import LONGEST_URL, BadPattern, parse_pattern
         ("/i/*-{key}-*.webp", "/i/w-20-a.jpg-x.webp", ["20-a.jpg", "20", "a.jpg"]),
         ("p://{key}", "p://a/b.jpg", ["a/b.jpg"]),
         ("(.+)/[a]/{key}$", "(.+)/[a]/b$", ["b"]),
+        ("/api/file/{key} -> media/{key}", "/api/file/a.jpg", ["media/a.jpg"]),
+        ("/api/file/{key} -> my media/é-{key}", "/api/file/a.jpg", ["my media/é-a.jpg"]),
     ],
 )
 def test_keys(pattern: str, text: str, keys: list[str]) -> None:
@@ -58,6 +60,13 @@ def test_what_a_pattern_is_matched_against(pattern: str, anchor: str, before: st
     [
         *("", "{key}", "{key}/a", "/a/", "/{key}/{key}", "/{id}/{key}", "/}{key}", "/a b/{key}"),
         *("/a*{key}", "/a**{key}", "/{key}*", "/{key}**", "/a/***/{key}", "/a\n{key}", "/a\0{key}"),
+        *("/a/{key} -> ", "/a/{key} -> {key}", "/a/{key} -> b/", "/a/{key}->b/{key}"),
+        *(
+            "/a/{key} -> {id}/{key}",
+            "/a/{key} -> b/{key}/c",
+            "/a/{key} -> b*/{key}",
+            "/a -> b/{key}",
+        ),
     ],
 )
 def test_what_is_no_pattern(text: str) -> None:

@@ -41,6 +41,27 @@ async def test_from_nothing_configured_to_a_scan(small: SmallWorld) -> None:
     assert again.of("column")[0]["standing"] == "tracked"
 
 
+async def test_what_stands_before_keys_in_urls_is_found_and_written(small: SmallWorld) -> None:
+    await small.world.app.execute("CREATE TABLE pages (id INTEGER PRIMARY KEY, body TEXT)")
+    await small.world.app.executemany(
+        "INSERT INTO pages (body) VALUES (?)",
+        [(f'<a href="https://example.org/media/{key}">here</a>',) for key in FORGOTTEN],
+    )
+    ran = await small.cli.batch("discover")
+    [pages] = [column for column in ran.of("column") if column["table"] == "pages"]
+    assert (pages["codec"], pages["url_patterns"]) == ("text", ["/media/{key}"])
+    assert [(line["table"], line["line"]) for line in ran.of("config")] == [
+        (None, 'url_patterns = ["/media/{key}"]'),
+        ("pages", 'pages = [{column = "body", codec = "text"}]'),
+    ]
+    assert (ran.summary["new"], ran.summary["new_patterns"]) == (1, 1)
+    assert (await small.cli.batch("discover", "--write")).summary["written"]
+    scanned = await small.cli.batch("scan", days=LATER)
+    assert (scanned.summary["orphans"], scanned.summary["held"]) == (0, 0)
+    again = await small.cli.batch("discover", "--write")
+    assert (again.of("config"), again.summary["written"]) == ([], False)
+
+
 async def test_a_column_is_cleared_and_reopened(small: SmallWorld) -> None:
     await small.world.app.execute("ALTER TABLE users ADD COLUMN note TEXT")
     await small.world.app.execute("UPDATE users SET note = 'left/c.txt'")

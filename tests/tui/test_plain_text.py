@@ -29,6 +29,8 @@ SCAN = """
   kept           4
   bytes          0
   sources        main:users.avatar 2
+  matches        main:users.avatar (2, 2)
+  unsearched     0
 """
 
 CANDIDATES = """\

@@ -61,7 +61,7 @@ def _place(
     elif Sight.ASKED in mine or _protected(key) or released or (stored.young and scan < 3):
         # What else is written may make it referenced as well: not deleted either way.
         (found.spared if near & {"same", "open"} else found.kept).add(key)
-    elif "same" in near:
+    elif "same" in near or near >= {"held", "open"}:
         found.spared.add(key)
     elif "held" in near:
         found.held.add(key)
@@ -78,7 +78,7 @@ def _protected(key: str) -> bool:
 def _nearness(key: str, mention: Mention) -> str:
     """How near a written key comes to an object's: "same", "held", "open", or "" (not at all).
 
-    same    another spelling of the same key
+    same    another spelling of the same key, or what follows a host
     held    the same but for upper and lower case, or one is the end of the other's path
     open    one can be seen in the other by who reads loosely
     """
@@ -90,6 +90,8 @@ def _nearness(key: str, mention: Mention) -> str:
         one, other = _plain(key), _plain(text)
         if one == other:
             return "held"
+        if _ends(other, one) and _is_host(other.removesuffix("/" + one)):
+            return "same"
         if _ends(one, other) or _ends(other, one):
             return "held"
     return "open" if _shows(key, text) else ""
@@ -109,6 +111,11 @@ def _ends(path: str, end: str) -> bool:
     """Whether `path` ends in the steps of `end`, which must look like a file or a path."""
     looks = "/" in end or "." in end.strip(".")
     return looks and path.endswith("/" + end)
+
+
+def _is_host(text: str) -> bool:
+    """Whether it may be the host of a URL, with one of its two slashes or without its scheme."""
+    return re.fullmatch(r"(https?:/)?[\w\-]+(\.[\w\-]+)+", text) is not None
 
 
 def _bare(key: str) -> str:

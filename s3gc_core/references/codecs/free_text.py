@@ -28,8 +28,10 @@ _BRACKETED = re.compile(r"\(((?:[^()\r\n]|\([^()\r\n]*+\))++)\)")
 # A name may hold every mark, and then it has a line of its own.
 _LINES = re.compile(r"[^\r\n]+")
 # What a name is given: `src=a/b.jpg`, `image: a/b.jpg`, `[[File:a/b.jpg|thumb]]`, `x=1&y=a%2Fb`.
-_GIVEN = re.compile(r"[=:&](?!//)([^\s\"'<>`|,;&=:()\[\]{}]+)")
-_GIVEN_WHOLE = re.compile(r"[=:](?!//)([^\s\"'<>`]+)")
+# The port of a URL is nothing that its host is given.
+_PORT = r"(?:(?<![^\s\"'<>(=:,;|])//[^\s/?#\"'<>:]*+:\d{1,5}(?=[/?#]))"
+_GIVEN = re.compile(_PORT + r"|[=:&](?!//)([^\s\"'<>`|,;&=:()\[\]{}]+)")
+_GIVEN_WHOLE = re.compile(_PORT + r"|[=:](?!//)([^\s\"'<>`]+)")
 _PATTERNS = (
     _URLS, _WORDS, _SPACED, _ENCLOSED, _QUOTED, _APOSTROPHES, _BACKTICKS, _ANGLED, _BRACKETED,
     _GIVEN, _GIVEN_WHOLE,
@@ -61,6 +63,6 @@ def tokens(text: str) -> set[str]:
 
 def _marked(text: str) -> Iterator[str]:
     for pattern in _PATTERNS:
-        yield from pattern.findall(text)
+        yield from filter(None, pattern.findall(text))
     for inside in _BRACKETED.findall(text):
         yield _TITLE.sub("", inside)

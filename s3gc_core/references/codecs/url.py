@@ -21,6 +21,8 @@ SCHEME = re.compile(r"(?:https?:|s3[an]?:)?//|arn:aws", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"(?!https?:|s3[an]?:|ftps?:|wss?:)[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
 # Undoing escapes by guesses makes slashes too many; a host stands behind two.
 _WITH_HOST = re.compile(r"(?:(?:https?|s3[an]?):)?//[^/\\\s]|arn:aws", re.IGNORECASE)
+# What tidying up a path leaves of a URL's two slashes.
+_ONE_SLASH = re.compile(r"((?:https?|s3[an]?):/)(?=[^/\\\s])", re.IGNORECASE)
 _HIDDEN_SCHEME = re.compile(r"[%\\&\"'<`\0\ufeff]")
 _ARN = re.compile(
     r"arn:aws[a-z\-]*:s3[a-z\-]*:[a-z0-9\-]*:\d*:"
@@ -116,6 +118,8 @@ class _Reading:
     def _url(self, text: str) -> None:
         if self._names.url_patterns:
             self._inside(resizers.of_patterns(self._names.patterns, "", text))
+        if one := _ONE_SLASH.match(text):
+            text = f"{one[1]}/{text[one.end() :]}"
         if not SCHEME.match(text):
             self._other(text)
         elif text[:4].lower() == "arn:":

@@ -89,7 +89,7 @@ const keyOf = (document, folder = 'media') => `${folder}/${document.filename}`
 const sizeOf = (document, size) => `media/${document.sizes[size].filename}`
 
 async function write(number) {
-  const [image, other, paper] = [images[number], images[number + 1], documents[number % 2]]
+  const [image, other, paper] = [images[number], images[number + 1], documents[number]]
   const post = await payload.create({
     collection: 'posts',
     data: {

@@ -47,6 +47,8 @@ SEVEN = timedelta(days=7)
         (evidence(edges=("s row 1",), registry_current=False), Verdict.KEEP, None),
         (evidence(edges=("s row 1",), near=("s row 2",)), Verdict.KEEP, None),
         (evidence(near=("s row 1",), released_at=NOW - 30 * DAY), Verdict.UNKNOWN, None),
+        # What is sure wins over what is only likely.
+        (evidence(near=("s row 1",), released_at=NOW), Verdict.KEEP, None),
         (evidence(registry_current=False, released_at=NOW - 30 * DAY), Verdict.UNKNOWN, None),
         (
             evidence(released_at=NOW - SEVEN),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from s3gc_core.config import Codec, SourceConfig
 from s3gc_core.databases.protocol import RowId, Value
-from s3gc_core.references import BucketNames, fold, key_hash
+from s3gc_core.references import BucketNames, fold, key_hash, storable
 from s3gc_core.references.codecs import keys_of_row
 from s3gc_core.references.codecs.resizers import ENCODED
 from s3gc_core.references.derivation import derive, folded, key_hashes, keys_of_rows
@@ -108,10 +108,15 @@ def test_the_edges_of_rows(rows: list[tuple[RowId, Value]]) -> None:
     )
     assert sorted(derived.near, key=repr) == sorted(
         (
-            (row, key_hash(key), key_hash(form), key)
+            (row, key_hash(key), key_hash(form), storable(key))
             for row, key, form in expected
             if form is not None
         ),
         key=repr,
     )
     assert derived.keyed == [row for row, value in rows if keys_of_row(source, (value,), NAMES)]
+
+
+def test_a_key_that_is_no_utf8_is_told_in_utf8() -> None:
+    derived = derive(SourceConfig("t", ("k",), Codec.KEY), [1], [(b"U/\x94.JPG",)], NAMES)
+    assert [written.encode() for *_, written in derived.near] == [b"U/\\udc94.JPG"]

@@ -25,7 +25,19 @@ NAMES = BucketNames("photos")
         ("first line\r\n  a/my cat's.png\r\nlast line", "a/my cat's.png"),
         ('<img src="a&#47;q&#34;q&#46;jpg">', 'a/q"q.jpg'),
         ('a/my "cat" [2], (3).png', 'a/my "cat" [2], (3).png'),
+        ("image:9000/a/q.jpg", "9000/a/q.jpg"),
+        ("a//image:9000/a/q.jpg", "9000/a/q.jpg"),
     ],
 )
 def test_the_name_is_found(codec: Codec, value: str, key: str) -> None:
     assert key in keys_of_value(codec, value, NAMES)
+
+
+def test_the_port_of_a_url_is_no_folder() -> None:
+    names = BucketNames("photos", "store.test:9000")
+    url = "http://store.test:9000/other-bucket/a/q.jpg"
+    for codec in (Codec.TEXT, Codec.AUTO):
+        assert keys_of_value(codec, url, names) == {url}
+        assert keys_of_value(codec, f'<img src="{url}">', names) >= {url}
+        found = keys_of_value(codec, f"see //store.test:9000/other/a/q.jpg or image={url}", names)
+        assert not {key for key in found if key.startswith("9000")}

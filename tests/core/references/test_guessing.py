@@ -69,6 +69,39 @@ def test_a_kind_that_is_in_many_keys_is_no_part_of_them() -> None:
     assert guessed(rows, [f"p/{n * 7919 + 50_000}-{kind}.png" for n, kind in rows.items()]) == {}
 
 
+def test_names_below_folders_that_no_template_can_say() -> None:
+    rows = {n: f"photo {n}.jpg" for n in range(10, 20)}
+    keys = [f"{n * 7919 % 16:x}/{n * 104729 % 256:02x}/{name}" for n, name in rows.items()]
+    guesses = Guesses()
+    guesses.want(sample(rows), {"name"})
+    guesses.look([*keys, "other/thing.jpg"])
+    [guess] = guesses.found()
+    assert (guess.id.column, guess.templates) == ("name", ())
+    assert (guess.sought, guess.values, guess.objects) == (10, 10, 10)
+    # Half of the names at least, and names of files.
+    assert len(guessed(rows, keys[:5])) == 1
+    assert guessed(rows, keys[:4]) == {}
+    words = {n: f"word{n}" for n in range(10, 20)}
+    assert guessed(words, [f"{n * 7919 % 16:x}/{name}" for n, name in words.items()]) == {}
+
+
+def test_names_in_binary_columns_and_as_primary_keys() -> None:
+    keys = [f"media/{h}.jpg" for h in HASHES.values()]
+    table = ListedTable("files", "main.files", (TextColumn("name", "blob"),), None)
+    found = [Row(n, (f"{h}.jpg".encode(),)) for n, h in HASHES.items()]
+    guesses = Guesses()
+    guesses.want(
+        TableSample("main", table, ("name",), "id", [*found, Row(0, (b"\xff",))]), {"name"}
+    )
+    guesses.look(keys)
+    assert [guess.templates for guess in guesses.found()] == [("media/{name}",)]
+    by_name = [Row(f"{h}.jpg", (None,)) for h in HASHES.values()]
+    guesses = Guesses()
+    guesses.want(TableSample("main", table, ("name",), "id", by_name), {"name"})
+    guesses.look(keys)
+    assert [(g.id.column, g.templates) for g in guesses.found()] == [("id", ("media/{id}",))]
+
+
 def test_names_with_spaces() -> None:
     rows = {n: f"my file {n}.txt" for n in range(10)}
     keys = [f"docs/{name}" for name in rows.values()]

@@ -111,11 +111,27 @@ def test_no_text_has_more_than_some_hundred_spellings(text: str) -> None:
         (NFC, unicodedata.normalize("NFKC", "m\u00fcller/\u00e9.png")),
         (NFD, unicodedata.normalize("NFKC", "m\u00fcller/\u00e9.png")),
         ("\ufb01le.jpg", "file.jpg"),
+        ("a /+b.jpg", "a/b.jpg"),
         ("", ""),
     ],
 )
 def test_folding(key: str, folded: str) -> None:
     assert fold(key) == folded
+
+
+@given(
+    st.lists(
+        st.text(st.sampled_from("aB.+ &%2;\\\u0301\ufb01"), min_size=1, max_size=6),
+        min_size=2,
+        max_size=4,
+    )
+)
+def test_a_path_meets_its_own_end(parts: list[str]) -> None:
+    end = fold("/".join(parts[1:]))
+    if "/" in end or "." in end:
+        whole = {end} if fold("/".join(parts)) == end else {f"/{end}"}
+        assert whole <= set(reference_forms("/".join(parts)))
+        assert whole <= set(near_forms("/".join(parts[1:])))
 
 
 @pytest.mark.parametrize(

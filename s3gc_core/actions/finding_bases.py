@@ -1,0 +1,78 @@
+"""Looks in the samples for what stands before keys, and reads their columns again with that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import msgspec
+
+from s3gc_core.actions.operations import OperationRun
+from s3gc_core.actions.parts import Parts
+from s3gc_core.databases import Database, ListedTable
+from s3gc_core.judgement import Listing
+from s3gc_core.references import BucketNames, ColumnId, Finding, examine, sampled
+from s3gc_core.references.bases import Bases
+
+Tables: TypeAlias = Sequence[tuple[Database, ListedTable]]
+
+
+async def find_bases(
+    parts: Parts, run: OperationRun, tables: Tables, rows: int, listing: Listing, poor: float
+) -> None:
+    """Look at columns of which less than the share `poor` names objects; keep what is better."""
+    known = await parts.catalogue.findings()
+    bases = Bases()
+
+    def is_poor(column: ColumnId) -> bool:
+        found = known.get(column)
+        return found is not None and found.values > 0 and found.share < poor
+
+    async for sample in sampled(tables, rows, is_poor):
+        for place, column in enumerate(sample.columns):
+            values = [row.values[place] for row in sample.rows]
+            await asyncio.to_thread(bases.want, sample.id_of(column), values)
+        await run.journal.checkpoint()
+    if not bases.anything_wanted:
+        return
+    looked_at = 0
+    async for keys in parts.catalogue.listed_keys():
+        await asyncio.to_thread(bases.look, keys)
+        looked_at += len(keys)
+        run.journal.progress("look for paths before keys", looked_at, listing.objects)
+        await run.journal.checkpoint()
+    if found := bases.patterns():
+        await _read_again(parts, run, tables, rows, listing, found)
+
+
+async def _read_again(
+    parts: Parts,
+    run: OperationRun,
+    tables: Tables,
+    rows: int,
+    listing: Listing,
+    patterns: Mapping[ColumnId, tuple[str, ...]],
+) -> None:
+    known = await parts.catalogue.findings()
+    names = BucketNames.of(parts.config)
+    new = (pattern for of_column in patterns.values() for pattern in of_column)
+    names = replace(names, url_patterns=tuple(dict.fromkeys((*names.url_patterns, *new))))
+    async for sample in sampled(tables, rows, patterns.__contains__):
+        findings, explained = await examine(
+            sample, names, parts.catalogue.listed, objects=listing.objects, now=parts.clock.now()
+        )
+        better = [
+            msgspec.structs.replace(finding, patterns=patterns[finding.id])
+            for finding in findings
+            if _is_better(finding, known[finding.id])
+        ]
+        if better:
+            await parts.catalogue.explain(list(explained))
+            await parts.catalogue.add_findings(better, rows)
+        await run.journal.checkpoint()
+
+
+def _is_better(now: Finding, before: Finding) -> bool:
+    return not now.problem and (now.objects, now.resolved) > (before.objects, before.resolved)
