@@ -32,7 +32,7 @@ from s3gc_core.references import (
     Covered,
     Registry,
     find_references,
-    matching_with,
+    match_counts,
     refresh,
 )
 
@@ -246,8 +246,8 @@ class Scan:
         )
 
     async def _matches(self) -> dict[str, tuple[int, int]]:
-        async with matching_with(self.registry, self.catalogue.path) as matching:
-            return {m.source: (m.rows, m.matched) for m in await matching.sources()}
+        counts = await match_counts(self.registry, self.catalogue.path)
+        return {found.source: (found.rows, found.matched) for found in counts}
 
     def _source_facts(
         self, keys: dict[str, int], matches: Mapping[str, tuple[int, int]], before: Before

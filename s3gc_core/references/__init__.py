@@ -12,7 +12,7 @@ from s3gc_core.references.coverage import (
 from s3gc_core.references.discovery import ColumnId, Finding, ranked
 from s3gc_core.references.drift import Drift, DriftKind, find_drift
 from s3gc_core.references.examining import all_tables, examine, sampled, tracked_columns
-from s3gc_core.references.matching import DanglingRow, MatchCount, Matching, matching_with
+from s3gc_core.references.matching import MatchCount, match_counts
 from s3gc_core.references.reading import Found, find_references, pages, table_read
 from s3gc_core.references.refreshing import refresh
 from s3gc_core.references.registry import Edge, Load, Registry, Released, SourceStats
@@ -23,7 +23,6 @@ __all__ = [
     "Clearance",
     "ColumnId",
     "Covered",
-    "DanglingRow",
     "Drift",
     "DriftKind",
     "Edge",
@@ -31,7 +30,6 @@ __all__ = [
     "Found",
     "Load",
     "MatchCount",
-    "Matching",
     "Registry",
     "Released",
     "SourceStats",
@@ -45,7 +43,7 @@ __all__ = [
     "key_hash",
     "keys_of_value",
     "ledger",
-    "matching_with",
+    "match_counts",
     "near_forms",
     "pages",
     "ranked",

@@ -59,6 +59,49 @@ async def test_a_share_that_falls_blocks_until_it_is_accepted(world: World) -> N
     assert (await world.scan()).blocked == []
 
 
+async def test_the_history_that_operators_see(sqlite_world: World) -> None:
+    world = sqlite_world
+    await furnished(world)
+
+    async def histories() -> dict[str, tuple[list[tuple[int, int]], str | None]]:
+        async with world.collector() as collector:
+            found = await collector.match_history()
+        assert all(list(one.history) == sorted(one.history, key=lambda m: m.at) for one in found)
+        return {
+            one.source: (
+                [(m.rows, m.existing) for m in one.history],
+                one.tripped.label if one.tripped else None,
+            )
+            for one in found
+        }
+
+    # Tracked, and never read.
+    assert await histories() == {"main:files.path": ([], None)}
+    await world.scan()
+    await world.scan()
+    assert await histories() == {"main:files.path": ([(20, 20), (20, 20)], None)}
+    await world.remove("files/1.bin")
+    await world.remove("files/2.bin")
+    # A scan that is blocked is the last one told, and never what the next one is compared with.
+    label = "reverse-match:main:files.path"
+    for _ in range(2):
+        assert [trip.label for trip in (await world.scan()).blocked] == [label]
+        whole = [(20, 20), (20, 20), (20, 18)]
+        assert await histories() == {"main:files.path": (whole, label)}
+    async with world.collector() as collector:
+        await collector.scan([label], "they were removed by hand")
+    assert (await histories())["main:files.path"][0] == whole
+    # What is tracked no longer goes with the next scan; what is new comes at once.
+    await world.app.execute("CREATE TABLE more (id INTEGER PRIMARY KEY, path VARCHAR(200))")
+    world.track({"more": [{"column": "path", "may_be_empty": True}], "files": ["path"]})
+    assert list(await histories()) == ["main:more.path", "main:files.path"]
+    assert (await histories())["main:more.path"] == ([], None)
+    world.track({"more": [{"column": "path", "may_be_empty": True}]})
+    assert list(await histories()) == ["main:more.path", "main:files.path"]
+    assert (await world.scan()).matches == {"main:more.path": (0, 0)}
+    assert list(await histories()) == ["main:more.path"]
+
+
 async def test_dangling_references(world: World) -> None:
     await furnished(world)
     async with world.collector() as collector:
