@@ -7,6 +7,7 @@ from s3gc_core.database_url import DatabaseUrl, Engine
 from s3gc_core.databases.protocol import (
     Database,
     ListedTable,
+    Page,
     Row,
     RowId,
     Snapshot,
@@ -21,6 +22,7 @@ __all__ = [
     "DatabaseUrl",
     "Engine",
     "ListedTable",
+    "Page",
     "Row",
     "RowId",
     "Snapshot",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -24,7 +24,7 @@ from s3gc_core.databases.mysql_connection import (
 from s3gc_core.databases.mysql_pages import Pages, query_for, select
 from s3gc_core.databases.mysql_rows import ResultRows
 from s3gc_core.databases.mysql_tables import sample, tables
-from s3gc_core.databases.protocol import ListedTable, Row, RowId, TableRead, TableShape
+from s3gc_core.databases.protocol import ListedTable, Page, Row, RowId, TableRead, TableShape
 from s3gc_core.errors import DatabaseUnreachable, S3gcError
 
 # One page: a selective `where` may pass over many rows before it has filled one.
@@ -137,6 +137,8 @@ class MysqlSnapshot:
     was abandoned. A task that starts a second read inside the loop of the first gets an error.
     """
 
+    is_remote = True
+
     def __init__(self, database: MysqlDatabase, connection: Connection) -> None:
         self._database = database
         self._connection = connection
@@ -149,7 +151,7 @@ class MysqlSnapshot:
             with self._database.reading(read):
                 return (await check(self._connection, self._database.name, read)).shape
 
-    async def rows(self, read: TableRead) -> AsyncGenerator[Sequence[Row], None]:
+    async def rows(self, read: TableRead) -> AsyncGenerator[Page, None]:
         """Stream the table in pages, row by row from the server.
 
         Raises `SourceMissing`, `RightMissing`, `SourceUnreadable`, `DatabaseUnreachable`.
@@ -168,7 +170,7 @@ class MysqlSnapshot:
                     with self._database.reading(read):
                         async with asyncio.timeout(PAGE_TIMEOUT_SECONDS):
                             columns = await found.fetch(size.rows)
-                        page = pages.rows(columns)
+                        page = pages.page(columns)
                     if not page:
                         return
                     size.learn(page)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from s3gc_core.databases import naming
 from s3gc_core.databases.mysql_catalogue import BINARY, INTEGERS, Table, quote
 from s3gc_core.databases.mysql_rows import Column, ResultRows
-from s3gc_core.databases.protocol import Row, RowId, TableRead, Value
+from s3gc_core.databases.protocol import Page, RowId, TableRead, Value
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _HEX = re.compile(r"0x([0-9a-f]{2})*")
@@ -41,7 +41,7 @@ class Pages:
             if (encoding is None) != (kind in BINARY or kind == "bit"):
                 raise naming.unfaithful(name, read, column, kind)
 
-    def rows(self, columns: Sequence[Column]) -> list[Row]:
+    def page(self, columns: Sequence[Column]) -> Page:
         """The rows of a page. Raises `UnicodeDecodeError`."""
         count = len(self._table.identity)
         values = [
@@ -52,7 +52,7 @@ class Pages:
                 self._kinds, columns[count:], self._encodings[count:], strict=True
             )
         ]
-        return naming.rows_of(self._ids(columns[:count]), values)
+        return Page(self._ids(columns[:count]), values)
 
     def _ids(self, columns: Sequence[Column]) -> Sequence[RowId]:
         table = self._table

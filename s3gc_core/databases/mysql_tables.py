@@ -106,7 +106,7 @@ async def _collect(
     try:
         pages = Pages(name, table, read, found)
         size = naming.PageSize(sampling.FIRST_ROWS)
-        while kept.missing > 0 and (rows := pages.rows(await found.fetch(size.rows))):
+        while kept.missing > 0 and (rows := pages.page(await found.fetch(size.rows))):
             size.learn(rows)
             kept.add(rows)
         await found.drain()

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from itertools import chain, repeat
-from operator import attrgetter
 from typing import cast
 
 import msgspec
 
-from s3gc_core.databases.protocol import Row, RowId, TableRead, Value
+from s3gc_core.databases.protocol import Page, RowId, TableRead
 from s3gc_core.errors import DatabaseUnreachable, RightMissing, SourceMissing, SourceUnreadable
 
 # Rows of a page; the first page is small, because the size of its rows is not known yet.
@@ -204,30 +202,15 @@ def row_ids(parts: Sequence[Sequence[RowId]]) -> Sequence[RowId]:
     return column if kinds == {str} else [row_id((part,)) for part in column]
 
 
-def rows_of(ids: Sequence[RowId], columns: Sequence[Sequence[Value]]) -> list[Row]:
-    """The rows of a page from its columns; a few calls a page, nothing per row in Python."""
-    values = zip(*columns, strict=True) if columns else repeat((), len(ids))
-    return list(map(Row, ids, values))
-
-
 class PageSize:
     """How many rows to ask for next, learned from the pages before, to stay near `PAGE_BYTES`."""
 
     def __init__(self, rows: int = FIRST_PAGE_ROWS) -> None:
         self.rows = rows
 
-    def learn(self, page: Sequence[Row]) -> int:
+    def learn(self, page: Page) -> int:
         """Take the size of `page` into account. It grows fourfold at most, shrinks at once."""
-        size = page_size(page)
+        size = page.size
         fitting = PAGE_BYTES * len(page) // max(size, 1)
         self.rows = max(1, min(PAGE_ROWS, fitting, self.rows * 4))
         return size
-
-
-def page_size(page: Sequence[Row]) -> int:
-    """Characters and bytes of all values."""
-    # In C from end to end; the empty and the missing count for nothing anyway.
-    return sum(map(len, filter(None, chain.from_iterable(map(_values, page)))))
-
-
-_values = attrgetter("values")

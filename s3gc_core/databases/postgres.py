@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ from s3gc_core.databases import naming
 from s3gc_core.databases.postgres_catalogue import Table, check
 from s3gc_core.databases.postgres_pages import order_by, page, query_for, select
 from s3gc_core.databases.postgres_tables import sample, tables
-from s3gc_core.databases.protocol import ListedTable, Row, RowId, TableRead, TableShape
+from s3gc_core.databases.protocol import ListedTable, Page, Row, RowId, TableRead, TableShape
 from s3gc_core.errors import S3gcError
 
 if TYPE_CHECKING:
@@ -160,6 +160,8 @@ class PostgresDatabase:
 class PostgresSnapshot:
     """One transaction's picture of the database. Reads may overlap; they take turns."""
 
+    is_remote = True
+
     def __init__(self, database: PostgresDatabase, connection: Connection) -> None:
         self._database = database
         self._connection = connection
@@ -172,7 +174,7 @@ class PostgresSnapshot:
                 table = await check(self._connection, self._database.name, read)
         return table.shape
 
-    async def rows(self, read: TableRead) -> AsyncGenerator[Sequence[Row], None]:
+    async def rows(self, read: TableRead) -> AsyncGenerator[Page, None]:
         """Stream the table in pages, through a cursor of the server.
 
         Raises `SourceMissing`, `RightMissing`, `SourceUnreadable`, `DatabaseUnreachable`. After

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
 
 import asyncpg
 
 from s3gc_core.databases import naming
 from s3gc_core.databases.postgres_catalogue import INTEGERS, STORED, Table, as_stored, quote
-from s3gc_core.databases.protocol import Row, RowId, TableRead
+from s3gc_core.databases.protocol import Page, RowId, TableRead
 
 
 def select(table: Table, read: TableRead) -> str:
@@ -32,28 +34,25 @@ def where(read: TableRead) -> str:
     return "" if read.where is None else f" WHERE ({read.where}\n)"
 
 
-def page(records: Sequence[asyncpg.Record], table: Table, read: TableRead) -> list[Row]:
+def page(records: Sequence[asyncpg.Record], table: Table, read: TableRead) -> Page:
     """The rows of what `select` gave."""
     identities = len(table.identity)
+    places = range(identities + len(read.columns))
+    columns = [list(map(itemgetter(place), records)) for place in places]
     if not table.as_bytes:
-        if identities == 1:
-            return [Row(record[0], record[1:]) for record in records]
-        return [Row(naming.row_id(rec[:identities]), rec[identities:]) for rec in records]
+        return Page(naming.row_ids(columns[:identities]), columns[identities:])
     # SQL_ASCII: the server does not know its own encoding, so the bytes come as they are.
+    key = [_decoded(column, "backslashreplace") for column in columns[:identities]]
     raw = [table.columns[column]["base"] == "bytea" for column in read.columns]
-    rows = []
-    for record in records:
-        key = [_decoded(part, "backslashreplace") for part in record[:identities]]
-        values = (
-            value if keep or value is None else value.decode("utf-8", "surrogateescape")
-            for keep, value in zip(raw, record[identities:], strict=True)
-        )
-        rows.append(Row(naming.row_id(key), tuple(values)))
-    return rows
+    values = [
+        column if keep else _decoded(column, "surrogateescape")
+        for keep, column in zip(raw, columns[identities:], strict=True)
+    ]
+    return Page(naming.row_ids(key), values)
 
 
-def _decoded(part: RowId | bytes, errors: str) -> RowId:
-    return part.decode("utf-8", errors) if isinstance(part, bytes) else part
+def _decoded(column: Sequence[Any], errors: str) -> list[Any]:
+    return [v.decode("utf-8", errors) if isinstance(v, bytes) else v for v in column]
 
 
 def expression(table: Table, column: str) -> str:

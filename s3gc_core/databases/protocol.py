@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import repeat
+from typing import Protocol, overload
 
 import msgspec
 
@@ -32,6 +33,44 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     id: RowId
     values: tuple[Value, ...]
+
+
+class Page(Sequence[Row]):
+    """Some rows of a read, kept by columns: millions of rows pass as a few calls a page.
+
+    `ids` are the rows' identities, `columns` the values: for each of `TableRead.columns` one a row.
+    """
+
+    __slots__ = ("columns", "ids")
+
+    def __init__(self, ids: Sequence[RowId], columns: Sequence[Sequence[Value]]) -> None:
+        self.ids = ids
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(Row, self.ids, self.values())
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> Page: ...
+    def __getitem__(self, place: int | slice) -> Row | Page:
+        if isinstance(place, slice):
+            return Page(self.ids[place], [column[place] for column in self.columns])
+        return Row(self.ids[place], tuple(column[place] for column in self.columns))
+
+    @property
+    def size(self) -> int:
+        """Characters and bytes of all values."""
+        # In C from end to end; the empty and the missing count for nothing anyway.
+        return sum(sum(map(len, filter(None, column))) for column in self.columns)
+
+    def values(self) -> Iterator[tuple[Value, ...]]:
+        """The values of each row."""
+        return zip(*self.columns, strict=True) if self.columns else repeat((), len(self.ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +115,19 @@ class ListedTable:
 class Snapshot(Protocol):
     """One consistent picture of the database: every read sees the same moment."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether another process works for it, so that reading ahead gains time.
+
+        Where our own does, two threads only wait for each other's turns.
+        """
+        ...
+
     async def describe(self, read: TableRead) -> TableShape:
         """Check table, columns and right to read. Raises `SourceMissing`, `RightMissing`."""
         ...
 
-    def rows(self, read: TableRead) -> AsyncIterator[Sequence[Row]]:
+    def rows(self, read: TableRead) -> AsyncIterator[Page]:
         """Stream the table in pages of a few thousand rows, in bounded memory.
 
         The rows come in the order of the primary key where the engine can give it without sorting

@@ -44,7 +44,7 @@ class Sample:
         for row in page:
             if self.missing > 0 and row.id not in self._rows:
                 self._rows[row.id] = row
-                self._bytes += naming.page_size([row])
+                self._bytes += sum(len(value) for value in row.values if value)
 
 
 def places(least: int, greatest: int) -> Iterator[int]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Any
 
 from s3gc_core.databases import naming
-from s3gc_core.databases.protocol import Row, RowId, TableRead, Value
+from s3gc_core.databases.protocol import Page, RowId, TableRead, Value
 from s3gc_core.databases.sqlite_catalogue import Table, quote
 
 _BLOB = re.compile(r"x'([0-9a-f]{2})*'")
@@ -29,12 +28,12 @@ def where(read: TableRead) -> str:
     return "" if read.where is None else f" WHERE ({read.where}\n)"
 
 
-def page(found: Sequence[Any], table: Table) -> list[Row]:
+def page(found: Sequence[Any], table: Table) -> Page:
     """The rows of what `select` gave."""
     rowids, identities = int(table.rowid is not None), len(table.identity)
     if not found:
-        return []
-    columns = [list(map(itemgetter(place), found)) for place in range(len(found[0]))]
+        return Page((), ())
+    columns = list(zip(*found, strict=True))
     key = columns[rowids : rowids + identities]
     values = [_values(column) for column in columns[rowids + identities :]]
     ids: Sequence[RowId]
@@ -49,7 +48,7 @@ def page(found: Sequence[Any], table: Table) -> list[Row]:
             f"rowid:{row}" if None in part else naming.row_id(_key_parts(part))
             for row, part in zip(columns[0], parts, strict=True)
         ]
-    return naming.rows_of(ids, values)
+    return Page(ids, values)
 
 
 def _values(column: Sequence[Any]) -> Sequence[Value]:

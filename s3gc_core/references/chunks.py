@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
-from itertools import accumulate, chain, compress, repeat
+from itertools import accumulate, compress, repeat
 from operator import mod, not_, sub
 from pathlib import Path
 
@@ -23,7 +23,7 @@ import msgspec
 import xxhash
 
 from s3gc_core.config import SourceConfig
-from s3gc_core.databases.protocol import Row, RowId, Value
+from s3gc_core.databases.protocol import Page, RowId, Value
 from s3gc_core.references.codecs import BucketNames
 
 # One row in so many ends a chunk. A prime, since identities are handed out in round numbers.
@@ -43,8 +43,7 @@ class Chunk:
     """Some rows of a source, and a digest over all that their edges follow from."""
 
     digest: bytes
-    ids: Sequence[RowId]
-    values: Sequence[tuple[Value, ...]]
+    rows: Page
 
 
 class Chunker:
@@ -53,44 +52,44 @@ class Chunker:
     def __init__(self, source: SourceConfig, names: BucketNames) -> None:
         self._seed = hashlib.blake2b(definition(source, names), digest_size=DIGEST_BYTES)
         self._ids: list[RowId] = []
-        self._values: list[tuple[Value, ...]] = []
+        self._columns: list[list[Value]] = [[] for _ in source.columns]
 
-    def cut(self, page: Sequence[Row]) -> Iterator[Chunk]:
+    def cut(self, page: Page) -> Iterator[Chunk]:
         """The chunks that end in this page."""
-        ids = [row.id for row in page]
-        values = [row.values for row in page]
         start = 0
-        for end in ends(ids):
-            yield from self._grow(ids[start : end + 1], values[start : end + 1])
+        for end in ends(page.ids):
+            yield from self._grow(page, start, end + 1)
             yield from self.end()
             start = end + 1
-        yield from self._grow(ids[start:], values[start:])
-        if sum(map(len, filter(None, chain.from_iterable(self._values)))) >= MOST_BYTES:
+        yield from self._grow(page, start, len(page))
+        if Page(self._ids, self._columns).size >= MOST_BYTES:
             yield from self.end()
 
     def end(self) -> Iterator[Chunk]:
         """The chunk that is still open."""
         if self._ids:
-            yield Chunk(self._digest(), self._ids, self._values)
-        self._ids, self._values = [], []
+            yield Chunk(self._digest(), Page(self._ids, self._columns))
+        self._ids, self._columns = [], [[] for _ in self._columns]
 
-    def _grow(self, ids: list[RowId], values: list[tuple[Value, ...]]) -> Iterator[Chunk]:
-        while len(self._ids) + len(ids) > MOST_ROWS:
-            room = MOST_ROWS - len(self._ids)
-            self._ids += ids[:room]
-            self._values += values[:room]
-            ids, values = ids[room:], values[room:]
+    def _grow(self, page: Page, start: int, stop: int) -> Iterator[Chunk]:
+        while (room := MOST_ROWS - len(self._ids)) < stop - start:
+            self._take(page, start, start + room)
+            start += room
             yield from self.end()
-        self._ids += ids
-        self._values += values
+        self._take(page, start, stop)
+
+    def _take(self, page: Page, start: int, stop: int) -> None:
+        self._ids += page.ids[start:stop]
+        for column, more in zip(self._columns, page.columns, strict=True):
+            column += more[start:stop]
 
     def _digest(self) -> bytes:
         # MessagePack writes type and length of everything, so no two lists of rows run together.
         try:
-            content = b"\0" + _encode((self._ids, self._values))
+            content = b"\0" + _encode((self._ids, self._columns))
         except UnicodeEncodeError:
             # Text that is not UTF-8 (surrogates stand for its bytes): written as JSON escapes.
-            plain = [[_told(value) for value in of_row] for of_row in self._values]
+            plain = [[_told(value) for value in column] for column in self._columns]
             content = b"\1" + json.dumps([self._ids, plain]).encode()
         digest = self._seed.copy()
         digest.update(content)

@@ -7,11 +7,12 @@ from array import array
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from typing import cast
 
 import xxhash
 
 from s3gc_core.config import Codec, SourceConfig
-from s3gc_core.databases.protocol import RowId, Value
+from s3gc_core.databases.protocol import Page, RowId
 from s3gc_core.references.codecs import BucketNames, keys_of_row
 from s3gc_core.references.codecs.resizers import ENCODED
 from s3gc_core.references.spellings import fold, key_hash, storable
@@ -22,9 +23,9 @@ from s3gc_core.references.spellings import fold, key_hash, storable
 _PLAIN_CODECS = frozenset({Codec.AUTO, Codec.KEY})
 _NAME = r"[A-Za-z0-9_\-]++"
 _FILE = rf"{_NAME}(?:\.{_NAME})*+"
-_PLAIN = re.compile(
-    rf"(?!{'|'.join(map(re.escape, ENCODED))})(?:{_NAME}(?:/{_FILE})++|{_FILE})", re.ASCII
-)
+_ONE = rf"(?!{'|'.join(map(re.escape, ENCODED))})(?:{_NAME}(?:/{_FILE})++|{_FILE})"
+_PLAIN = re.compile(_ONE, re.ASCII)
+_ALL_PLAIN = re.compile(rf"{_ONE}(?:\n{_ONE})*+", re.ASCII)
 _LONGEST_PLAIN = 1024
 
 # Row, key hash, hash of the key's folded form, and the key as it is written (for people to read).
@@ -39,57 +40,66 @@ class Derived:
     `keyed` holds each row that refers to anything.
     """
 
-    rows: list[RowId]
+    rows: Sequence[RowId]
     keys: list[str]
     hashes: list[int]
     near: list[NearEdge]
-    keyed: list[RowId]
+    keyed: Sequence[RowId]
 
 
-def derive(
-    source: SourceConfig,
-    ids: Sequence[RowId],
-    values: Sequence[tuple[Value, ...]],
-    names: BucketNames,
-) -> Derived:
-    """The edges of rows with these identities and values. Pure; the only place that makes edges."""
-    found = keys_of_rows(source, values, names)
-    keyed = list(compress(ids, found))
-    rows = [row for row, of_row in zip(ids, found, strict=True) for _ in of_row]
+def derive(source: SourceConfig, page: Page, names: BucketNames) -> Derived:
+    """The edges of these rows. Pure; the only place that makes edges."""
+    text = _plain_text(source, page, names)
+    # Of what is plain, nothing is folded but capitals.
+    if text is not None and text == text.lower():
+        keys = text.split("\n")
+        return Derived(page.ids, keys, key_hashes(keys), [], page.ids)
+    found = keys_of_rows(source, page, names)
+    keyed = list(compress(page.ids, found))
+    rows = [row for row, of_row in zip(page.ids, found, strict=True) for _ in of_row]
     keys = [key for of_row in found for key in of_row]
     hashes = key_hashes(keys)
     forms = folded(keys)
-    if forms == keys:
-        return Derived(rows, keys, hashes, [], keyed)
     own = (of_row for of_row in found for _ in of_row)
-    plain = [form in of_row for form, of_row in zip(forms, own, strict=True)]
+    is_own = [form in of_row for form, of_row in zip(forms, own, strict=True)]
     near = [
         (row, h, key_hash(form), storable(key))
-        for row, h, form, key, is_plain in zip(rows, hashes, forms, keys, plain, strict=True)
+        for row, h, form, key, is_plain in zip(rows, hashes, forms, keys, is_own, strict=True)
         if not is_plain
     ]
     return Derived(
-        list(compress(rows, plain)),
-        list(compress(keys, plain)),
-        list(compress(hashes, plain)),
+        list(compress(rows, is_own)),
+        list(compress(keys, is_own)),
+        list(compress(hashes, is_own)),
         near,
         keyed,
     )
 
 
-def keys_of_rows(
-    source: SourceConfig, values: Sequence[tuple[Value, ...]], names: BucketNames
-) -> Sequence[Collection[str]]:
+def keys_of_rows(source: SourceConfig, page: Page, names: BucketNames) -> Sequence[Collection[str]]:
     """`keys_of_row` of each row."""
     if source.codec not in _PLAIN_CODECS or names.url_patterns:
-        return [keys_of_row(source, of_row, names) for of_row in values]
+        return [keys_of_row(source, of_row, names) for of_row in page.values()]
     is_plain = _PLAIN.fullmatch
     return [
         (value,)
-        if isinstance(value := of_row[0], str) and is_plain(value) and len(value) <= _LONGEST_PLAIN
-        else keys_of_row(source, of_row, names)
-        for of_row in values
+        if isinstance(value, str) and is_plain(value) and len(value) <= _LONGEST_PLAIN
+        else keys_of_row(source, (value,), names)
+        for value in page.columns[0]
     ]
+
+
+def _plain_text(source: SourceConfig, page: Page, names: BucketNames) -> str | None:
+    """The column's values, a line each, where each is its own only key: told by one look at all."""
+    if source.codec not in _PLAIN_CODECS or names.url_patterns or not page:
+        return None
+    column = page.columns[0]
+    if set(map(type, column)) != {str}:
+        return None
+    text = "\n".join(cast(Sequence[str], column))
+    # A line break inside of a value would make two of it.
+    is_plain = text.count("\n") == len(column) - 1 and _ALL_PLAIN.fullmatch(text)
+    return text if is_plain and len(max(text.split("\n"), key=len)) <= _LONGEST_PLAIN else None
 
 
 def key_hashes(keys: Sequence[str]) -> list[int]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from s3gc_core.config import SourceConfig
-from s3gc_core.databases.protocol import Database, Row, RowId, Snapshot
+from s3gc_core.databases.protocol import Database, RowId, Snapshot
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.derivation import Derived, derive
 from s3gc_core.references.edge_blocks import FRESH, write_blocks
@@ -82,9 +82,9 @@ async def _compare(
     own: OwnConnection, snapshot: Snapshot, source: SourceConfig, number: int, names: BucketNames
 ) -> AsyncGenerator[tuple[int, list[Drift]], None]:
     """The differences of one source, with the rows read for them."""
-    async with aclosing(read_ahead(snapshot.rows(table_read(source)))) as pages:
+    async with aclosing(read_ahead(snapshot, table_read(source))) as pages:
         async for page in pages:
-            derived = await asyncio.to_thread(_derived, source, page, names)
+            derived = await asyncio.to_thread(derive, source, page, names)
             yield len(page), await own.run(_missing, source.name, number, derived)
     async with aclosing(_surplus(own, source.name, number)) as surplus:
         async for drift in surplus:
@@ -96,10 +96,6 @@ async def _surplus(own: OwnConnection, name: str, number: int) -> AsyncGenerator
     cursor = await own.run(_begin_surplus, number)
     while found := await own.run(lambda _: cursor.fetchmany(_PAGE)):
         yield [Drift(DriftKind.SURPLUS, name, row, h, None) for row, h in found]
-
-
-def _derived(source: SourceConfig, page: Sequence[Row], names: BucketNames) -> Derived:
-    return derive(source, [row.id for row in page], [row.values for row in page], names)
 
 
 def _sources(connection: sqlite3.Connection) -> list[tuple[str, int]]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass
 
 from s3gc_core.config import SourceConfig
-from s3gc_core.databases.protocol import Database, Row, RowId, TableRead
+from s3gc_core.databases.protocol import Database, Page, RowId, Snapshot, TableRead
 from s3gc_core.references.codecs import BucketNames, broad_keys_of_row, keys_of_row
 from s3gc_core.references.spellings import key_hash, reference_forms
 
@@ -71,7 +71,7 @@ async def find_references(
 
 async def pages(
     databases: Sequence[Database], sources: Sequence[SourceConfig]
-) -> AsyncIterator[tuple[SourceConfig, Sequence[Row]]]:
+) -> AsyncIterator[tuple[SourceConfig, Page]]:
     """All rows of all sources, page by page, each database in one snapshot."""
     for database in databases:
         async with database.snapshot() as snapshot:
@@ -81,26 +81,29 @@ async def pages(
                         yield source, page
 
 
-async def read_ahead(pages: AsyncIterator[Sequence[Row]]) -> AsyncGenerator[Sequence[Row], None]:
-    """The same pages; the next one is read while one is worked on."""
-    upcoming = asyncio.ensure_future(_next(pages))
+async def read_ahead(snapshot: Snapshot, read: TableRead) -> AsyncGenerator[Page, None]:
+    """The pages of a read; where a server works for it, the next is read while one is worked on."""
+    pages = snapshot.rows(read)
+    ahead: asyncio.Future[Page | None] | None = None
     try:
-        while (page := await upcoming) is not None:
-            upcoming = asyncio.ensure_future(_next(pages))
+        while (page := await (ahead or _next(pages))) is not None:
+            if snapshot.is_remote:
+                ahead = asyncio.ensure_future(_next(pages))
             yield page
     finally:
-        upcoming.cancel()
-        await asyncio.gather(upcoming, return_exceptions=True)
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
         if isinstance(pages, AsyncGenerator):
             await pages.aclose()
 
 
-async def _next(pages: AsyncIterator[Sequence[Row]]) -> Sequence[Row] | None:
+async def _next(pages: AsyncIterator[Page]) -> Page | None:
     return await anext(pages, None)
 
 
 def _holders_of_page(
-    source: SourceConfig, page: Sequence[Row], names: BucketNames, near: bool
+    source: SourceConfig, page: Page, names: BucketNames, near: bool
 ) -> tuple[dict[int, list[RowId]], dict[int, dict[RowId, str]]]:
     """Rows by the hashes of the keys they hold; and, if asked for, of the forms these are met by.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from s3gc_core.config import SourceConfig
-from s3gc_core.databases.protocol import Database, Row, Snapshot
+from s3gc_core.databases.protocol import Database, Page, Snapshot
 from s3gc_core.references.chunks import Chunk, Chunker
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.derivation import derive
@@ -62,7 +62,7 @@ async def _read_source(
     recognition = _Recognition(source, names, await load.begin_source(source.name))
     writing = asyncio.ensure_future(load.add([]))
     try:
-        async with aclosing(read_ahead(snapshot.rows(table_read(source)))) as pages:
+        async with aclosing(read_ahead(snapshot, table_read(source))) as pages:
             async for page in pages:
                 fresh = await asyncio.to_thread(recognition.take, page)
                 # What was found before is written while the next page is worked on.
@@ -91,7 +91,7 @@ class _Recognition:
     def __post_init__(self) -> None:
         self.chunker = Chunker(self.source, self.names)
 
-    def take(self, page: Sequence[Row]) -> list[FreshChunk]:
+    def take(self, page: Page) -> list[FreshChunk]:
         """The chunks that end in this page and are not known."""
         self.rows += len(page)
         return [fresh for chunk in self.chunker.cut(page) for fresh in self._derived(chunk)]
@@ -105,7 +105,7 @@ class _Recognition:
         if (keyed := self.known.get(chunk.digest)) is not None:
             self.keyed += keyed
             return []
-        derived = derive(self.source, chunk.ids, chunk.values, self.names)
+        derived = derive(self.source, chunk.rows, self.names)
         self.known[chunk.digest] = len(derived.keyed)
         self.keyed += len(derived.keyed)
         return [FreshChunk(chunk.digest, derived)]

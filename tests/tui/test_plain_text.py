@@ -67,18 +67,21 @@ PLAN = """\
   confirm        BUCKET 3
 """
 
-WHY = """\
+QUERY = 'SELECT "avatar" FROM "main"."users" WHERE "id" = 1;'
+WHY = f"""\
 registry   keep     referenced by main:users.avatar row 1
 database   keep     found in main:users.avatar row 1
 retention  pass     modified 10 d ago
 exclusion  pass     no protected prefix or pattern matches
-reference  main users.avatar row 1 (seen by the registry)
-reference  main users.avatar row 1 (seen by the database)
+reference  main users.avatar row 1 (seen by the registry, since TIME UTC)  {QUERY}
+reference  main users.avatar row 1 (seen by the database)  {QUERY}
 
   outcome        done
   key            used/1.jpg
   in bucket      yes
   verdict        keep
+  tried          used/1.jpg; 1.jpg
+  searched       main:users.avatar
 """
 
 

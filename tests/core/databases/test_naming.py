@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3gc_core.databases import Row
+from s3gc_core.databases import Page, Row
 from s3gc_core.databases.naming import (
     FIRST_PAGE_ROWS,
     PAGE_BYTES,
@@ -18,7 +18,6 @@ from s3gc_core.databases.naming import (
     row_id,
     row_ids,
     row_parts,
-    rows_of,
     split_name,
 )
 from s3gc_core.errors import SourceMissing
@@ -86,14 +85,14 @@ def test_rows_that_differ_anywhere_have_different_hashes() -> None:
 def test_pages_grow_and_shrink_with_the_size_of_their_rows() -> None:
     size = PageSize()
     assert size.rows == FIRST_PAGE_ROWS
-    size.learn([Row(1, ("x",))] * FIRST_PAGE_ROWS)
+    size.learn(Page([1] * FIRST_PAGE_ROWS, [["x"] * FIRST_PAGE_ROWS]))
     assert size.rows == 4 * FIRST_PAGE_ROWS
     for _ in range(5):
-        size.learn([Row(1, (None, b""))] * 10)
+        size.learn(Page([1] * 10, [[None] * 10, [b""] * 10]))
     assert size.rows == PAGE_ROWS
-    size.learn([Row(1, ("x" * 1024, b"x" * 1024))] * 8)
+    size.learn(Page([1] * 8, [["x" * 1024] * 8, [b"x" * 1024] * 8]))
     assert size.rows == min(PAGE_ROWS, PAGE_BYTES // 2048)
-    size.learn([Row(1, ("x" * (PAGE_BYTES * 2),))])
+    size.learn(Page([1], [["x" * (PAGE_BYTES * 2)]]))
     assert size.rows == 1
 
 
@@ -130,5 +129,9 @@ def test_identities_of_a_page_are_those_of_its_rows(rows: list[tuple[int, str]])
 
 
 def test_rows_without_columns_are_rows() -> None:
-    assert rows_of([1, 2], []) == [Row(1, ()), Row(2, ())]
-    assert rows_of([1, 2], [["a", None], [b"x", "y"]]) == [Row(1, ("a", b"x")), Row(2, (None, "y"))]
+    assert list(Page([1, 2], [])) == [Row(1, ()), Row(2, ())]
+    page = Page([1, 2], [["a", None], [b"x", "y"]])
+    assert page[1] == Row(2, (None, "y"))
+    assert list(page[:1]) == [Row(1, ("a", b"x"))]
+    assert page.size == 3
+    assert list(page) == [Row(1, ("a", b"x")), Row(2, (None, "y"))]

@@ -10,7 +10,7 @@ import pytest
 
 from s3gc_core.databases import Row
 from s3gc_core.errors import DatabaseUnreachable, SourceMissing, SourceUnreadable
-from tests.core.databases.reading import all_rows, opened, shape, values
+from tests.core.databases.reading import all_rows, opened, read, shape, values
 
 
 @pytest.fixture
@@ -47,6 +47,27 @@ async def test_text_that_is_not_utf8_survives(path: Path) -> None:
     )
     assert await all_rows(url(path), "t", "k") == [Row("i\\udcff", ("caf\udce9",))]
     assert [row.values for row in await all_rows(url(path), "v", "k")] == [("caf\udce9",)]
+
+
+@pytest.mark.parametrize("places", [[1], [200, 201], [5_000], [9_000], [1, 4_999, 8_999]])
+async def test_one_text_among_many_that_is_not_utf8(path: Path, places: list[int]) -> None:
+    run(
+        path,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, k TEXT)",
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)"
+        " INSERT INTO t SELECT i, 'é' || i FROM n",
+        *(f"UPDATE t SET k = CAST(x'E9{n:08x}' AS TEXT) WHERE id = {n}" for n in places),
+    )
+    odd = {n: (b"\xe9" + n.to_bytes(4)).decode("utf-8", "surrogateescape") for n in places}
+    async with opened(url(path)).snapshot() as snapshot:
+        # Two reads of one connection, in turns.
+        both = [snapshot.rows(read("t", "k")), snapshot.rows(read("t", "k"))]
+        found: list[list[Row]] = [[], []]
+        while len(found[0]) < 9_000:
+            for stream, rows in zip(both, found, strict=True):
+                rows += await anext(stream)
+    for rows in found:
+        assert rows == [Row(n, (odd.get(n, f"é{n}"),)) for n in range(1, 9_001)]
 
 
 async def test_text_of_a_utf16_file_is_text(path: Path) -> None:

@@ -113,7 +113,7 @@ async def test_the_list_is_of_the_snapshots_moment_and_spoils_no_read(
     await app_database.execute("INSERT INTO t VALUES (1, 'x')")
     async with opened(app_database.url).snapshot() as snapshot:
         assert [table.table for table in await snapshot.tables()] == ["t"]
-        assert [page async for page in snapshot.rows(read("t", "k"))] == [[Row(1, ("x",))]]
+        assert [list(page) async for page in snapshot.rows(read("t", "k"))] == [[Row(1, ("x",))]]
         assert [table.table for table in await snapshot.tables()] == ["t"]
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from s3gc_core.databases import Row, Snapshot
+from s3gc_core.databases import Page, Row, Snapshot
 from s3gc_core.databases.protocol import ListedTable, RowId, TableRead, TableShape
+
+
+def page_of(rows: Sequence[Row]) -> Page:
+    """A page with these rows."""
+    return Page([row.id for row in rows], list(zip(*(row.values for row in rows), strict=True)))
 
 
 @dataclass
@@ -14,6 +19,10 @@ class Delegating:
     """All of a snapshot but its rows."""
 
     snapshot: Snapshot
+
+    @property
+    def is_remote(self) -> bool:
+        return self.snapshot.is_remote
 
     async def describe(self, read: TableRead) -> TableShape:
         return await self.snapshot.describe(read)

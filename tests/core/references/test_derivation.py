@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3gc_core.config import Codec, SourceConfig
-from s3gc_core.databases.protocol import RowId, Value
+from s3gc_core.databases.protocol import Page, RowId, Value
 from s3gc_core.references import BucketNames, fold, key_hash, storable
 from s3gc_core.references.codecs import keys_of_row
 from s3gc_core.references.codecs.resizers import ENCODED
@@ -33,7 +33,8 @@ KEYS = st.lists(st.one_of(TEXTS, st.text(max_size=6)), max_size=6)
 def test_the_keys_of_many_rows(codec: Codec, values: list[Value], names: BucketNames) -> None:
     source = SourceConfig("t", ("k",), codec)
     rows = [(value,) for value in values]
-    assert [set(keys) for keys in keys_of_rows(source, rows, names)] == [
+    page = Page(range(len(values)), [values])
+    assert [set(keys) for keys in keys_of_rows(source, page, names)] == [
         keys_of_row(source, row, names) for row in rows
     ]
 
@@ -42,7 +43,7 @@ def test_the_keys_of_many_rows(codec: Codec, values: list[Value], names: BucketN
 @given(value=st.from_regex(r"[A-Za-z0-9_.\-]{1,4}(/[A-Za-z0-9_.\-]{1,6}){0,4}/?", fullmatch=True))
 def test_what_looks_plain_is_what_the_codecs_say(codec: Codec, value: str) -> None:
     source = SourceConfig("t", ("k",), codec)
-    [found] = keys_of_rows(source, [(value,)], NAMES)
+    [found] = keys_of_rows(source, Page([1], [[value]]), NAMES)
     assert set(found) == keys_of_row(source, (value,), NAMES)
 
 
@@ -64,7 +65,7 @@ def test_what_looks_plain_is_what_the_codecs_say(codec: Codec, value: str) -> No
 )
 def test_values_at_the_borders_of_what_is_plain(codec: Codec, value: str) -> None:
     source = SourceConfig("t", ("k",), codec)
-    [found] = keys_of_rows(source, [(value,)], NAMES)
+    [found] = keys_of_rows(source, Page([1], [[value]]), NAMES)
     assert set(found) == keys_of_row(source, (value,), NAMES)
 
 
@@ -96,7 +97,7 @@ def test_one_odd_key_among_plain_ones(odd: str) -> None:
 )
 def test_the_edges_of_rows(rows: list[tuple[RowId, Value]]) -> None:
     source = SourceConfig("t", ("k",))
-    derived = derive(source, [row for row, _ in rows], [(value,) for _, value in rows], NAMES)
+    derived = derive(source, Page([row for row, _ in rows], [[v for _, v in rows]]), NAMES)
     expected = [
         (row, key, fold(key) if fold(key) not in keys else None)
         for row, keys in ((row, keys_of_row(source, (value,), NAMES)) for row, value in rows)
@@ -118,5 +119,5 @@ def test_the_edges_of_rows(rows: list[tuple[RowId, Value]]) -> None:
 
 
 def test_a_key_that_is_no_utf8_is_told_in_utf8() -> None:
-    derived = derive(SourceConfig("t", ("k",), Codec.KEY), [1], [(b"U/\x94.JPG",)], NAMES)
+    derived = derive(SourceConfig("t", ("k",), Codec.KEY), Page([1], [[b"U/\x94.JPG"]]), NAMES)
     assert [written.encode() for *_, written in derived.near] == [b"U/\\udc94.JPG"]

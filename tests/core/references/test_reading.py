@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from s3gc_core.config import Codec, DatabaseConfig, SourceConfig
-from s3gc_core.databases import Database, DatabaseUrl, Engine, Row, Snapshot, open_database
-from s3gc_core.databases.protocol import TableRead
+from s3gc_core.databases import Database, DatabaseUrl, Engine, Snapshot, open_database
+from s3gc_core.databases.protocol import Page, TableRead
 from s3gc_core.errors import DatabaseUnreachable, SourceMissing
 from s3gc_core.references import (
     BucketNames,
@@ -239,7 +239,7 @@ class FailingMidway:
 
 
 class _FailingSnapshot(Delegating):
-    async def rows(self, read: TableRead) -> AsyncIterator[Sequence[Row]]:
+    async def rows(self, read: TableRead) -> AsyncIterator[Page]:
         async for page in self.snapshot.rows(read):
             yield page
             raise DatabaseUnreachable("the connection was lost")

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from s3gc_core.config import Codec, DatabaseConfig, SourceConfig
-from s3gc_core.databases import Database, DatabaseUrl, Engine, Row, Snapshot, open_database
-from s3gc_core.databases.protocol import TableRead
+from s3gc_core.databases import Database, DatabaseUrl, Engine, Snapshot, open_database
+from s3gc_core.databases.protocol import Page, TableRead
 from s3gc_core.errors import DatabaseUnreachable
 from s3gc_core.references import BucketNames, Edge, Registry, chunks, key_hash, refresh, refreshing
 from s3gc_core.references.derivation import derive
-from tests.core.references.delegating import Delegating
+from tests.core.references.delegating import Delegating, page_of
 from tests.core.references.test_reading import FailingMidway
 from tests.servers.app_database import AppDatabase
 
@@ -251,12 +251,12 @@ class Shuffled:
 class _ShuffledSnapshot(Delegating):
     chance: random.Random
 
-    async def rows(self, read: TableRead) -> AsyncIterator[Sequence[Row]]:
+    async def rows(self, read: TableRead) -> AsyncIterator[Page]:
         found = [row async for page in self.snapshot.rows(read) for row in page]
         self.chance.shuffle(found)
         while found:
             size = self.chance.randrange(1, 60)
-            yield found[:size]
+            yield page_of(found[:size])
             del found[:size]
 
 
