@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 import aiomysql
 
@@ -25,6 +24,7 @@ from s3gc_core.databases.mysql_pages import Pages, query_for, select
 from s3gc_core.databases.mysql_rows import ResultRows
 from s3gc_core.databases.mysql_tables import sample, tables
 from s3gc_core.databases.protocol import ListedTable, Page, Row, RowId, TableRead, TableShape
+from s3gc_core.databases.turns import Turns
 from s3gc_core.errors import DatabaseUnreachable, S3gcError
 
 # One page: a selective `where` may pass over many rows before it has filled one.
@@ -142,12 +142,11 @@ class MysqlSnapshot:
     def __init__(self, database: MysqlDatabase, connection: Connection) -> None:
         self._database = database
         self._connection = connection
-        self._turn = asyncio.Lock()
-        self._reader: asyncio.Task[Any] | None = None
+        self._turns = Turns()
 
     async def describe(self, read: TableRead) -> TableShape:
         """Check table, columns and right to read. Raises `SourceMissing`, `RightMissing`."""
-        async with self._my_turn():
+        async with self._turns.mine():
             with self._database.reading(read):
                 return (await check(self._connection, self._database.name, read)).shape
 
@@ -156,7 +155,7 @@ class MysqlSnapshot:
 
         Raises `SourceMissing`, `RightMissing`, `SourceUnreadable`, `DatabaseUnreachable`.
         """
-        async with self._my_turn():
+        async with self._turns.mine():
             with self._database.reading(read):
                 table = await check(self._connection, self._database.name, read)
                 async with asyncio.timeout(PAGE_TIMEOUT_SECONDS):
@@ -176,7 +175,7 @@ class MysqlSnapshot:
                     size.learn(page)
                     yield page
             except GeneratorExit:
-                self._reader = None
+                self._turns.abandoned()
                 await self._abandon(found)
                 raise
             finally:
@@ -190,7 +189,7 @@ class MysqlSnapshot:
         A table on which this user has no right at all is hidden by the server. Raises
         `DatabaseUnreachable`.
         """
-        async with self._my_turn():
+        async with self._turns.mine():
             with self._database.reaching():
                 async with asyncio.timeout(PAGE_TIMEOUT_SECONDS):
                     return await tables(self._connection)
@@ -201,14 +200,14 @@ class MysqlSnapshot:
         Raises what `rows` raises.
         """
         name = self._database.name
-        async with self._my_turn():
+        async with self._turns.mine():
             with self._database.reading(read):
                 table = await check(self._connection, name, read)
                 return await sample(self._connection, name, table, read, limit)
 
     async def query_for(self, read: TableRead, row: RowId) -> str:
         """The SQL that shows one row. Raises what `describe` raises."""
-        async with self._my_turn():
+        async with self._turns.mine():
             with self._database.reading(read):
                 table = await check(self._connection, self._database.name, read)
         return query_for(table, read, row)
@@ -234,16 +233,3 @@ class MysqlSnapshot:
         except DRIVER_ERRORS as error:
             if error_code(error) != _INTERRUPTED:
                 self._connection.close()
-
-    @asynccontextmanager
-    async def _my_turn(self) -> AsyncIterator[None]:
-        task = asyncio.current_task()
-        if self._turn.locked() and self._reader is task:
-            # A read that was broken out of is closed by the event loop in its next rounds.
-            for _ in range(3):
-                await asyncio.sleep(0)
-            if self._turn.locked() and self._reader is task:
-                raise RuntimeError("a read of this MySQL snapshot is still open in this task")
-        async with self._turn:
-            self._reader = task
-            yield

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -14,15 +15,23 @@ import asyncpg
 from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases import naming
 from s3gc_core.databases.postgres_catalogue import Table, check
-from s3gc_core.databases.postgres_pages import order_by, page, query_for, select
+from s3gc_core.databases.postgres_copy import CopyRows
+from s3gc_core.databases.postgres_pages import (
+    copied_page,
+    is_text,
+    order_by,
+    page,
+    query_for,
+    select,
+)
 from s3gc_core.databases.postgres_tables import sample, tables
 from s3gc_core.databases.protocol import ListedTable, Page, Row, RowId, TableRead, TableShape
-from s3gc_core.errors import S3gcError
+from s3gc_core.databases.turns import Turns
+from s3gc_core.errors import DatabaseUnreachable, S3gcError
 
 if TYPE_CHECKING:
     # asyncpg's generic classes are generic in its stubs only.
     Connection = asyncpg.Connection[asyncpg.Record]
-    _Cursor = asyncpg.cursor.Cursor[asyncpg.Record]
     _Statement = asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]
 
 CONNECT_TIMEOUT_SECONDS = 10.0
@@ -101,7 +110,15 @@ class PostgresDatabase:
                 await transaction.start()
                 # The first statement takes the snapshot, so it is this one.
                 await connection.execute(_SESSION, timeout=CATALOGUE_TIMEOUT_SECONDS)
-            yield PostgresSnapshot(self, connection)
+                # Asked, since behind a pooler the driver knows another number.
+                pid = await connection.fetchval("SELECT pg_catalog.pg_backend_pid()")
+            yield PostgresSnapshot(self, connection, pid)
+
+    async def cancel(self, pid: int) -> None:
+        """Stop what a session of ours is doing. Raises `DatabaseUnreachable`."""
+        async with self._connection() as connection:
+            with self.reaching():
+                await connection.execute("SELECT pg_catalog.pg_cancel_backend($1)", pid)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -158,39 +175,85 @@ class PostgresDatabase:
 
 
 class PostgresSnapshot:
-    """One transaction's picture of the database. Reads may overlap; they take turns."""
+    """One transaction's picture of the database.
+
+    A read waits until the one before it has ended or was abandoned. A task that starts a second
+    read inside the loop of the first gets an error.
+    """
 
     is_remote = True
 
-    def __init__(self, database: PostgresDatabase, connection: Connection) -> None:
+    def __init__(self, database: PostgresDatabase, connection: Connection, pid: int) -> None:
         self._database = database
         self._connection = connection
-        self._turn = asyncio.Lock()
+        self._pid = pid
+        self._turns = Turns()
 
     async def describe(self, read: TableRead) -> TableShape:
         """Check table, columns and right to read. Raises `SourceMissing`, `RightMissing`."""
         with self._database.reading(read):
-            async with self._turn:
+            async with self._turns.mine():
                 table = await check(self._connection, self._database.name, read)
         return table.shape
 
     async def rows(self, read: TableRead) -> AsyncGenerator[Page, None]:
-        """Stream the table in pages, through a cursor of the server.
+        """Stream the table in pages: by COPY, or through a cursor where there may be bytes.
 
         Raises `SourceMissing`, `RightMissing`, `SourceUnreadable`, `DatabaseUnreachable`. After
         one of the last two the transaction is over: take a new snapshot.
         """
-        with self._database.reading(read):
-            async with self._turn:
+        async with self._turns.mine():
+            with self._database.reading(read):
                 table = await check(self._connection, self._database.name, read)
+                query = await self._query(table, read)
+            stream = self._copied if is_text(table, read) else self._fetched
+            async with aclosing(stream(table, read, query)) as pages:
+                try:
+                    async for found in pages:
+                        yield found
+                except GeneratorExit:
+                    self._turns.abandoned()
+                    raise
+
+    async def _copied(
+        self, table: Table, read: TableRead, query: str
+    ) -> AsyncGenerator[Page, None]:
+        # A transaction inside the transaction: a read that is broken off ends only that.
+        inner = self._connection.transaction()
         with self._database.reading(read):
-            async with self._turn:
-                cursor = await self._open(table, read)
+            await inner.start()
+        copied = CopyRows(self._connection, query, len(table.identity) + len(read.columns))
+        size = naming.PageSize()
+        try:
+            while True:
+                with self._database.reading(read):
+                    async with asyncio.timeout(PAGE_TIMEOUT_SECONDS):
+                        found = copied_page(await copied.fetch(size.rows), table)
+                if not found:
+                    return
+                size.learn(found)
+                yield found
+        finally:
+            try:
+                async with asyncio.timeout(CATALOGUE_TIMEOUT_SECONDS):
+                    await copied.leave(partial(self._database.cancel, self._pid))
+                    await inner.rollback()
+            except BaseException as error:
+                # Somewhere inside a result: nothing sent now would be understood.
+                self._connection.terminate()
+                if not isinstance(error, (DatabaseUnreachable, *_DRIVER_ERRORS)):
+                    raise
+
+    async def _fetched(
+        self, table: Table, read: TableRead, query: str
+    ) -> AsyncGenerator[Page, None]:
+        with self._database.reading(read):
+            statement = await self._connection.prepare(query)
+            cursor = await statement.cursor(timeout=PAGE_TIMEOUT_SECONDS)
         size = naming.PageSize()
         while True:
             with self._database.reading(read):
-                async with self._turn:
-                    records = await cursor.fetch(size.rows, timeout=PAGE_TIMEOUT_SECONDS)
+                records = await cursor.fetch(size.rows, timeout=PAGE_TIMEOUT_SECONDS)
                 found = page(records, table, read)
             if not found:
                 return
@@ -200,13 +263,13 @@ class PostgresSnapshot:
     async def tables(self) -> list[ListedTable]:
         """The tables with text-like columns. Raises `DatabaseUnreachable`."""
         with self._database.reaching():
-            async with self._turn:
+            async with self._turns.mine():
                 return await tables(self._connection)
 
     async def sample(self, read: TableRead, limit: int) -> list[Row]:
         """Rows with a value, from blocks all over the table. Raises what `rows` raises."""
         with self._database.reading(read):
-            async with self._turn:
+            async with self._turns.mine():
                 table = await check(self._connection, self._database.name, read)
                 await self._prepare(select(table, read), read)
                 return await sample(self._connection, table, read, limit)
@@ -214,17 +277,18 @@ class PostgresSnapshot:
     async def query_for(self, read: TableRead, row: RowId) -> str:
         """The SQL that shows one row. Raises what `describe` raises."""
         with self._database.reading(read):
-            async with self._turn:
+            async with self._turns.mine():
                 table = await check(self._connection, self._database.name, read)
         return query_for(table, read, row)
 
-    async def _open(self, table: Table, read: TableRead) -> _Cursor:
-        """A cursor in the order of the key, unless that costs the server much more."""
+    async def _query(self, table: Table, read: TableRead) -> str:
+        """What to ask: in the order of the key, unless that costs the server much more."""
         query, order = select(table, read), order_by(table)
-        statement = await self._prepare(query, read)
+        # As one statement, and whole: COPY would take what closes its brackets.
+        await self._prepare(query, read)
         if order is not None and await self._is_cheap(query + order, query):
-            statement = await self._connection.prepare(query + order)
-        return await statement.cursor(timeout=PAGE_TIMEOUT_SECONDS)
+            return query + order
+        return query
 
     async def _prepare(self, query: str, read: TableRead) -> _Statement:
         statement = await self._connection.prepare(query)

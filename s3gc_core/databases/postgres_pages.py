@@ -10,6 +10,7 @@ import asyncpg
 
 from s3gc_core.databases import naming
 from s3gc_core.databases.postgres_catalogue import INTEGERS, STORED, Table, as_stored, quote
+from s3gc_core.databases.postgres_copy import Column
 from s3gc_core.databases.protocol import Page, RowId, TableRead
 
 
@@ -32,6 +33,22 @@ def where(read: TableRead) -> str:
     """The operator's condition, if there is one."""
     # The line break keeps a trailing comment from swallowing the bracket.
     return "" if read.where is None else f" WHERE ({read.where}\n)"
+
+
+def is_text(table: Table, read: TableRead) -> bool:
+    """Whether all of a `select` comes as text and whole numbers, none of it as bytes."""
+    types = {table.columns[column]["base"] for column in read.columns}
+    return not table.as_bytes and "bytea" not in types
+
+
+def copied_page(columns: Sequence[Column], table: Table) -> Page:
+    """The rows of what COPY sent of a `select`."""
+    count = len(table.identity)
+    parts: list[Sequence[RowId]] = list(columns[:count])  # type: ignore[arg-type]  # never NULL
+    for place, column in enumerate(table.shape.primary_key):
+        if table.columns[column]["base"] in INTEGERS:
+            parts[place] = list(map(int, parts[place]))
+    return Page(naming.row_ids(parts), columns[count:])
 
 
 def page(records: Sequence[asyncpg.Record], table: Table, read: TableRead) -> Page:

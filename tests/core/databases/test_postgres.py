@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from s3gc_core.databases import DatabaseUrl, Row
 from s3gc_core.errors import DatabaseUnreachable, RightMissing, SourceMissing, SourceUnreadable
-from tests.core.databases.reading import all_rows, opened, pages, read, shape, values
+from tests.core.databases.reading import all_rows, opened, pages, read, rest, shape, values
 from tests.servers.app_database import AppDatabase
 from tests.servers.postgres import PostgresServer
 
@@ -329,15 +332,83 @@ async def test_identity_without_the_right_says_so(app: AppDatabase) -> None:
         await app.execute("DROP ROLE curious")
 
 
-async def test_both_reads_of_one_task_may_overlap(app: AppDatabase) -> None:
+async def test_a_second_read_inside_the_first_is_an_error_and_no_deadlock(app: AppDatabase) -> None:
     await statements(
         app,
         "CREATE TABLE t (id int PRIMARY KEY, k text)",
         "INSERT INTO t SELECT i, 'x' FROM generate_series(1, 500) i",
     )
     async with opened(app.url).snapshot() as snapshot:
-        outer = 0
-        async for page in snapshot.rows(read("t", "k")):
-            outer += len(page)
-            assert sum(map(len, await pages(snapshot, read("t", "k")))) == 500
-        assert outer == 500
+        async for _ in snapshot.rows(read("t", "k")):
+            with pytest.raises(RuntimeError, match="still open in this task"):
+                await pages(snapshot, read("t", "k"))
+            break
+        # The one that was broken out of is no hindrance.
+        assert sum(map(len, await pages(snapshot, read("t", "k")))) == 500
+        assert (await snapshot.describe(read("t", "k"))).primary_key == ("id",)
+
+
+async def test_two_tasks_take_turns(app: AppDatabase) -> None:
+    await statements(
+        app,
+        "CREATE TABLE t (id int PRIMARY KEY, k text)",
+        "INSERT INTO t SELECT i, 'x' FROM generate_series(1, 9000) i",
+    )
+    async with opened(app.url).snapshot() as snapshot, asyncio.TaskGroup() as tasks:
+        both = [tasks.create_task(pages(snapshot, read("t", "k"))) for _ in range(2)]
+    assert [sum(map(len, one.result())) for one in both] == [9_000, 9_000]
+
+
+ODD = st.text(st.sampled_from("\t\n\r\\\b\f\vNabtnrx.0é\u2028\x7f"), max_size=6)
+
+
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(st.tuples(st.one_of(st.none(), ODD), st.one_of(st.none(), ODD)), max_size=20))
+async def test_what_copy_escapes_comes_back_as_it_was(
+    app: AppDatabase, values: list[tuple[str | None, str | None]]
+) -> None:
+    await statements(
+        app, "DROP TABLE IF EXISTS t", "CREATE TABLE t (id text PRIMARY KEY, a text, b text)"
+    )
+    names = [f"{n}\t\\N\n" for n in range(len(values))]
+    told = [(name, *pair) for name, pair in zip(names, values, strict=True)]
+    await app.executemany("INSERT INTO t VALUES (?, ?, ?)", told)
+    rows = await all_rows(app.url, "t", "a", "b")
+    assert {(row.id, *row.values) for row in rows} == set(told)
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["true)) TO STDOUT; SELECT ((1", "true)) TO STDOUT --", "true; SELECT 1", "$1 = id", "id = %s"],
+)
+async def test_a_condition_is_one_condition(app: AppDatabase, where: str) -> None:
+    await statements(
+        app, "CREATE TABLE t (id int PRIMARY KEY, k text)", "INSERT INTO t VALUES (1, 'x')"
+    )
+    with pytest.raises(SourceUnreadable):
+        await all_rows(app.url, "t", "k", where=where)
+
+
+async def test_the_server_waits_for_a_slow_reader(app: AppDatabase) -> None:
+    await statements(
+        app,
+        "CREATE TABLE t (id int PRIMARY KEY, k text)",
+        "INSERT INTO t SELECT i, repeat('y', 1000) FROM generate_series(1, 60000) i",
+    )
+    async with opened(app.url).snapshot() as snapshot:
+        stream = snapshot.rows(read("t", "k"))
+        waiting = "SELECT wait_event FROM pg_stat_activity WHERE query LIKE 'COPY %'"
+        tracemalloc.start()
+        try:
+            await anext(stream)
+            async with asyncio.timeout(60):
+                while await app.execute(waiting) != [("ClientWrite",)]:
+                    pass
+            assert tracemalloc.get_traced_memory()[0] < 16 << 20
+        finally:
+            tracemalloc.stop()
+        assert await rest(stream) == 60_000 - 200

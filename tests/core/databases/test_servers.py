@@ -168,9 +168,10 @@ async def test_a_server_that_says_nothing_runs_into_the_time_out(
             with pytest.raises(DatabaseUnreachable, match=f"{scheme}://u@127.0.0.1:{port}/db"):
                 await opened(f"{scheme}://u:pw@127.0.0.1:{port}/db").identity()
     finally:
+        silent.close()
         for writer in writers:
             writer.close()
-        silent.close()
+            await writer.wait_closed()
         await silent.wait_closed()
 
 
