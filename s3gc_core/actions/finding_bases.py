@@ -41,7 +41,7 @@ async def find_bases(
     async for keys in parts.catalogue.listed_keys():
         await asyncio.to_thread(bases.look, keys)
         looked_at += len(keys)
-        run.journal.progress("look for paths before keys", looked_at, listing.objects)
+        run.journal.progress("paths before keys", looked_at, listing.objects)
         await run.journal.checkpoint()
     if found := bases.patterns():
         await _read_again(parts, run, tables, rows, listing, found)

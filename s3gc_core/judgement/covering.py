@@ -67,6 +67,6 @@ async def cover(
         )
         await catalogue.add_findings(found, ROWS)
         looked_at += 1
-        journal.progress("look for untracked keys", looked_at)
+        journal.progress("untracked columns", looked_at)
         await journal.checkpoint()
     return ledger(columns, tracked, cleared, await catalogue.findings())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from s3gc_core.config import SourceConfig
 from s3gc_core.databases.protocol import Database, Page, RowId, Snapshot, TableRead
 from s3gc_core.references.codecs import BucketNames, broad_keys_of_row, keys_of_row
-from s3gc_core.references.spellings import key_hash, reference_forms
+from s3gc_core.references.spellings import fold, key_hash, reference_forms
 
 # Asks which of some key hashes are wanted; answers with a subset.
 Wanted = Callable[[list[int]], Awaitable[set[int]]]
@@ -112,7 +112,8 @@ def _holders_of_page(
     exact: defaultdict[int, list[RowId]] = defaultdict(list)
     folded: defaultdict[int, dict[RowId, str]] = defaultdict(dict)
     for row in page:
-        for key in broad_keys_of_row(source, row.values, names):
+        broad = broad_keys_of_row(source, row.values, names)
+        for key in broad:
             exact[key_hash(key)].append(row.id)
         if near:
             # Of several spellings that meet in a form, the shortest is told.
@@ -120,4 +121,7 @@ def _holders_of_page(
             for key in sorted(keys, key=len) if len(keys) > 1 else keys:
                 for form in reference_forms(key):
                     folded[key_hash(form)].setdefault(row.id, key)
+            # What only a broader look finds, such as a word of a text, is met as a whole.
+            for key in sorted(broad - keys, key=len):
+                folded[key_hash(fold(key))].setdefault(row.id, key)
     return exact, folded

@@ -78,7 +78,7 @@ def _protected(key: str) -> bool:
 def _nearness(key: str, mention: Mention) -> str:
     """How near a written key comes to an object's: "same", "held", "open", or "" (not at all).
 
-    same    another spelling of the same key, or what follows a host
+    same    another spelling of the same key, or what follows a host or a tag
     held    the same but for upper and lower case, or one is the end of the other's path
     open    one can be seen in the other by who reads loosely
     """
@@ -90,7 +90,7 @@ def _nearness(key: str, mention: Mention) -> str:
         one, other = _plain(key), _plain(text)
         if one == other:
             return "held"
-        if _ends(other, one) and _is_host(other.removesuffix("/" + one)):
+        if _ends(other, one) and _is_around(other.removesuffix("/" + one)):
             return "same"
         if _ends(one, other) or _ends(other, one):
             return "held"
@@ -113,9 +113,11 @@ def _ends(path: str, end: str) -> bool:
     return looks and path.endswith("/" + end)
 
 
-def _is_host(text: str) -> bool:
-    """Whether it may be the host of a URL, with one of its two slashes or without its scheme."""
-    return re.fullmatch(r"(https?:/)?[\w\-]+(\.[\w\-]+)+", text) is not None
+def _is_around(text: str) -> bool:
+    """Whether a key may begin after it: a mark that ends a tag, or the host of a URL, with one of
+    its two slashes or without its scheme.
+    """
+    return text.endswith(">") or re.fullmatch(r"(https?:/)?[\w\-]+(\.[\w\-]+)+", text) is not None
 
 
 def _bare(key: str) -> str:
