@@ -49,6 +49,27 @@ async def test_one_row(sqlite_world: World, case: str) -> None:
     assert shown in written
 
 
+async def test_a_codec_declared_wrongly_still_holds_what_is_nearly_the_same(
+    sqlite_world: World,
+) -> None:
+    """`key` reads no JSON; the databases are asked more broadly, and so are near misses."""
+    world = sqlite_world
+    await world.app.execute("CREATE TABLE files (id INTEGER PRIMARY KEY, k VARCHAR(300))")
+    await world.app.execute(
+        "INSERT INTO files VALUES (7, ?), (8, 'used.jpg')", '{"src": "f/My-Cat.jpg"}'
+    )
+    # As a base name alone, what was only found by looking broadly says nothing.
+    await upload(world, {"f%2FMy-Cat.jpg", "F/my-cat.jpg", "my-cat.jpg", "used.jpg"})
+    world.track({"files": [{"column": "k", "codec": "key"}]})
+    world.days(30)
+    await world.scan()
+    assert await world.verdicts() == {
+        "f%2FMy-Cat.jpg": "held",
+        "F/my-cat.jpg": "held",
+        "my-cat.jpg": "orphan",
+    }
+
+
 async def test_a_near_miss_that_comes_after_the_plan_keeps_the_object(world: World) -> None:
     await world.app.execute("CREATE TABLE files (id INTEGER PRIMARY KEY, k VARCHAR(300))")
     await world.app.execute("INSERT INTO files VALUES (8, 'used.jpg')")
