@@ -86,14 +86,11 @@ def _nearness(key: str, mention: Mention) -> str:
     if _bare(key) == _bare(text):
         # What only comes out when the object's own key is undone as well is a matter of taste.
         return "same" if _bare(text) in (key, _decoded(key)) else "open"
-    if mention.sight is Sight.READ:
-        one, other = _plain(key), _plain(text)
-        if one == other:
-            return "held"
-        if _ends(other, one) and _is_around(other.removesuffix("/" + one)):
-            return "same"
-        if _ends(one, other) or _ends(other, one):
-            return "held"
+    one, other = _plain(key), _plain(text)
+    if one == other or _ends(one, other):
+        return "held"
+    if mention.sight is Sight.READ and _ends(other, one):
+        return "same" if _is_around(other.removesuffix("/" + one)) else "held"
     return "open" if _shows(key, text) else ""
 
 

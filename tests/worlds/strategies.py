@@ -203,7 +203,8 @@ def _computed_table(making: _Making, name: str, identity: Identity, soft: bool) 
     rows = []
     for number in range(1, draw.between(1, 3) + 1):
         unique = making.next_token()
-        cells = tuple(Cell(value.replace("{t}", unique)) for value in made.values.values())
+        texts = [value.replace("{t}", unique) for value in made.values.values()]
+        cells = tuple(Cell(text, (Mention(text, Sight.ASKED),)) for text in texts)
         if draw.one_in(5):
             cells = (Cell(None), *cells[1:])
         whole = all(cell.value is not None for cell in cells)
