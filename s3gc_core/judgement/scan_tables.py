@@ -18,7 +18,7 @@ from s3gc_core.bucket import ListedObject
 from s3gc_core.judgement import finding_tables
 from s3gc_core.judgement.folders import FolderTotals, roll_up
 from s3gc_core.judgement.layers import Judged, Layers, ObjectVerdict
-from s3gc_core.references import Found, key_hash, near_forms, storable
+from s3gc_core.references import Found, key_hash, key_hashes, near_forms, storable
 
 SCHEMA = """
 CREATE TABLE scan (
@@ -104,11 +104,12 @@ def begin_scan(connection: sqlite3.Connection, scan_id: str, began_at: datetime)
 
 def add_listing(connection: sqlite3.Connection, page: Sequence[ListedObject]) -> None:
     """Add a page of the bucket's listing."""
+    hashes = key_hashes([o.key for o in page])
     connection.executemany(
         f"INSERT INTO listing (h, {_OBJECT}) VALUES (?, ?, ?, ?, ?, ?)",
         [
-            (key_hash(o.key), o.key, o.size, o.etag, microseconds(o.last_modified), o.storage_class)
-            for o in page
+            (h, o.key, o.size, o.etag, microseconds(o.last_modified), o.storage_class)
+            for h, o in zip(hashes, page, strict=True)
         ],
     )
 

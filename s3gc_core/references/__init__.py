@@ -16,7 +16,14 @@ from s3gc_core.references.matching import MatchCount, match_counts
 from s3gc_core.references.reading import Found, find_references, pages, table_read
 from s3gc_core.references.refreshing import refresh
 from s3gc_core.references.registry import Edge, Load, Registry, Released, SourceStats
-from s3gc_core.references.spellings import fold, key_hash, near_forms, spellings, storable
+from s3gc_core.references.spellings import (
+    fold,
+    key_hash,
+    key_hashes,
+    near_forms,
+    spellings,
+    storable,
+)
 
 __all__ = [
     "BucketNames",
@@ -41,6 +48,7 @@ __all__ = [
     "find_references",
     "fold",
     "key_hash",
+    "key_hashes",
     "keys_of_value",
     "ledger",
     "match_counts",

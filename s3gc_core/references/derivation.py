@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import cast
 
-import xxhash
-
 from s3gc_core.config import Codec, SourceConfig
 from s3gc_core.databases.protocol import Page, RowId
 from s3gc_core.references.codecs import BucketNames, keys_of_row
 from s3gc_core.references.codecs.resizers import ENCODED
-from s3gc_core.references.spellings import fold, key_hash, storable
+from s3gc_core.references.spellings import fold, key_hash, key_hashes, storable
 
 # Values in which these codecs find themselves and nothing else, nearly all of most columns: names
 # without odd characters, between single slashes, the first of them no host. Told by one look, where
@@ -100,15 +97,6 @@ def _plain_text(source: SourceConfig, page: Page, names: BucketNames) -> str | N
     # A line break inside of a value would make two of it.
     is_plain = text.count("\n") == len(column) - 1 and _ALL_PLAIN.fullmatch(text)
     return text if is_plain and len(max(text.split("\n"), key=len)) <= _LONGEST_PLAIN else None
-
-
-def key_hashes(keys: Sequence[str]) -> list[int]:
-    """`key_hash` of each key."""
-    try:
-        unsigned = array("Q", map(xxhash.xxh3_64_intdigest, map(str.encode, keys)))
-    except UnicodeEncodeError:
-        return [key_hash(key) for key in keys]
-    return array("q", unsigned.tobytes()).tolist()
 
 
 def folded(keys: Sequence[str]) -> list[str]:

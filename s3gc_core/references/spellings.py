@@ -9,8 +9,9 @@ import html
 import json
 import re
 import unicodedata
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import unquote
 
 import xxhash
@@ -34,6 +35,15 @@ def key_hash(key: str) -> int:
     """
     unsigned = xxhash.xxh3_64_intdigest(key.encode("utf-8", "surrogatepass"))
     return unsigned - (1 << 64) if unsigned >= 1 << 63 else unsigned
+
+
+def key_hashes(keys: Sequence[str]) -> list[int]:
+    """`key_hash` of each key, in a third of the time."""
+    try:
+        unsigned = array("Q", map(xxhash.xxh3_64_intdigest, map(str.encode, keys)))
+    except UnicodeEncodeError:
+        return [key_hash(key) for key in keys]
+    return array("q", unsigned.tobytes()).tolist()
 
 
 def spellings(text: str) -> set[str]:

@@ -30,7 +30,7 @@ from s3gc_core.references import (
     BucketNames,
     Registry,
     find_drift,
-    key_hash,
+    key_hashes,
     refresh,
     table_read,
 )
@@ -221,7 +221,7 @@ async def probe(registry: Registry, rows: int) -> dict[str, float]:
     del known
     began = time.perf_counter()
     for page in listed:
-        await registry.referenced(map(key_hash, page))
+        await registry.referenced(key_hashes(page))
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": seconds, "keys": PROBED_PAGES * PAGE_KEYS, "peak": peak}

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from s3gc_core.config import Codec, SourceConfig
 from s3gc_core.databases.protocol import Page, RowId, Value
-from s3gc_core.references import BucketNames, fold, key_hash, storable
+from s3gc_core.references import BucketNames, fold, key_hash, key_hashes, storable
 from s3gc_core.references.codecs import keys_of_row
 from s3gc_core.references.codecs.resizers import ENCODED
-from s3gc_core.references.derivation import derive, folded, key_hashes, keys_of_rows
+from s3gc_core.references.derivation import derive, folded, keys_of_rows
 
 NAMES = BucketNames("photos", cdn_bases=("https://cdn.example.org/",))
 WITH_PATTERNS = BucketNames("photos", url_patterns=("/img/*/{key}",))
