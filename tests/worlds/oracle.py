@@ -16,6 +16,8 @@ from urllib.parse import unquote
 from tests.worlds.model import PROTECTED_PREFIX, Mention, Sight, Stored, World
 
 _PROTECTED_ENDING = ".keepme"
+# A URL, or a key that may be taken for one: what follows the host may be a key by itself.
+_BELOW_A_HOST = re.compile(r"(?:\w+:/+)?[\w\-]+(?:\.[\w\-]+)+(?::\d+)?/(.+)", re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -91,6 +93,9 @@ def _nearness(key: str, mention: Mention) -> str:
         return "held"
     if mention.sight is Sight.READ and _ends(other, one):
         return "same" if _is_around(other.removesuffix("/" + one)) else "held"
+    below = _BELOW_A_HOST.fullmatch(other)
+    if below and (one == below[1] or _ends(one, below[1])):
+        return "open"
     return "open" if _shows(key, text) else ""
 
 

@@ -31,6 +31,7 @@ _YAML_FOLD = re.compile(r"(?<![ \t])[ \t]*+\n[ \t]*+")
 _YAML_CONTINUED = re.compile(r"(?<![ \t])[ \t]*+\n[ \t]++(?![-?] )(?![^\s:]++:(?:\s|$))")
 # Runs of characters that may be text, in a binary value.
 _RUN = re.compile("[^\\x00-\\x1f\\x7f\udc80-\udcff]{3,}")
+_URL = re.compile(r"(?:https?|s3[an]?)://", re.IGNORECASE)
 
 
 def strings(text: str) -> Iterator[str]:
@@ -48,13 +49,14 @@ def binary_strings(value: bytes) -> Iterator[str]:
     """Strings in a binary value: of a pickle, and every run of characters.
 
     The byte before a string may tell its length and look like a letter: runs count without their
-    first character, too.
+    first character, too, unless that begins a URL.
     """
     if value.endswith(b"."):
         yield from _pickled(value)
     for run in _RUN.findall(value.decode("utf-8", "surrogateescape")):
         yield run
-        yield run[1:]
+        if not _URL.match(run):
+            yield run[1:]
 
 
 def _bytes(text: str) -> bytes:

@@ -183,6 +183,15 @@ def test_what_is_found_before_a_pickle_breaks_counts() -> None:
     assert "a/b.jpg" in keys_of_value(Codec.AUTO, cut, NAMES)
 
 
+def test_a_url_in_bytes_begins_where_it_begins() -> None:
+    assert list(binary_strings(b"https://other.example/a/b.jpg")) == [
+        "https://other.example/a/b.jpg"
+    ]
+    # A length of 104 looks like the letter h.
+    assert "a/b.jpg" in set(binary_strings(b"\x00ha/b.jpg"))
+    assert "https://h/a.jpg" in set(binary_strings(b"\x00zhttps://h/a.jpg"))
+
+
 @settings(max_examples=300, deadline=None)
 @given(data=st.binary(max_size=80))
 def test_no_bytes_raise(data: bytes) -> None:
