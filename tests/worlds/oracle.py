@@ -80,7 +80,7 @@ def _protected(key: str) -> bool:
 def _nearness(key: str, mention: Mention) -> str:
     """How near a written key comes to an object's: "same", "held", "open", or "" (not at all).
 
-    same    another spelling of the same key, or what follows a host or a tag
+    same    another spelling of the same key, or what follows a host, a mark or a tag
     held    the same but for upper and lower case, or one is the end of the other's path
     open    one can be seen in the other by who reads loosely
     """
@@ -116,10 +116,8 @@ def _ends(path: str, end: str) -> bool:
 
 
 def _is_around(text: str) -> bool:
-    """Whether a key may begin after it: a mark that ends a tag, or the host of a URL, with one of
-    its two slashes or without its scheme.
-    """
-    return text.endswith(">") or re.fullmatch(r"(https?:/)?[\w\-]+(\.[\w\-]+)+", text) is not None
+    """Whether a key may begin after it: all but plain folders, the first of them no host."""
+    return re.fullmatch(r"[\w\-]+(/[\w\-.]+)*", text) is None
 
 
 def _bare(key: str) -> str:
