@@ -81,7 +81,10 @@ class Judge:
             evidence = Evidence(
                 edges=await self._edges(candidate.key) if h in referenced else (),
                 released_at=released.get(h),
-                near=await self._near(forms[candidate.key], near, near_holders),
+                # A row that holds the very key says more than one that nearly does.
+                near=await self._near(
+                    forms[candidate.key], near, {} if h in holders else near_holders
+                ),
                 registry_current=valid_at is not None and valid_at >= current_since,
                 holders=holders.get(h, ()),
                 database_asked=True,
