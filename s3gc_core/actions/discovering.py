@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import msgspec
 
-from s3gc_core.actions.finding_bases import Tables, find_bases
+from s3gc_core.actions.finding_bases import find_bases
+from s3gc_core.actions.looking import look_through
 from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts
 from s3gc_core.config import Codec
@@ -19,6 +19,7 @@ from s3gc_core.references import (
     BucketNames,
     ColumnId,
     Finding,
+    Tables,
     all_tables,
     examine,
     ranked,
@@ -149,12 +150,8 @@ async def _guess(
             },
         )
         await run.journal.checkpoint()
-    looked_at = 0
-    async for keys in parts.catalogue.listed_keys(unexplained=True):
-        await asyncio.to_thread(guesses.look, keys)
-        looked_at += len(keys)
-        run.journal.progress("guess templates", looked_at, listing.objects)
-        await run.journal.checkpoint()
+    keys = parts.catalogue.listed_keys(unexplained=True)
+    await look_through(keys, guesses.look, run, "guess templates", listing.objects)
     by_name = {(database.name, table.canonical): table for database, table in tables}
     findings = []
     for guess in guesses.found():

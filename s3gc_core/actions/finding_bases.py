@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeAlias
 
 import msgspec
 
+from s3gc_core.actions.looking import look_through
 from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts
-from s3gc_core.databases import Database, ListedTable
 from s3gc_core.judgement import Listing
-from s3gc_core.references import BucketNames, ColumnId, Finding, examine, sampled
+from s3gc_core.references import BucketNames, ColumnId, Finding, Tables, examine, sampled
 from s3gc_core.references.bases import Bases
-
-Tables: TypeAlias = Sequence[tuple[Database, ListedTable]]
 
 
 async def find_bases(
@@ -37,12 +34,8 @@ async def find_bases(
         await run.journal.checkpoint()
     if not bases.anything_wanted:
         return
-    looked_at = 0
-    async for keys in parts.catalogue.listed_keys():
-        await asyncio.to_thread(bases.look, keys)
-        looked_at += len(keys)
-        run.journal.progress("paths before keys", looked_at, listing.objects)
-        await run.journal.checkpoint()
+    keys = parts.catalogue.listed_keys()
+    await look_through(keys, bases.look, run, "paths before keys", listing.objects)
     if found := bases.patterns():
         await _read_again(parts, run, tables, rows, listing, found)
 

@@ -11,7 +11,13 @@ from s3gc_core.references.coverage import (
 )
 from s3gc_core.references.discovery import ColumnId, Finding, ranked
 from s3gc_core.references.drift import Drift, DriftKind, find_drift
-from s3gc_core.references.examining import all_tables, examine, sampled, tracked_columns
+from s3gc_core.references.examining import (
+    Tables,
+    all_tables,
+    examine,
+    sampled,
+    tracked_columns,
+)
 from s3gc_core.references.matching import MatchCount, match_counts
 from s3gc_core.references.reading import Found, find_references, pages, table_read
 from s3gc_core.references.refreshing import refresh
@@ -41,6 +47,7 @@ __all__ = [
     "Released",
     "SourceStats",
     "Standing",
+    "Tables",
     "all_tables",
     "columns_named",
     "examine",

@@ -16,7 +16,7 @@ from itertools import islice
 from urllib.parse import unquote
 
 from s3gc_core.databases.protocol import Value
-from s3gc_core.references.discovery import ColumnId
+from s3gc_core.references.discovery import ColumnId, text_of
 from s3gc_core.url_pattern import BadPattern, parse_pattern
 
 # So many different paths at least, and this share of those that begin alike, must be about keys.
@@ -129,8 +129,7 @@ class Bases:
 
 
 def _paths_in(value: Value) -> Iterator[str]:
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
-    plain = html.unescape(text.replace("\\/", "/"))
+    plain = html.unescape(text_of(value).replace("\\/", "/"))
     for match in islice(_PATH.finditer(plain), _PATHS):
         yield unquote(match[1][:_LONGEST])
     whole = plain.strip()

@@ -46,11 +46,9 @@ class Derived:
 
 def derive(source: SourceConfig, page: Page, names: BucketNames) -> Derived:
     """The edges of these rows. Pure; the only place that makes edges."""
-    text = _plain_text(source, page, names)
-    # Of what is plain, nothing is folded but capitals.
-    if text is not None and text == text.lower():
-        keys = text.split("\n")
-        return Derived(page.ids, keys, key_hashes(keys), [], page.ids)
+    plain = _plain_column(source, page, names)
+    if plain is not None:
+        return Derived(page.ids, plain, key_hashes(plain), [], page.ids)
     found = keys_of_rows(source, page, names)
     keyed = list(compress(page.ids, found))
     rows = [row for row, of_row in zip(page.ids, found, strict=True) for _ in of_row]
@@ -86,17 +84,24 @@ def keys_of_rows(source: SourceConfig, page: Page, names: BucketNames) -> Sequen
     ]
 
 
-def _plain_text(source: SourceConfig, page: Page, names: BucketNames) -> str | None:
-    """The column's values, a line each, where each is its own only key: told by one look at all."""
+def _plain_column(source: SourceConfig, page: Page, names: BucketNames) -> list[str] | None:
+    """The values, where each is its own only key and folded already: told by one look at all."""
     if source.codec not in _PLAIN_CODECS or names.url_patterns or not page:
         return None
     column = page.columns[0]
     if set(map(type, column)) != {str}:
         return None
-    text = "\n".join(cast(Sequence[str], column))
-    # A line break inside of a value would make two of it.
-    is_plain = text.count("\n") == len(column) - 1 and _ALL_PLAIN.fullmatch(text)
-    return text if is_plain and len(max(text.split("\n"), key=len)) <= _LONGEST_PLAIN else None
+    values = cast(list[str], column)
+    text = "\n".join(values)
+    is_plain = (
+        # A line break inside of a value would make two of it.
+        text.count("\n") == len(values) - 1
+        # Of what is plain, nothing is folded but capitals.
+        and text == text.lower()
+        and max(map(len, values)) <= _LONGEST_PLAIN
+        and _ALL_PLAIN.fullmatch(text)
+    )
+    return values if is_plain else None
 
 
 def folded(keys: Sequence[str]) -> list[str]:

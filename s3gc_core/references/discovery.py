@@ -156,10 +156,11 @@ def _has_form(values: Sequence[Value], codec: Codec) -> bool:
     form = _FORMS.get(codec)
     if form is None:
         return True
-    return 2 * sum(form(_text(value).strip()) for value in values) > len(values)
+    return 2 * sum(form(text_of(value).strip()) for value in values) > len(values)
 
 
-def _text(value: Value) -> str:
+def text_of(value: Value) -> str:
+    """The value as text, whatever its bytes; for looking at it, never for naming a key."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
 
 

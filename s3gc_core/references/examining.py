@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
+from typing import TypeAlias
 
 from s3gc_core.config import Codec, SourceConfig
 from s3gc_core.databases.protocol import Database, ListedTable, Row, TableRead, Value
@@ -28,6 +29,8 @@ from s3gc_core.references.discovery import (
 
 # Asks which of some key hashes objects of the bucket have; answers with a subset.
 Listed = Callable[[list[int]], Awaitable[set[int]]]
+# Tables, each with its database.
+Tables: TypeAlias = Sequence[tuple[Database, ListedTable]]
 # Characters of one column that are read.
 _BYTES = 2 << 20
 # Hashes looked up at once.
@@ -88,7 +91,7 @@ async def tracked_columns(
 
 
 async def sampled(
-    tables: Sequence[tuple[Database, ListedTable]],
+    tables: Tables,
     rows: int,
     wanted: Callable[[ColumnId], bool] = lambda _: True,
 ) -> AsyncIterator[TableSample]:

@@ -132,12 +132,12 @@ def _wanted(sample: TableSample, columns: Collection[str]) -> Iterator[Wanted]:
         if id_column is not None and row_id is not None:
             yield Wanted(sample.id_of(id_column), row_id, row_id, id_column)
         for place, column in places:
-            value = _text(row.values[place])
+            value = _strict_text(row.values[place])
             if value and column != id_column:
                 yield Wanted(sample.id_of(column), value, row_id, id_column)
 
 
-def _text(value: Value) -> str:
+def _strict_text(value: Value) -> str:
     """The value as text; nothing where it is none."""
     if isinstance(value, bytes):
         try:

@@ -30,6 +30,15 @@ async def statements(app: AppDatabase, *all_of_them: str) -> None:
         await app.execute(statement)
 
 
+async def numbered(app: AppDatabase, rows: int, value: str = "'x'") -> None:
+    """A table `t` of so many rows, each with the same value in `k`."""
+    await statements(
+        app,
+        "CREATE TABLE t (id int PRIMARY KEY, k text)",
+        f"INSERT INTO t SELECT i, {value} FROM generate_series(1, {rows}) i",
+    )
+
+
 def as_user(app: AppDatabase, user: str) -> str:
     url = DatabaseUrl.parse(app.url)
     return DatabaseUrl(url.engine, url.database, url.host, url.port, user, "pw").render()
@@ -255,10 +264,9 @@ async def test_texts_of_a_latin_database_are_converted(postgres: PostgresServer)
 
 
 async def test_time_limits_of_the_role_do_not_end_a_read(app: AppDatabase) -> None:
+    await numbered(app, 2_000)
     await statements(
         app,
-        "CREATE TABLE t (id int PRIMARY KEY, k text)",
-        "INSERT INTO t SELECT i, 'x' FROM generate_series(1, 2000) i",
         "CREATE ROLE hasty LOGIN PASSWORD 'pw'",
         "GRANT SELECT ON t TO hasty",
         "ALTER ROLE hasty SET statement_timeout = '100ms'",
@@ -278,11 +286,7 @@ async def test_time_limits_of_the_role_do_not_end_a_read(app: AppDatabase) -> No
 
 
 async def test_a_where_that_fails_midway_is_no_end(app: AppDatabase) -> None:
-    await statements(
-        app,
-        "CREATE TABLE t (id int PRIMARY KEY, k text)",
-        "INSERT INTO t SELECT i, 'x' FROM generate_series(1, 2000) i",
-    )
+    await numbered(app, 2_000)
     with pytest.raises(SourceUnreadable, match=r"main:t\.k cannot be read .*division by zero"):
         await all_rows(app.url, "t", "k", where="1 / (id - 1500) < 5")
     with pytest.raises(SourceUnreadable, match=r"\$1 has no meaning"):
@@ -333,11 +337,7 @@ async def test_identity_without_the_right_says_so(app: AppDatabase) -> None:
 
 
 async def test_a_second_read_inside_the_first_is_an_error_and_no_deadlock(app: AppDatabase) -> None:
-    await statements(
-        app,
-        "CREATE TABLE t (id int PRIMARY KEY, k text)",
-        "INSERT INTO t SELECT i, 'x' FROM generate_series(1, 500) i",
-    )
+    await numbered(app, 500)
     async with opened(app.url).snapshot() as snapshot:
         async for _ in snapshot.rows(read("t", "k")):
             with pytest.raises(RuntimeError, match="still open in this task"):
@@ -349,11 +349,7 @@ async def test_a_second_read_inside_the_first_is_an_error_and_no_deadlock(app: A
 
 
 async def test_two_tasks_take_turns(app: AppDatabase) -> None:
-    await statements(
-        app,
-        "CREATE TABLE t (id int PRIMARY KEY, k text)",
-        "INSERT INTO t SELECT i, 'x' FROM generate_series(1, 9000) i",
-    )
+    await numbered(app, 9_000)
     async with opened(app.url).snapshot() as snapshot, asyncio.TaskGroup() as tasks:
         both = [tasks.create_task(pages(snapshot, read("t", "k"))) for _ in range(2)]
     assert [sum(map(len, one.result())) for one in both] == [9_000, 9_000]
@@ -394,11 +390,7 @@ async def test_a_condition_is_one_condition(app: AppDatabase, where: str) -> Non
 
 
 async def test_the_server_waits_for_a_slow_reader(app: AppDatabase) -> None:
-    await statements(
-        app,
-        "CREATE TABLE t (id int PRIMARY KEY, k text)",
-        "INSERT INTO t SELECT i, repeat('y', 1000) FROM generate_series(1, 60000) i",
-    )
+    await numbered(app, 60_000, "repeat('y', 1000)")
     async with opened(app.url).snapshot() as snapshot:
         stream = snapshot.rows(read("t", "k"))
         waiting = "SELECT wait_event FROM pg_stat_activity WHERE query LIKE 'COPY %'"
