@@ -7,8 +7,6 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,6 +16,7 @@ from aiobotocore.session import get_session
 from botocore.loaders import create_loader
 
 from s3gc_core.bucket.failures import store_errors
+from s3gc_core.bucket.parsing import parse_timestamp, take_entries
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -70,7 +69,6 @@ async def connect(
     with store_errors(doing):
         session = get_session()
         session.register_component("data_loader", _MODELS)
-        # 68 % of the CPU of a listing is botocore's guess at timestamps (measured).
         parsers = session.get_component("response_parser_factory")
         parsers.set_parser_defaults(timestamp_parser=parse_timestamp)
         creating = session.create_client(
@@ -89,6 +87,7 @@ async def connect(
         for operation in ("GetObject", "HeadObject"):
             client.meta.events.register(f"before-parse.s3.{operation}", _keep_raw_expires)
         client.meta.events.register("before-call.s3.DeleteObjects", _send_content_md5)
+        client.meta.events.register("before-parse.s3.ListObjectsV2", take_entries)
         yield Connection(client, config.bucket, config.max_concurrency, config.vault_path)
     finally:
         await creating.__aexit__(None, None, None)
@@ -116,17 +115,6 @@ def is_aws(endpoint_url: str) -> bool:
     """Whether the endpoint is Amazon's own."""
     host = urlsplit(endpoint_url).hostname or ""
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
-
-
-def parse_timestamp(value: str | int | float) -> datetime:
-    """An aware UTC datetime from ISO 8601 (listings) or an e-mail date (headers)."""
-    if isinstance(value, (int, float)):
-        return datetime.fromtimestamp(value, UTC)
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        moment = parsedate_to_datetime(value)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _take_raw_expires(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:

@@ -10,7 +10,7 @@ from s3gc_core.bucket import ListedObject
 from s3gc_core.config import Config
 from s3gc_core.databases.protocol import RowId
 from s3gc_core.judgement.layers import Evidence, Judged, Rules, judge_object
-from s3gc_core.references import Edge, Found, Registry, key_hash, near_forms
+from s3gc_core.references import Edge, Found, Registry, key_hashes, near_forms
 from s3gc_core.references.discovery import shown_value
 
 # How many rows a reason quotes as evidence; the first is named, the others counted.
@@ -69,8 +69,9 @@ class Judge:
         same by the hashes of folded forms, where they were asked for those. The registry counts
         as current when it is true for `current_since` or later. All times are UTC.
         """
-        hashes = {candidate.key: key_hash(candidate.key) for candidate in candidates}
-        forms = {c.key: {key_hash(form): form for form in near_forms(c.key)} for c in candidates}
+        keys = [candidate.key for candidate in candidates]
+        hashes = dict(zip(keys, key_hashes(keys), strict=True))
+        forms = {key: _by_hash(list(near_forms(key))) for key in keys}
         near = await self._registry.near({h for of_key in forms.values() for h in of_key})
         referenced = await self._registry.referenced(hashes.values())
         released = await self._registry.released(hashes.values())
@@ -106,6 +107,10 @@ class Judge:
             if h in near:
                 return _in_words(await self._registry.edges_near(form))
         return ()
+
+
+def _by_hash(forms: Sequence[str]) -> dict[int, str]:
+    return dict(zip(key_hashes(forms), forms, strict=True))
 
 
 def _in_words(edges: Sequence[Edge]) -> tuple[str, ...]:

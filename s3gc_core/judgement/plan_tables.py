@@ -67,14 +67,15 @@ def select_plan(
 
 def _store(connection: sqlite3.Connection, head: Plan, items: Iterator[PlanItem]) -> Plan:
     objects = size = 0
-    writer = connection.cursor()
-    for item in items:
-        writer.execute(
-            "INSERT INTO plan_item VALUES (?, ?, ?)",
-            (head.plan_id, item.key, _encoder.encode(item)),
-        )
-        objects += 1
-        size += item.size
+
+    def rows() -> Iterator[tuple[str, str, bytes]]:
+        nonlocal objects, size
+        for item in items:
+            objects += 1
+            size += item.size
+            yield head.plan_id, item.key, _encoder.encode(item)
+
+    connection.executemany("INSERT INTO plan_item VALUES (?, ?, ?)", rows())
     plan = msgspec.structs.replace(head, objects=objects, bytes=size)
     plan = msgspec.structs.replace(plan, sha256=recompute_sha256(connection, plan))
     connection.execute("INSERT INTO plan VALUES (?, ?)", (plan.plan_id, _encoder.encode(plan)))

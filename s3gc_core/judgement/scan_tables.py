@@ -18,7 +18,7 @@ from s3gc_core.bucket import ListedObject
 from s3gc_core.judgement import finding_tables
 from s3gc_core.judgement.folders import FolderTotals, roll_up
 from s3gc_core.judgement.layers import Judged, Layers, ObjectVerdict
-from s3gc_core.references import Found, key_hash, key_hashes, near_forms, storable
+from s3gc_core.references import Found, key_hashes, near_forms, storable
 
 SCHEMA = """
 CREATE TABLE scan (
@@ -130,7 +130,7 @@ def add_unreferenced(connection: sqlite3.Connection, rows: Sequence[tuple[int, i
     ).fetchall()
     connection.executemany(
         "INSERT OR IGNORE INTO near_form VALUES (?)",
-        ((key_hash(form),) for (key,) in keys for form in near_forms(key)),
+        zip(key_hashes([form for (key,) in keys for form in near_forms(key)])),
     )
 
 
@@ -164,7 +164,7 @@ def unjudged_page(
     objects = [listed_object(*row[2:]) for row in rows]
     hits = _hits(connection, False, [row[1] for row in rows])
     if connection.execute("SELECT EXISTS (SELECT 1 FROM hit WHERE near)").fetchone()[0]:
-        hits += _hits(connection, True, [key_hash(f) for o in objects for f in near_forms(o.key)])
+        hits += _hits(connection, True, key_hashes([f for o in objects for f in near_forms(o.key)]))
     return objects, hits, rows[-1][0] if rows else after
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import cast
 
 from s3gc_core.config import Codec, SourceConfig
-from s3gc_core.databases.protocol import Page, RowId
+from s3gc_core.databases.protocol import Page, RowId, Value
 from s3gc_core.references.codecs import BucketNames, keys_of_row
 from s3gc_core.references.codecs.resizers import ENCODED
 from s3gc_core.references.spellings import fold, key_hash, key_hashes, storable
@@ -71,15 +71,20 @@ def derive(source: SourceConfig, page: Page, names: BucketNames) -> Derived:
     )
 
 
-def keys_of_rows(source: SourceConfig, page: Page, names: BucketNames) -> Sequence[Collection[str]]:
-    """`keys_of_row` of each row."""
+def keys_of_rows(
+    source: SourceConfig,
+    page: Page,
+    names: BucketNames,
+    of_row: Callable[[SourceConfig, Sequence[Value], BucketNames], set[str]] = keys_of_row,
+) -> Sequence[Collection[str]]:
+    """`of_row` (`keys_of_row` or `broad_keys_of_row`) of each row."""
     if source.codec not in _PLAIN_CODECS or names.url_patterns:
-        return [keys_of_row(source, of_row, names) for of_row in page.values()]
+        return [of_row(source, values, names) for values in page.values()]
     is_plain = _PLAIN.fullmatch
     return [
         (value,)
         if isinstance(value, str) and is_plain(value) and len(value) <= _LONGEST_PLAIN
-        else keys_of_row(source, (value,), names)
+        else of_row(source, (value,), names)
         for value in page.columns[0]
     ]
 

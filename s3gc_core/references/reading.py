@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Sequence,
+)
 from dataclasses import dataclass
 
 from s3gc_core.config import SourceConfig
 from s3gc_core.databases.protocol import Database, Page, RowId, Snapshot, TableRead
-from s3gc_core.references.codecs import BucketNames, broad_keys_of_row, keys_of_row
-from s3gc_core.references.spellings import fold, key_hash, reference_forms
+from s3gc_core.references.codecs import BucketNames, broad_keys_of_row
+from s3gc_core.references.derivation import keys_of_rows
+from s3gc_core.references.spellings import fold, key_hashes, reference_forms
 
 # Asks which of some key hashes are wanted; answers with a subset.
 Wanted = Callable[[list[int]], Awaitable[set[int]]]
@@ -109,19 +118,31 @@ def _holders_of_page(
 
     The latter with the key as it is written.
     """
+    found = keys_of_rows(source, page, names)
+    broad = keys_of_rows(source, page, names, broad_keys_of_row)
+    rows = [row for row, keys in zip(page.ids, broad, strict=True) for _ in keys]
     exact: defaultdict[int, list[RowId]] = defaultdict(list)
+    for row, h in zip(rows, key_hashes([key for keys in broad for key in keys]), strict=True):
+        exact[h].append(row)
     folded: defaultdict[int, dict[RowId, str]] = defaultdict(dict)
-    for row in page:
-        broad = broad_keys_of_row(source, row.values, names)
-        for key in broad:
-            exact[key_hash(key)].append(row.id)
-        if near:
-            # Of several spellings that meet in a form, the shortest is told.
-            keys = keys_of_row(source, row.values, names)
-            for key in sorted(keys, key=len) if len(keys) > 1 else keys:
-                for form in reference_forms(key):
-                    folded[key_hash(form)].setdefault(row.id, key)
-            # What only a broader look finds, such as a word of a text, is met as a whole.
-            for key in sorted(broad - keys, key=len):
-                folded[key_hash(fold(key))].setdefault(row.id, key)
+    if near:
+        met = [
+            (row, key, form)
+            for row, keys, more in zip(page.ids, found, broad, strict=True)
+            for key, form in _met(keys, more)
+        ]
+        for (row, key, _), h in zip(met, key_hashes([form for _, _, form in met]), strict=True):
+            folded[h].setdefault(row, key)
     return exact, folded
+
+
+def _met(keys: Collection[str], broad: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Each key of a row with the forms that it is met by."""
+    # Of several spellings that meet in a form, the shortest is told.
+    for key in sorted(keys, key=len) if len(keys) > 1 else keys:
+        for form in reference_forms(key):
+            yield key, form
+    # What only a broader look finds, such as a word of a text, is met as a whole.
+    if len(broad) > len(keys):
+        for key in sorted(set(broad).difference(keys), key=len):
+            yield key, fold(key)

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
+from aiobotocore.session import get_session
 
 from s3gc_core.bucket import Bucket
-from s3gc_core.clock import ShiftedClock, SystemClock
+from s3gc_core.bucket.parsing import parse_timestamp
+from s3gc_core.clock import ShiftedClock
 from s3gc_core.collector import Collector
 from s3gc_core.config import Config
 from s3gc_core.config_create import create_config
@@ -46,13 +48,20 @@ async def timed(result: dict[str, float], name: str) -> AsyncIterator[None]:
 
 
 async def reference(config: Config, result: dict[str, float]) -> None:
-    """One raw listing and one raw pass over the column; nothing is kept."""
+    """One raw listing and one raw pass over the column; nothing is kept.
+
+    The listing is aiobotocore's own, with the timestamp parser that makes it three times as fast.
+    """
+    session = get_session()
+    parsers = session.get_component("response_parser_factory")
+    parsers.set_parser_defaults(timestamp_parser=parse_timestamp)
     async with timed(result, "reference"):
-        async with Bucket.open(config, SystemClock()) as bucket:
-            result["listed"] = sum([len(page) async for page in bucket.list_pages()])
+        async with session.create_client("s3", endpoint_url=config.endpoint_url) as s3:
+            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=config.bucket)
+            result["listed"] = sum([len(page["Contents"]) async for page in pages])
         async with open_database(config.databases[0]).snapshot() as snapshot:
-            pages = snapshot.rows(table_read(config.sources[0]))
-            result["rows"] = sum([len(page) async for page in pages])
+            rows = snapshot.rows(table_read(config.sources[0]))
+            result["rows"] = sum([len(page) async for page in rows])
 
 
 async def scan(config: Config) -> dict[str, float]:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from s3gc_core.bucket import Bucket, ListedObject, ListingIncomplete
-from s3gc_core.bucket.connection import parse_timestamp
 from s3gc_core.bucket.listing import check_page
+from s3gc_core.bucket.parsing import parse_timestamp
 from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
 from s3gc_core.errors import BucketUnreachable, ExitCode

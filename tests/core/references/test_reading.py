@@ -19,7 +19,6 @@ from s3gc_core.references import (
     Edge,
     Found,
     Registry,
-    derivation,
     find_references,
     key_hash,
     refresh,
@@ -318,9 +317,12 @@ async def test_a_hash_collision_only_keeps(
     two: tuple[AppDatabase, AppDatabase], registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were all hashes equal, every key would look referenced, and none an orphan."""
-    for module in ("reading", "registry", "derivation"):
+    for module in ("registry", "derivation"):
         monkeypatch.setattr(f"s3gc_core.references.{module}.key_hash", lambda _: 42)
-    monkeypatch.setattr(derivation, "key_hashes", lambda keys: [42 for _ in keys])
+    for module in ("reading", "derivation"):
+        monkeypatch.setattr(
+            f"s3gc_core.references.{module}.key_hashes", lambda keys: [42 for _ in keys]
+        )
     database = opened(two[0], "one")
     await refresh(registry, [database], [ONE], NAMES, began_at=AT)
     assert await registry.referenced([42]) == {42}
