@@ -1,10 +1,13 @@
-"""Running coroutines: several at a time with one error coming out as itself, or one to its end."""
+"""Running coroutines: several at a time with one error coming out as itself, one to its end, or
+one behind what its caller does meanwhile.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -35,3 +38,39 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
         if not task.cancelled():
             task.exception()  # retrieved: the cancellation is what our caller hears
         raise
+
+
+class Behind:
+    """Pieces of work of which one is under way while the caller prepares the next.
+
+    `async with Behind() as writing: ... await writing.put(write(page))`. Leaving the block waits
+    for the last piece.
+    """
+
+    def __init__(self) -> None:
+        self._work: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._ended()
+
+    async def put(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start `work` once the piece before it has ended; raises what that piece raised."""
+        try:
+            await self._ended()
+        except BaseException:
+            work.close()
+            raise
+        self._work = asyncio.create_task(work)
+
+    async def _ended(self) -> None:
+        work, self._work = self._work, None
+        if work is not None:
+            await work

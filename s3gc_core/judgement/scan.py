@@ -6,7 +6,6 @@ referenced in between is either unlisted or seen as used.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,6 +24,7 @@ from s3gc_core.judgement.guards import RunFacts, SourceFacts, Tripped, tripped_g
 from s3gc_core.judgement.judge import Judge, holders_of, rules_of
 from s3gc_core.judgement.layers import ObjectVerdict
 from s3gc_core.judgement.plans import Plan
+from s3gc_core.parallel import Behind
 from s3gc_core.references import (
     BucketNames,
     Clearance,
@@ -150,17 +150,13 @@ class Scan:
 
     async def _list(self) -> int:
         listed = 0
-        writing: asyncio.Future[None] = asyncio.ensure_future(self.catalogue.add_listing([]))
-        try:
+        async with Behind() as writing:
             async for page in self.bucket.list_pages():
                 # The store fetches the next page while this one is written.
-                await writing
-                writing = asyncio.ensure_future(self.catalogue.add_listing(page))
+                await writing.put(self.catalogue.add_listing(page))
                 listed += len(page)
                 self.journal.progress("list", listed)
                 await self.journal.checkpoint()
-        finally:
-            await writing
         return listed
 
     async def _cover(self, before: Before) -> list[Covered]:
@@ -187,14 +183,15 @@ class Scan:
     async def _find_candidates(self) -> int:
         """Set difference by probing, page by page; the order of the listing does not matter."""
         after, candidates = 0, 0
-        while page := await self.catalogue.hash_page(after):
-            after = page[-1][0]
-            referenced = await self.registry.referenced(h for _, h in page)
-            unreferenced = [(id_, h) for id_, h in page if h not in referenced]
-            await self.catalogue.add_unreferenced(unreferenced)
-            candidates += len(unreferenced)
-            self.journal.progress("compare", candidates)
-            await self.journal.checkpoint()
+        async with Behind() as writing:
+            while page := await self.catalogue.hash_page(after):
+                after = page[-1][0]
+                referenced = await self.registry.referenced(h for _, h in page)
+                unreferenced = [(id_, h) for id_, h in page if h not in referenced]
+                await writing.put(self.catalogue.add_unreferenced(unreferenced))
+                candidates += len(unreferenced)
+                self.journal.progress("compare", candidates)
+                await self.journal.checkpoint()
         return candidates
 
     async def _ask_databases(self) -> None:
@@ -212,22 +209,23 @@ class Scan:
         judge = Judge(self.registry, rules_of(self.config))
         bucket_now = await self.bucket.server_now()
         after, judged = 0, 0
-        while True:
-            page, hits, after = await self.catalogue.unjudged_page(after)
-            if not page:
-                return
-            verdicts = await judge.judge_page(
-                page,
-                holders_of(hits),
-                near_holders=holders_of(hits, near=True),
-                current_since=listing_ended_at,
-                now=self.clock.now(),
-                bucket_now=bucket_now,
-            )
-            await self.catalogue.add_candidates(scan_id, verdicts)
-            judged += len(page)
-            self.journal.progress("judge", judged, candidates)
-            await self.journal.checkpoint()
+        async with Behind() as writing:
+            while True:
+                page, hits, after = await self.catalogue.unjudged_page(after)
+                if not page:
+                    return
+                verdicts = await judge.judge_page(
+                    page,
+                    holders_of(hits),
+                    near_holders=holders_of(hits, near=True),
+                    current_since=listing_ended_at,
+                    now=self.clock.now(),
+                    bucket_now=bucket_now,
+                )
+                await writing.put(self.catalogue.add_candidates(scan_id, verdicts))
+                judged += len(page)
+                self.journal.progress("judge", judged, candidates)
+                await self.journal.checkpoint()
 
     async def _plan(self, scan_id: str, listed_at: datetime) -> Plan:
         now = self.clock.now()

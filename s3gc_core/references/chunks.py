@@ -12,6 +12,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
@@ -153,9 +154,9 @@ def _is_installed(name: str) -> bool:
 def pack_ids(ids: Sequence[RowId]) -> bytes:
     """Row identities in little room: of whole numbers only the steps from one to the next."""
     if set(map(type, ids)) == {int}:
-        steps = [ids[0], *map(sub, ids[1:], ids)]
-        if max(map(abs, steps)) < 1 << 63:
-            return b"\0" + _encode(steps)
+        # Two numbers of 64 bits may be further apart than MessagePack can say.
+        with suppress(OverflowError):
+            return b"\0" + _encode([ids[0], *map(sub, ids[1:], ids)])
     return b"\1" + _encode(ids)
 
 

@@ -251,6 +251,8 @@ def _extend(columns: Sequence[list[Any]], *more: Sequence[Any]) -> None:
 
 def _range(ids: Sequence[RowId]) -> tuple[RowId | None, RowId | None]:
     """The lowest and the highest, as SQLite orders them: numbers before texts."""
+    if len(set(map(type, ids))) == 1:
+        return min(ids), max(ids)
     numbers = [row for row in ids if isinstance(row, int)]
     texts = [row for row in ids if isinstance(row, str)]
     ends = [bound(of) for of in (numbers, texts) if of for bound in (min, max)]

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from s3gc_core.config import SourceConfig
 from s3gc_core.databases.protocol import Database, Page, Snapshot
+from s3gc_core.parallel import Behind
 from s3gc_core.references.chunks import Chunk, Chunker
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.derivation import derive
@@ -60,19 +61,13 @@ async def _read_source(
     told: Callable[[int], None],
 ) -> None:
     recognition = _Recognition(source, names, await load.begin_source(source.name))
-    writing = asyncio.ensure_future(load.add([]))
-    try:
-        async with aclosing(read_ahead(snapshot, table_read(source))) as pages:
-            async for page in pages:
-                fresh = await asyncio.to_thread(recognition.take, page)
-                # What was found before is written while the next page is worked on.
-                await writing
-                writing = asyncio.ensure_future(load.add(fresh))
-                told(len(page))
-        fresh = await asyncio.to_thread(recognition.end)
-    finally:
-        await writing
-    await load.add(fresh)
+    async with Behind() as writing, aclosing(read_ahead(snapshot, table_read(source))) as pages:
+        async for page in pages:
+            fresh = await asyncio.to_thread(recognition.take, page)
+            # What was found before is written while the next page is worked on.
+            await writing.put(load.add(fresh))
+            told(len(page))
+        await writing.put(load.add(await asyncio.to_thread(recognition.end)))
     await load.end_source(recognition.rows, recognition.keyed, recognition.seen)
 
 
