@@ -134,8 +134,14 @@ def _bare(key: str) -> str:
 
 
 def _shows(key: str, text: str) -> bool:
-    """Whether `key`, or the end of its path after a gap, stands in `text` with borders around."""
-    needle, hay = _loose(key), _loose(text)
+    """Whether `key`, or the end of its path after a gap, stands in `text` with borders around.
+
+    The marks of an escape (`&#47;`) are borders for who does not undo it.
+    """
+    return any(_shows_in(_loose(key), hay) for hay in {_loose(text), _folded(text)})
+
+
+def _shows_in(needle: str, hay: str) -> bool:
     if needle == hay or _stands(needle, hay, before=r"(?<![\w.\-])"):
         return True
     while "/" in needle:
@@ -150,4 +156,8 @@ def _stands(needle: str, hay: str, *, before: str) -> bool:
 
 
 def _loose(key: str) -> str:
-    return unicodedata.normalize("NFKC", _bare(key).casefold())
+    return _folded(_bare(key))
+
+
+def _folded(key: str) -> str:
+    return unicodedata.normalize("NFKC", key.casefold())
