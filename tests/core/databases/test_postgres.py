@@ -7,11 +7,13 @@ import json
 import tracemalloc
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3gc_core.databases import DatabaseUrl, Row
+from s3gc_core.databases.postgres_copy import CopyRows
 from s3gc_core.errors import DatabaseUnreachable, RightMissing, SourceMissing, SourceUnreadable
 from tests.core.databases.reading import all_rows, opened, pages, read, rest, shape, values
 from tests.servers.app_database import AppDatabase
@@ -387,6 +389,25 @@ async def test_a_condition_is_one_condition(app: AppDatabase, where: str) -> Non
     )
     with pytest.raises(SourceUnreadable):
         await all_rows(app.url, "t", "k", where=where)
+
+
+async def test_a_read_that_is_left_is_not_read_to_its_end(app: AppDatabase) -> None:
+    many = "generate_series(1, 1000000)"
+    await statements(app, f"CREATE VIEW v AS SELECT 'x'::text k FROM {many} a, {many} b")
+    async with opened(app.url).snapshot() as snapshot, asyncio.timeout(40):
+        async for _ in snapshot.rows(read("v", "k")):
+            break
+        assert list((await snapshot.describe(read("v", "k"))).columns) == ["k"]
+
+
+async def test_rows_of_another_width_are_not_taken_for_rows(app: AppDatabase) -> None:
+    connection = await asyncpg.connect(app.url)
+    try:
+        copied = CopyRows(connection, "SELECT 1, 'a' FROM generate_series(1, 4)", 3)
+        with pytest.raises(asyncpg.InternalClientError, match="something else than rows"):
+            await copied.fetch(10)
+    finally:
+        await connection.close()
 
 
 async def test_the_server_waits_for_a_slow_reader(app: AppDatabase) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,9 +16,25 @@ from s3gc_core.references.codecs.resizers import ENCODED
 from s3gc_core.references.derivation import derive, folded, keys_of_rows
 
 NAMES = BucketNames("photos", cdn_bases=("https://cdn.example.org/",))
-WITH_PATTERNS = BucketNames("photos", url_patterns=("/img/*/{key}",))
+WITH_PATTERNS = BucketNames("photos", url_patterns=("/img/*/{key}", "img/{key}"))
 # What stands at the borders of what is plain, put together at random.
-PLAIN = ["a", "B", "0", "-", "_", ".", "..", "/", "jpg", "2026", "null", "true", "e9", "300x200"]
+PLAIN = [
+    "a",
+    "B",
+    "0",
+    "img/",
+    "-",
+    "_",
+    ".",
+    "..",
+    "/",
+    "jpg",
+    "2026",
+    "null",
+    "true",
+    "e9",
+    "300x200",
+]
 RESIZED = ["unsafe", "plain", "image", "fetch", "cdn-cgi", *ENCODED, "eyJrIjoiYS5qcGcifQ"]
 HOSTS = ["photos", "cdn.example.org", "photos.s3.amazonaws.com", "http:", "s3:", "index.html"]
 ODD = ["//", "./", "+", "%20", "%2F", "?", "#", " ", "\\", "\n", "\u00e9", "e\u0301", "\udc80"]
@@ -47,22 +65,23 @@ def test_what_looks_plain_is_what_the_codecs_say(codec: Codec, value: str) -> No
     assert set(found) == keys_of_row(source, (value,), NAMES)
 
 
+BORDERS = [
+    *(
+        "a.jpg",
+        "a/b.jpg",
+        "img/b.jpg",
+        "cdn.example.org/a.jpg",
+        "photos.s3.amazonaws.com/a.jpg",
+        "a.b/c.d/e",
+    ),
+    *("./a.jpg", "a/./b", "a/../b", ".a", "a.", "a..b", "a//b", "/a", "a/", "a/b/", "-", "_"),
+    *("eyJrIjoiYS5qcGcifQ", "aHR0cHM6Ly9jZG4uZXhhbXBsZS5vcmcvYS5qcGc", "xeyJrIjoiYS5qcGcifQ"),
+    *("a b", "a\n", "a+b", "a%20b", "a\u00e9", "a\\b", "k" * 1024, "k" * 1025, "k" * 10_000),
+]
+
+
 @pytest.mark.parametrize("codec", [Codec.AUTO, Codec.KEY])
-@pytest.mark.parametrize(
-    "value",
-    [
-        *(
-            "a.jpg",
-            "a/b.jpg",
-            "cdn.example.org/a.jpg",
-            "photos.s3.amazonaws.com/a.jpg",
-            "a.b/c.d/e",
-        ),
-        *("./a.jpg", "a/./b", "a/../b", ".a", "a.", "a..b", "a//b", "/a", "a/", "a/b/", "-", "_"),
-        *("eyJrIjoiYS5qcGcifQ", "aHR0cHM6Ly9jZG4uZXhhbXBsZS5vcmcvYS5qcGc", "xeyJrIjoiYS5qcGcifQ"),
-        *("a b", "a\n", "a+b", "a%20b", "a\u00e9", "a\\b", "k" * 1024, "k" * 1025, "k" * 10_000),
-    ],
-)
+@pytest.mark.parametrize("value", BORDERS)
 def test_values_at_the_borders_of_what_is_plain(codec: Codec, value: str) -> None:
     source = SourceConfig("t", ("k",), codec)
     [found] = keys_of_rows(source, Page([1], [[value]]), NAMES)
@@ -93,14 +112,30 @@ def test_one_odd_key_among_plain_ones(odd: str) -> None:
 
 
 @given(
-    rows=st.lists(st.tuples(st.one_of(st.integers(0, 5), st.text(max_size=3)), VALUES), max_size=6)
+    rows=st.lists(st.tuples(st.one_of(st.integers(0, 5), st.text(max_size=3)), VALUES), max_size=6),
+    names=st.sampled_from([NAMES, WITH_PATTERNS]),
 )
-def test_the_edges_of_rows(rows: list[tuple[RowId, Value]]) -> None:
-    source = SourceConfig("t", ("k",))
-    derived = derive(source, Page([row for row, _ in rows], [[v for _, v in rows]]), NAMES)
+def test_the_edges_of_rows(rows: list[tuple[RowId, Value]], names: BucketNames) -> None:
+    _check_edges(SourceConfig("t", ("k",)), rows, names)
+
+
+@pytest.mark.parametrize("names", [NAMES, WITH_PATTERNS], ids=["plain", "patterns"])
+@pytest.mark.parametrize("codec", [Codec.AUTO, Codec.KEY])
+@pytest.mark.parametrize("value", BORDERS)
+def test_a_column_of_which_one_value_is_at_a_border(
+    codec: Codec, value: str, names: BucketNames
+) -> None:
+    for column in ([value], ["x", value], [value, "x/y.jpg"]):
+        _check_edges(SourceConfig("t", ("k",), codec), list(enumerate(column)), names)
+
+
+def _check_edges(
+    source: SourceConfig, rows: Sequence[tuple[RowId, Value]], names: BucketNames
+) -> None:
+    derived = derive(source, Page([row for row, _ in rows], [[v for _, v in rows]]), names)
     expected = [
         (row, key, fold(key) if fold(key) not in keys else None)
-        for row, keys in ((row, keys_of_row(source, (value,), NAMES)) for row, value in rows)
+        for row, keys in ((row, keys_of_row(source, (value,), names)) for row, value in rows)
         for key in keys
     ]
     exact = zip(derived.rows, derived.keys, derived.hashes, strict=True)
@@ -115,7 +150,9 @@ def test_the_edges_of_rows(rows: list[tuple[RowId, Value]]) -> None:
         ),
         key=repr,
     )
-    assert derived.keyed == [row for row, value in rows if keys_of_row(source, (value,), NAMES)]
+    assert list(derived.keyed) == [
+        row for row, value in rows if keys_of_row(source, (value,), names)
+    ]
 
 
 def test_a_key_that_is_no_utf8_is_told_in_utf8() -> None:
