@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from s3gc_core.databases.protocol import RowId
@@ -229,6 +229,12 @@ READINGS = st.lists(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+@example(
+    readings=[
+        ({"s": [{(1, "a")}, {(1, "b"), (2, "a")}]}, False),
+        ({"s": [{(1, "b"), (2, "a")}]}, True),
+    ]
+)
 @given(readings=READINGS)
 async def test_any_sequence_of_readings(
     readings: list[tuple[dict[str, list[set[tuple[RowId, str]]]], bool]],
@@ -236,8 +242,8 @@ async def test_any_sequence_of_readings(
 ) -> None:
     """Against a model of sets: edges are the last reading's, releases the last loss of each key.
 
-    Each reading is done as often as it takes until nothing is unknown: until then, where two rows
-    share an identity, there may be more edges than rows, and never fewer.
+    Each reading is done until it settles, three times at most: until then, where two rows share an
+    identity, there may be more edges than rows, and never fewer.
     """
     keys = ("a", "b", "A", "c/d", "C/D")
     registry = await Registry.open(tmp_path_factory.mktemp("registry"))
@@ -268,9 +274,10 @@ async def test_any_sequence_of_readings(
             gone = {key: at for key, at in gone.items() if key not in left}
             before = left
             assert await released(registry, *keys) == gone
-            if not unknown or not trust:
+            assert seen == model or trust, "what is compared as a whole is right at once"
+            # Where identities were shared the chunks are forgotten, and unknown the next time.
+            if seen == model and not (unknown and trust):
                 break
-        assert seen == model
         near = await registry.near([key_hash(key) for key in keys])
         assert near == {key_hash(form) for key in now for form in (key, fold(key))}
         assert {one.name: one.keys for one in await registry.stats()} == {
