@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from s3gc_core.config import Config
 from s3gc_core.databases import DatabaseUrl, Engine
@@ -18,6 +19,10 @@ from tests.servers.ministack import Ministack, running_ministack
 from tests.servers.postgres import PostgresServer
 from tests.servers.seaweed import S3Server, drop_bucket, running_seaweed
 from tests.world import World
+
+# A busy machine takes its time: no test fails by the clock.
+settings.register_profile("s3gc", deadline=None)
+settings.load_profile("s3gc")
 
 MakeBucket = Callable[[S3Server], Awaitable[Config]]
 _bucket_numbers = count(1)

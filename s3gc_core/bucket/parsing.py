@@ -41,8 +41,9 @@ def take_entries(
     try:
         root = ElementTree.fromstring(response_dict["body"])
         elements = [child for child in root if _name(child) == _ENTRIES]
-        if _name(root) != _LISTING or not elements:
+        if not elements:
             return
+        # Where the root is anything else, no entry has the fields that are asked for.
         prefix = root.tag.removesuffix(_LISTING)
         customized_response_dict[_ENTRIES] = [_entry(element, prefix) for element in elements]
     except (ElementTree.ParseError, KeyError, TypeError, ValueError):

@@ -22,7 +22,7 @@ async def test_one_piece_is_under_way_while_the_next_is_prepared() -> None:
         await gates[number].wait()
         told.append(f"end {number}")
 
-    async with Behind() as behind:
+    async with asyncio.timeout(10), Behind() as behind:
         await behind.put(work(0))
         told.append("prepared")
         second = asyncio.create_task(behind.put(work(1)))

@@ -11,7 +11,7 @@ import pytest
 
 from s3gc_core.bucket import Bucket, ListedObject, ListingIncomplete
 from s3gc_core.bucket.listing import check_page
-from s3gc_core.bucket.parsing import parse_timestamp
+from s3gc_core.bucket.parsing import parse_timestamp, take_entries
 from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
 from s3gc_core.errors import BucketUnreachable, ExitCode
@@ -49,6 +49,27 @@ async def test_lists_every_object_once(bucket_config: Config) -> None:
     assert all(
         started - timedelta(seconds=2) <= i.last_modified <= datetime.now(UTC) for i in listed
     )
+
+
+async def test_entries_are_not_left_to_botocore(
+    bucket_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+
+    def told(response_dict: dict[str, Any], customized_response_dict: dict[str, Any]) -> None:
+        take_entries(response_dict, customized_response_dict)
+        taken.append(len(customized_response_dict["Contents"]))
+
+    monkeypatch.setattr(
+        "s3gc_core.bucket.connection.take_entries",
+        lambda response_dict, customized_response_dict, **_: told(
+            response_dict, customized_response_dict
+        ),
+    )
+    await _fill(bucket_config, ["a", "b & c"])
+    async with Bucket.open(bucket_config, SystemClock()) as bucket:
+        assert sorted(await listed_keys(bucket)) == ["a", "b & c"]
+    assert taken == [2]
 
 
 async def test_empty_bucket_is_one_empty_page(bucket: Bucket) -> None:

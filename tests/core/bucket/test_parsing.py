@@ -120,6 +120,7 @@ def test_an_entry_of_another_namespace_is_not_lost() -> None:
         (listing([GOOD]), 500),
         (listing([]), 200),
         (listing([GOOD]).replace("ListBucketResult", "Other"), 200),
+        (listing([GOOD], "").replace("ListBucketResult", "Other"), 200),
     ],
 )
 def test_what_is_no_listing_is_left_alone(body: str, status: int) -> None:

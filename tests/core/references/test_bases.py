@@ -56,7 +56,7 @@ def test_what_stands_before_a_key(form: str, pattern: str) -> None:
     ],
 )
 def test_what_is_no_path_before_a_key(form: str) -> None:
-    assert guessed([form.format(name) for name in NAMES], KEYS) == ()
+    assert guessed([form.format(name.replace(" ", "%20")) for name in NAMES], KEYS) == ()
 
 
 def test_two_paths_are_no_rule() -> None:
