@@ -13,6 +13,7 @@ from s3gc_core.references.codecs import arrays, documents, free_text, separated
 from s3gc_core.references.codecs.bucket_names import BucketNames
 from s3gc_core.references.codecs.resizers import ENCODED, decode_base64
 from s3gc_core.references.codecs.single import single_keys, without_host
+from s3gc_core.references.codecs.url import url_keys
 from s3gc_core.references.spellings import LONGEST
 
 # A value in which no codec finds anything but itself: the fast path of nearly all rows.
@@ -30,9 +31,14 @@ def auto_keys(text: str, names: BucketNames, depth: int = 0) -> set[str]:
         and "//" not in text
         and "./" not in text
     ):
+        found = {text}
+        if names.url_patterns:
+            found |= url_keys(text, names)
         if text.startswith(ENCODED):
-            return {text} | _decoded(text, names, depth)
-        return {text} | without_host(text, names) if "." in text.partition("/")[0] else {text}
+            found |= _decoded(text, names, depth)
+        elif "." in text.partition("/")[0]:
+            found |= without_host(text, names)
+        return found
     if not names.url_patterns and _PLAIN_URL.fullmatch(text):
         return single_keys(text, names)
     found = single_keys(text, names) | text_keys(text, names)

@@ -11,7 +11,7 @@ from s3gc_core.references.bases import Bases
 
 HERE = ColumnId("main", "main.posts", "body")
 THERE = ColumnId("main", "main.posts", "cover")
-NAMES = [f"file {n}é.jpg" for n in range(4)]
+NAMES = [*(f"file {n}é.jpg" for n in range(2)), *(f"plain-{n}.jpg" for n in range(2))]
 KEYS = [f"images/{name}" for name in NAMES]
 
 
