@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
 
@@ -20,8 +20,11 @@ from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases import naming
 from s3gc_core.databases.protocol import ListedTable, Page, Row, RowId, TableRead, TableShape
 from s3gc_core.databases.sqlite_catalogue import Table, ask, check, quote
+from s3gc_core.databases.sqlite_packed import PackedPages, Unpackable
 from s3gc_core.databases.sqlite_pages import page, query_for, select, where
 from s3gc_core.databases.sqlite_tables import sample, tables
+
+T = TypeVar("T")
 
 # How long to wait for a writer that holds the file.
 BUSY_TIMEOUT_SECONDS = 10.0
@@ -69,7 +72,12 @@ class SqliteDatabase:
         finally:
             # A cancelled read may still run in the connection's thread.
             await connection.interrupt()
-            await connection.close()
+            try:
+                with self.reaching():
+                    # What an error still holds of a read would keep the file locked.
+                    await connection.rollback()
+            finally:
+                await connection.close()
 
     @contextmanager
     def reaching(self) -> Iterator[None]:
@@ -166,22 +174,30 @@ class SqliteSnapshot:
         Raises `SourceMissing`, `SourceUnreadable`, `DatabaseUnreachable`.
         """
         table = await self._check(read)
-        with self._database.reading(read):
-            async with self._turn:
-                cursor = await self._connection.execute(await self._query(table, read))
         size = naming.PageSize()
+        first: int | None = None
+        packed = await self._asked(read, partial(PackedPages.of, self._connection, table, read))
+        if packed is not None:
+            try:
+                while rows := await self._asked(read, partial(packed.next, size.rows)):
+                    size.learn(rows)
+                    yield rows
+                return
+            except Unpackable:
+                first = packed.first
+        cursor = await self._asked(read, partial(self._cursor, table, read, first))
         try:
-            while True:
-                with self._database.reading(read):
-                    async with self._turn:
-                        found = list(await cursor.fetchmany(size.rows))
-                if not found:
-                    return
+            while found := list(await self._asked(read, partial(cursor.fetchmany, size.rows))):
                 rows = page(found, table)
                 size.learn(rows)
                 yield rows
         finally:
             await cursor.close()
+
+    async def _asked(self, read: TableRead, question: Callable[[], Awaitable[T]]) -> T:
+        with self._database.reading(read):
+            async with self._turn:
+                return await question()
 
     async def tables(self) -> list[ListedTable]:
         """The tables with columns that may hold text. Raises `DatabaseUnreachable`."""
@@ -205,9 +221,15 @@ class SqliteSnapshot:
             async with self._turn:
                 return await check(self._connection, self._database.name, read)
 
-    async def _query(self, table: Table, read: TableRead) -> str:
+    async def _cursor(self, table: Table, read: TableRead, first: int | None) -> aiosqlite.Cursor:
+        """All rows, or with `first` those from that rowid on."""
+        return await self._connection.execute(await self._query(table, read, first))
+
+    async def _query(self, table: Table, read: TableRead, first: int | None) -> str:
         """In the order of the key where the rows lie so, and not by way of an index or a sort."""
         plain = select(table, [quote(column) for column in read.columns]) + where(read)
+        if first is not None:
+            plain += f"{' AND' if read.where is not None else ' WHERE'} {table.rowid} >= {first}"
         if not table.shape.primary_key:
             return plain
         key = [f"{table.sql_name}.{quote(column)}" for column in table.shape.primary_key]

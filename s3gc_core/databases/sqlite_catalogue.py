@@ -18,11 +18,15 @@ _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?P<name>(?:[^"]|"")*)\"""")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A checked table: SQL name, and the name that gives its rowid (None: it has none)."""
+    """A checked table: SQL name, and the name that gives its rowid (None: it has none).
+
+    `is_by_rowid`: the rowid is what identifies a row, by itself or as the primary key.
+    """
 
     shape: TableShape
     sql_name: str
     rowid: str | None
+    is_by_rowid: bool
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -58,7 +62,8 @@ async def check(connection: aiosqlite.Connection, database: str, read: TableRead
         words = "rowid" if rowid else "SHA-256 of the whole row"
         words += " (no primary key)"
     shape = TableShape(read.table, naming.join_name(schema, name), columns, key, words)
-    return Table(shape, sql_name, rowid)
+    is_by_rowid = rowid is not None and not (key and await _has_key_index(connection, schema, name))
+    return Table(shape, sql_name, rowid, is_by_rowid)
 
 
 async def _find(
@@ -97,6 +102,14 @@ async def _rowid(
             return None  # WITHOUT ROWID
         return name
     return None
+
+
+async def _has_key_index(connection: aiosqlite.Connection, schema: str, name: str) -> bool:
+    """Whether the primary key has an index; it has none where it is the rowid (SQLite manual)."""
+    found = await ask(
+        connection, "SELECT 1 FROM pragma_index_list(?, ?) WHERE origin = 'pk'", name, schema
+    )
+    return bool(found)
 
 
 def _check_quotes(database: str, read: TableRead, known: set[str]) -> None:

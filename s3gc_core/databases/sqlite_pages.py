@@ -35,7 +35,7 @@ def page(found: Sequence[Any], table: Table) -> Page:
         return Page((), ())
     columns = list(zip(*found, strict=True))
     key = columns[rowids : rowids + identities]
-    values = [_values(column) for column in columns[rowids + identities :]]
+    values = [values_of(column) for column in columns[rowids + identities :]]
     ids: Sequence[RowId]
     if not table.shape.primary_key:
         ids = columns[0] if rowids else list(map(naming.row_hash, zip(*key, strict=True)))
@@ -51,7 +51,7 @@ def page(found: Sequence[Any], table: Table) -> Page:
     return Page(ids, values)
 
 
-def _values(column: Sequence[Any]) -> Sequence[Value]:
+def values_of(column: Sequence[Any]) -> Sequence[Value]:
     """SQLite types each value, not the column: numbers become their text."""
     if set(map(type, column)) <= {str, bytes, type(None)}:
         return column
