@@ -15,7 +15,7 @@ from collections.abc import (
 )
 from dataclasses import dataclass
 
-from s3gc_core.config import SourceConfig
+from s3gc_core.config import Codec, SourceConfig
 from s3gc_core.databases.protocol import Database, Page, RowId, Snapshot, TableRead
 from s3gc_core.references.codecs import BucketNames, broad_keys_of_row
 from s3gc_core.references.derivation import keys_of_rows
@@ -118,7 +118,6 @@ def _holders_of_page(
 
     The latter with the key as it is written.
     """
-    found = keys_of_rows(source, page, names)
     broad = keys_of_rows(source, page, names, broad_keys_of_row)
     rows = [row for row, keys in zip(page.ids, broad, strict=True) for _ in keys]
     exact: defaultdict[int, list[RowId]] = defaultdict(list)
@@ -126,6 +125,8 @@ def _holders_of_page(
         exact[h].append(row)
     folded: defaultdict[int, dict[RowId, str]] = defaultdict(dict)
     if near:
+        # `auto` is as broad as can be: nothing is read twice.
+        found = broad if source.codec is Codec.AUTO else keys_of_rows(source, page, names)
         met = [
             (row, key, form)
             for row, keys, more in zip(page.ids, found, broad, strict=True)

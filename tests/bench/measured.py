@@ -56,7 +56,9 @@ async def reference(config: Config, result: dict[str, float]) -> None:
     parsers = session.get_component("response_parser_factory")
     parsers.set_parser_defaults(timestamp_parser=parse_timestamp)
     async with timed(result, "reference"):
-        async with session.create_client("s3", endpoint_url=config.endpoint_url) as s3:
+        async with session.create_client(
+            "s3", region_name=config.region, endpoint_url=config.endpoint_url
+        ) as s3:
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=config.bucket)
             result["listed"] = sum([len(page["Contents"]) async for page in pages])
         async with open_database(config.databases[0]).snapshot() as snapshot:

@@ -56,16 +56,13 @@ async def test_entries_are_not_left_to_botocore(
 ) -> None:
     taken: list[int] = []
 
-    def told(response_dict: dict[str, Any], customized_response_dict: dict[str, Any]) -> None:
+    def told(
+        response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+    ) -> None:
         take_entries(response_dict, customized_response_dict)
         taken.append(len(customized_response_dict["Contents"]))
 
-    monkeypatch.setattr(
-        "s3gc_core.bucket.connection.take_entries",
-        lambda response_dict, customized_response_dict, **_: told(
-            response_dict, customized_response_dict
-        ),
-    )
+    monkeypatch.setattr("s3gc_core.bucket.connection.take_entries", told)
     await _fill(bucket_config, ["a", "b & c"])
     async with Bucket.open(bucket_config, SystemClock()) as bucket:
         assert sorted(await listed_keys(bucket)) == ["a", "b & c"]
