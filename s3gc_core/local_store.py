@@ -8,6 +8,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -131,7 +132,10 @@ class LocalStore:
 def _connect(path: Path, schema: str, durable: bool) -> sqlite3.Connection:
     refuse_network_file_system(path.parent)
     # Created by us first, so that SQLite's side files inherit 0600 from it.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    # Never opened by us where it is there: closing it again would end all locks that this process
+    # has on it, and another process that closes it would take SQLite's log away under us.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
