@@ -15,9 +15,9 @@ from collections.abc import (
 )
 from dataclasses import dataclass
 
-from s3gc_core.config import Codec, SourceConfig
+from s3gc_core.config import SourceConfig
 from s3gc_core.databases.protocol import Database, Page, RowId, Snapshot, TableRead
-from s3gc_core.references.codecs import BucketNames, broad_keys_of_row
+from s3gc_core.references.codecs import BucketNames, broad_keys_of_row, is_broad
 from s3gc_core.references.derivation import keys_of_rows
 from s3gc_core.references.spellings import fold, key_hashes, reference_forms
 
@@ -125,8 +125,7 @@ def _holders_of_page(
         exact[h].append(row)
     folded: defaultdict[int, dict[RowId, str]] = defaultdict(dict)
     if near:
-        # `auto` is as broad as can be: nothing is read twice.
-        found = broad if source.codec is Codec.AUTO else keys_of_rows(source, page, names)
+        found = broad if is_broad(source) else keys_of_rows(source, page, names)
         met = [
             (row, key, form)
             for row, keys, more in zip(page.ids, found, broad, strict=True)

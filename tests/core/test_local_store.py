@@ -231,33 +231,29 @@ async def test_what_cannot_be_opened(tmp_path: Path, what: str) -> None:
     assert [thread for thread in left if thread.is_alive()] == []
 
 
-# Another process that was the last to use the file takes its log away when it closes it.
-LAST_USER = """
+# What a process sees that takes SQLite's log away when it closes the file, if nobody has a lock.
+ANOTHER = """
 import sqlite3, sys
-with sqlite3.connect(sys.argv[1]) as connection:
-    print([n for (n,) in connection.execute("SELECT n FROM t ORDER BY n")])
+connection = sqlite3.connect(sys.argv[1])
+print([n for (n,) in connection.execute("SELECT n FROM t ORDER BY n")])
 connection.close()
 """
 
 
-async def seen_elsewhere(path: Path) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", LAST_USER, str(path)), stdout=asyncio.subprocess.PIPE
-    )
-    told, _ = await process.communicate()
-    return told.decode().strip()
-
-
-async def test_opening_it_twice_keeps_the_locks_of_the_first(tmp_path: Path) -> None:
+async def test_opening_it_twice_keeps_the_locks_of_the_first(
+    store: LocalStore, tmp_path: Path
+) -> None:
     """Closing any descriptor of a file ends all locks that a process has on it (POSIX, fcntl)."""
     path = tmp_path / "x.db"
-    first = await LocalStore.open(path, SCHEMA)
     second = await LocalStore.open(path, SCHEMA)
     for number in (1, 2, 3):
-        await first.run(sqlite3.Connection.execute, "INSERT INTO t VALUES (?)", (number,))
-        assert await seen_elsewhere(path) == str(list(range(1, number + 1)))
+        await store.run(insert, number)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", ANOTHER, str(path)), stdout=asyncio.subprocess.PIPE
+        )
+        told, _ = await process.communicate()
+        assert told.decode().strip() == str(list(range(1, number + 1)))
     await second.close()
-    await first.close()
 
 
 async def test_reading_keeps_nobody_from_writing(tmp_path: Path) -> None:

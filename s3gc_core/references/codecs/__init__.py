@@ -16,7 +16,12 @@ What does not parse as its codec says is read as free text.
 
 from s3gc_core.references.codecs.automatic import auto_keys, text_keys
 from s3gc_core.references.codecs.bucket_names import BucketNames
-from s3gc_core.references.codecs.rows import broad_keys_of_row, keys_of_row, keys_of_value
+from s3gc_core.references.codecs.rows import (
+    broad_keys_of_row,
+    is_broad,
+    keys_of_row,
+    keys_of_value,
+)
 from s3gc_core.references.codecs.templates import template_keys
 from s3gc_core.references.codecs.url import url_keys
 
@@ -24,6 +29,7 @@ __all__ = [
     "BucketNames",
     "auto_keys",
     "broad_keys_of_row",
+    "is_broad",
     "keys_of_row",
     "keys_of_value",
     "template_keys",

@@ -43,6 +43,11 @@ def keys_of_row(source: SourceConfig, values: Sequence[Value], names: BucketName
         ) from None
 
 
+def is_broad(source: SourceConfig) -> bool:
+    """Whether `keys_of_row` finds all that `broad_keys_of_row` does."""
+    return source.codec is Codec.AUTO
+
+
 def broad_keys_of_row(
     source: SourceConfig, values: Sequence[Value], names: BucketNames
 ) -> set[str]:
@@ -51,7 +56,7 @@ def broad_keys_of_row(
     The database layer asks this way, so that a codec declared wrongly costs nothing.
     """
     found = keys_of_row(source, values, names)
-    if source.codec is Codec.AUTO:
+    if is_broad(source):
         return found
     for value in values:
         found |= keys_of_value(Codec.AUTO, value, names)

@@ -218,6 +218,8 @@ CHUNKS = st.lists(
     ),
     max_size=4,
 )
+# By source, its chunks.
+Chunks = Mapping[str, list[set[tuple[RowId, str]]]]
 READINGS = st.lists(
     st.tuples(st.dictionaries(st.sampled_from(["s", "t"]), CHUNKS), st.booleans()),
     min_size=1,
@@ -225,7 +227,7 @@ READINGS = st.lists(
 )
 
 
-def shares(reading: Mapping[str, list[set[tuple[RowId, str]]]]) -> bool:
+def shares(reading: Chunks) -> bool:
     """Whether a row's identity is in two chunks of one source."""
     rows = [[{row for row, _ in part} for part in parts] for parts in reading.values()]
     return any(len(set().union(*parts)) < sum(map(len, parts)) for parts in rows)
@@ -244,7 +246,7 @@ def shares(reading: Mapping[str, list[set[tuple[RowId, str]]]]) -> bool:
 )
 @given(readings=READINGS)
 async def test_any_sequence_of_readings(
-    readings: list[tuple[dict[str, list[set[tuple[RowId, str]]]], bool]],
+    readings: list[tuple[Chunks, bool]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """Against a model of sets: edges are the last reading's, releases the last loss of each key.
@@ -257,7 +259,7 @@ async def test_any_sequence_of_readings(
     gone: dict[str, datetime] = {}
     before: set[str] = set()
     number = 0
-    last: Mapping[str, list[set[tuple[RowId, str]]]] = {}
+    last: Chunks = {}
     for reading, trust in readings:
         sources = {name: [chunk(part) for part in parts] for name, parts in reading.items()}
         model = {
