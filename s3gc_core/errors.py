@@ -7,10 +7,12 @@
     ├── Refused                     3   a rule or a guard says no; nothing was changed
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
     │   ├── PlanFinished, ConfirmationMismatch, AuditBroken, NetworkFileSystem, StoreUnsafe,
-    │   └── VaultFull, CatalogueTooNew, RegistryTooNew, CancelRequested
+    │   ├── VaultFull, CatalogueTooNew, RegistryTooNew, CancelRequested,
+    │   └── FollowingRefused, StreamLost
     ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
     ├── JobNotStarted               1   the process of a job could not be started
     ├── VaultBusy                   5   another operation holds the vault
+    ├── StreamTaken                 5   another process reads the change stream
     ├── Unreachable                 6   BucketUnreachable, DatabaseUnreachable, RightMissing,
     │                                   VaultUnreachable
     └── NotFound                    7   NoSuchKey, NoSuchPlan (PlanGone), NoSuchOperation, ScanGone
@@ -238,6 +240,24 @@ class CancelRequested(Refused):
     next_step = "wait for its end; an execution can be gone on with by executing its plan again"
 
 
+class FollowingRefused(Refused):
+    """The database, or a table, lacks what following its changes takes."""
+
+    why = "changes that nobody is told of would make references go missing"
+    next_step = "run `s3gc doctor`: it names each obstacle with the statement that mends it"
+
+
+class StreamLost(Refused):
+    """The change stream cannot go on from where it was. `state` is its name for scripts."""
+
+    why = "what happened meanwhile is not known, so nothing may be judged by the registry"
+    next_step = "`s3gc follow --reload` reads the followed tables anew and starts a new stream"
+
+    def __init__(self, state: str, what: str, *, next_step: str | None = None) -> None:
+        super().__init__(what, next_step=next_step)
+        self.state = state
+
+
 class OperationCancelled(S3gcError):
     """A person asked the operation to end. Nothing is half done: what had begun was finished and
     recorded; `counts` tells how many objects ended how.
@@ -265,6 +285,14 @@ class VaultBusy(S3gcError):
     exit_code = ExitCode.BUSY
     why = "two operations at once could judge each other's half-finished work"
     next_step = "wait for it to end (`s3gc status` shows it)"
+
+
+class StreamTaken(S3gcError):
+    """Another process reads the change stream of this registry."""
+
+    exit_code = ExitCode.BUSY
+    why = "a stream has one reader, which is the one that keeps the registry true"
+    next_step = "end the other `s3gc follow`, or let it go on and do nothing"
 
 
 class Unreachable(S3gcError):
