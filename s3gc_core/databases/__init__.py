@@ -5,6 +5,7 @@ from __future__ import annotations
 from s3gc_core.config import DatabaseConfig
 from s3gc_core.database_url import DatabaseUrl, Engine
 from s3gc_core.databases.changes import (
+    UNCHANGED,
     UNTOLD,
     Beat,
     Change,
@@ -37,6 +38,7 @@ from s3gc_core.databases.protocol import (
 )
 
 __all__ = [
+    "UNCHANGED",
     "UNTOLD",
     "Beat",
     "Change",

@@ -17,13 +17,16 @@ from s3gc_core.databases.protocol import RowId, Value
 class Untold(Enum):
     """Stands where the stream does not tell a value, which is not the same as NULL.
 
-    Such as an unchanged TOAST value, a column left out of a MINIMAL row image, or a type whose text
-    in the stream is not that of a read.
+    `UNCHANGED`: it is what it was before, such as a TOAST value that an update left alone, or a
+    column left out of a MINIMAL row image. `UNTOLD`: it may be anything, such as of a type whose
+    text in the stream is not that of a read.
     """
 
+    UNCHANGED = "unchanged"
     UNTOLD = "untold"
 
 
+UNCHANGED = Untold.UNCHANGED
 UNTOLD = Untold.UNTOLD
 
 

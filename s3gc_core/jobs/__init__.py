@@ -16,7 +16,14 @@ from s3gc_core.jobs.control import (
 )
 from s3gc_core.jobs.files import KEPT_JOURNALS
 from s3gc_core.jobs.journal import KEPT_EVENTS_PER_OUTCOME, JobJournal
-from s3gc_core.jobs.lease import LEASE_FILE, LeaseHolder, actor, lease_holder, vault_lease
+from s3gc_core.jobs.lease import (
+    FOLLOWER_FILE,
+    LEASE_FILE,
+    LeaseHolder,
+    actor,
+    lease_holder,
+    vault_lease,
+)
 from s3gc_core.jobs.listing import (
     Job,
     JobEvents,
@@ -39,6 +46,7 @@ from s3gc_core.jobs.records import (
 from s3gc_core.jobs.start import KEPT_OUTPUTS, JobOutcome, StartedJob, job_outcome, start_job
 
 __all__ = [
+    "FOLLOWER_FILE",
     "KEPT_EVENTS_PER_OUTCOME",
     "KEPT_JOURNALS",
     "KEPT_OUTPUTS",

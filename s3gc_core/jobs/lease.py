@@ -17,6 +17,8 @@ from pathlib import Path
 from s3gc_core.errors import VaultBusy, VaultUnreachable
 
 LEASE_FILE = "lease"
+# Held by whoever keeps the registry true to the change streams, beside an operation.
+FOLLOWER_FILE = "follower"
 _ATTEMPTS = 5
 
 
@@ -39,13 +41,17 @@ def actor() -> str:
 
 
 @contextmanager
-def vault_lease(vault_path: Path, operation_id: str, what: str, who: str) -> Iterator[None]:
+def vault_lease(
+    vault_path: Path, operation_id: str, what: str, who: str, *, file: str = LEASE_FILE
+) -> Iterator[None]:
     """Hold the vault for one operation; raises `VaultBusy` where another process holds it.
+
+    With `FOLLOWER_FILE`, hold its change streams.
 
     The lock is the kernel's (flock): it goes away with the process, however that ends.
     """
     try:
-        descriptor = os.open(vault_path / LEASE_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(vault_path / file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise VaultUnreachable(f"cannot lock {vault_path}: {error}") from error
     try:
@@ -59,10 +65,10 @@ def vault_lease(vault_path: Path, operation_id: str, what: str, who: str) -> Ite
         os.close(descriptor)
 
 
-def lease_holder(vault_path: Path) -> LeaseHolder | None:
-    """The live holder of the vault, or None. Does not disturb it."""
+def lease_holder(vault_path: Path, file: str = LEASE_FILE) -> LeaseHolder | None:
+    """The live holder of the vault (or of its change streams), or None. Does not disturb it."""
     try:
-        descriptor = os.open(vault_path / LEASE_FILE, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(vault_path / file, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:

@@ -41,6 +41,7 @@ NEAR = Target(
     " WHERE form IS NOT excluded.form OR spelling IS NOT excluded.spelling",
 )
 FRESH = Target("temp.fresh", ("{}", "{}"), "DO NOTHING")
+TOUCHED = Target("temp.touched", ("{}",), "DO NOTHING")
 
 
 def write_blocks(

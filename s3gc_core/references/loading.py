@@ -14,19 +14,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from s3gc_core.databases.protocol import RowId
+from s3gc_core.references import edge_difference, stream_tables
 from s3gc_core.references.chunks import pack_ids, unpack_ids
 from s3gc_core.references.derivation import Derived
-from s3gc_core.references.edge_blocks import EDGE, FRESH, NEAR, write_blocks
+from s3gc_core.references.edge_blocks import EDGE, NEAR, write_blocks
 from s3gc_core.references.registry_tables import INDEXES
+from s3gc_core.references.stream_tables import FollowedSource
 
 # So many new edges, in a registry with fewer than four times as many: indexes are made afterwards.
 _MANY = 200_000
-
-_SCRATCH = """
-CREATE TEMP TABLE fresh (row, h INT, PRIMARY KEY (row, h)) WITHOUT ROWID;
-CREATE TEMP TABLE touched (row PRIMARY KEY) WITHOUT ROWID;
-CREATE TEMP TABLE gone (src INT, row, h INT, PRIMARY KEY (src, row, h)) WITHOUT ROWID;
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +66,7 @@ class Loading:
         self.changes: dict[str, tuple[int, int]] = {}
         self._added = 0
         self._any_direct = False
-        for statement in _SCRATCH.split(";"):
-            connection.execute(statement)
+        edge_difference.make_scratch(connection)
         self._number = self._one("SELECT coalesce(max(number), 0) + 1 FROM reading")
         self._before = self._one("SELECT coalesce(sum(keys), 0) FROM source")
         self._indexed = True
@@ -135,33 +130,37 @@ class Loading:
         self._read.append(source.id)
         self.changes[source.name] = (source.added, source.removed)
 
-    def finish(self, positions: Mapping[str, str]) -> None:
-        """All sources are read: what else there was goes, and from now on this is the truth."""
-        left = f"NOT IN ({','.join(map(str, self._read))})"
-        for name, keys in self._execute(f"SELECT name, keys FROM source WHERE id {left}"):
-            self.changes[name] = (0, keys)
-        self._execute(f"INSERT INTO gone SELECT src, row, h FROM edge WHERE src {left}")
-        for table in ("edge", "chunk"):
-            self._execute(f"DELETE FROM {table} WHERE src {left}")
+    def finish(self, positions: Mapping[str, str] | None, keep: Collection[str] | None) -> None:
+        """All sources are read: what else there was goes, but for the sources to `keep` (None: all
+        others). With `positions` the registry is true from now on, as far as nothing follows.
+        """
+        left = []
+        for id_, name, keys in self._execute("SELECT id, name, keys FROM source").fetchall():
+            if keep is not None and id_ not in self._read and name not in keep:
+                self.changes[name] = (0, keys)
+                left.append((id_,))
+        many = self._connection.executemany
+        many("INSERT OR IGNORE INTO gone SELECT src, row, h FROM edge WHERE src = ?", left)
+        for table in ("edge", "chunk", "reread", "leaving"):
+            many(f"DELETE FROM {table} WHERE src = ?", left)
         for statement in INDEXES.split(";"):
             self._execute(statement)
-        self._execute(
-            # With max() the other columns are those of the row that has it (SQLite manual, SELECT).
-            "INSERT OR REPLACE INTO released SELECT h, ?, name, max(gone.row)"
-            " FROM gone JOIN source ON source.id = gone.src"
-            " WHERE NOT EXISTS (SELECT 1 FROM edge WHERE edge.h = gone.h) GROUP BY h",
-            self._stamp,
-        )
+        edge_difference.release(self._connection, self._stamp)
         if self._any_direct:
             self._execute(
                 "DELETE FROM released WHERE EXISTS (SELECT 1 FROM edge WHERE edge.h = released.h)"
             )
-        self._execute(f"DELETE FROM source WHERE id {left}")
+        many("DELETE FROM source WHERE id = ?", left)
         if self._added:
             self._execute("INSERT INTO reading VALUES (?, ?)", self._number, self._stamp)
-        self._execute(
-            "INSERT OR REPLACE INTO state VALUES (1, ?, ?)", self._stamp, json.dumps(positions)
-        )
+        if positions is not None:
+            self._execute(
+                "INSERT OR REPLACE INTO state VALUES (1, ?, ?)", self._stamp, json.dumps(positions)
+            )
+
+    def follow(self, database: str, sources: Sequence[FollowedSource]) -> None:
+        """From here on a stream keeps these sources, which were just read, true."""
+        stream_tables.follow_sources(self._connection, database, sources)
 
     def _add_chunk(self, source: _Source, digest: bytes, keyed: Sequence[RowId]) -> None:
         low, high = _range(keyed)
@@ -175,7 +174,7 @@ class Loading:
         fixed = (source.id, self._number)
         written = write_blocks(self._connection, EDGE, fixed, source.edges, rest=rest)
         written += write_blocks(self._connection, NEAR, fixed, source.near, rest=rest)
-        write_blocks(self._connection, FRESH, (), source.fresh, rest=rest)
+        edge_difference.note_fresh(self._connection, source.fresh, rest=rest)
         source.added += written
         self._added += written
         if self._indexed and self._added > max(_MANY, self._before // 4):
@@ -184,35 +183,17 @@ class Loading:
     def _replace(self, source: _Source, kept: Collection[bytes]) -> None:
         """Take away what the touched rows no longer refer to."""
         if source.whole:
-            self._execute(
-                "INSERT INTO gone SELECT src, row, h FROM edge WHERE src = ? AND NOT EXISTS"
-                " (SELECT 1 FROM fresh WHERE fresh.row = edge.row AND fresh.h = edge.h)",
-                source.id,
-            )
+            edge_difference.find_gone_of_all(self._connection, source.id)
         else:
             self._spare(source, kept)
-            self._execute(
-                "INSERT INTO gone SELECT src, edge.row, h FROM touched CROSS JOIN edge"
-                " ON edge.src = ? AND edge.row = touched.row WHERE NOT EXISTS"
-                " (SELECT 1 FROM fresh WHERE fresh.row = edge.row AND fresh.h = edge.h)",
-                source.id,
-            )
-        source.removed = self._execute(
-            # Not by the index of hashes: a placeholder's key may be held by a million rows.
-            "DELETE FROM edge INDEXED BY sqlite_autoindex_edge_1 WHERE (src, row, h) IN"
-            " (SELECT src, row, h FROM gone WHERE src = ?)",
-            source.id,
-        ).rowcount
-        self._execute("DELETE FROM released WHERE h IN (SELECT h FROM fresh)")
-        for table in ("fresh", "touched"):
-            self._execute(f"DELETE FROM {table}")
+            edge_difference.find_gone_of_touched(self._connection, source.id)
+        source.removed = edge_difference.remove_gone(self._connection, source.id)
+        edge_difference.forget_rows(self._connection)
 
     def _touch(self, source: _Source, digest: bytes) -> None:
         query = "SELECT ids FROM chunk WHERE src = ? AND digest = ? AND ids IS NOT NULL"
         for (packed,) in self._execute(query, source.id, digest).fetchall():
-            self._connection.executemany(
-                "INSERT OR IGNORE INTO touched VALUES (?)", ((row,) for row in unpack_ids(packed))
-            )
+            edge_difference.touch(self._connection, unpack_ids(packed))
 
     def _spare(self, source: _Source, kept: Collection[bytes]) -> None:
         """Two rows may have one identity. Where the other one's chunk was not read anew, the edges

@@ -23,7 +23,7 @@ _BUSY_SECONDS = 30
 
 
 class OwnConnection:
-    """One connection, one transaction, one thread."""
+    """One connection with a thread of its own."""
 
     def __init__(self, connection: sqlite3.Connection, executor: ThreadPoolExecutor) -> None:
         self._connection = connection
@@ -36,7 +36,7 @@ class OwnConnection:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run `function(connection, ...)` in the thread, within the transaction."""
+        """Run `function(connection, ...)` in the thread."""
 
         def in_thread() -> T:
             return function(self._connection, *args, **kwargs)
@@ -61,9 +61,14 @@ class OwnConnection:
     @classmethod
     @asynccontextmanager
     async def writing(cls, path: Path) -> AsyncIterator[OwnConnection]:
-        """What is written counts when the block ends without an error, and then as a whole."""
+        """What is written counts when the block ends without an error, and then as a whole.
+
+        Waits for as long as somebody else writes: a load may take minutes.
+        """
         async with cls._opened(path, "rw") as own:
-            await own.run(_begin, "BEGIN IMMEDIATE")
+            begun = False
+            while not begun:
+                begun = await own.run(_begin_to_write)
             try:
                 yield own
             except BaseException:
@@ -72,6 +77,17 @@ class OwnConnection:
                 await to_the_end(own.run(_roll_back))
                 raise
             await to_the_end(own.run(_commit))
+
+    @classmethod
+    @asynccontextmanager
+    async def durable(cls, path: Path) -> AsyncIterator[OwnConnection]:
+        """Its user begins and ends transactions. What was committed survives a power cut.
+
+        Beginning to write raises `sqlite3.OperationalError` at once while others write.
+        """
+        async with cls._opened(path, "rw") as own:
+            await own.run(_make_durable)
+            yield own
 
     @classmethod
     @asynccontextmanager
@@ -106,9 +122,24 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
+def _make_durable(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA busy_timeout = 0")
+
+
 def _attach(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("ATTACH ? AS attached", (f"{path.absolute().as_uri()}?mode=ro",))
     connection.execute(f"PRAGMA attached.cache_size = -{_CACHE}")
+
+
+def _begin_to_write(connection: sqlite3.Connection) -> bool:
+    try:
+        _begin(connection, "BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def _begin(connection: sqlite3.Connection, statement: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,13 +28,14 @@ async def refresh(
     began_at: datetime,
     rows_read: RowsRead = lambda _: None,
     trust: bool = True,
+    keep: Collection[str] = (),
 ) -> Mapping[str, tuple[int, int]]:
     """Read all sources and bring the registry to them by difference.
 
     Each database is read in one snapshot. If any page cannot be read, the error goes on to the
     caller and the registry stays as it was: a partial reading is never taken for a whole one.
-    Without `trust` nothing is recognised: every edge is derived and compared. Returns how many
-    edges came and how many went, by source.
+    Without `trust` nothing is recognised: every edge is derived and compared. Sources that are not
+    given go, but for those to `keep`. Returns how many edges came and how many went, by source.
     """
     total = 0
 
@@ -44,22 +45,25 @@ async def refresh(
         rows_read(total)
 
     positions = {database.name: began_at.isoformat() for database in databases}
-    async with registry.load(began_at, positions, trust=trust) as load:
+    async with registry.load(began_at, positions, trust=trust, keep=keep) as load:
         for database in databases:
+            own = [source for source in sources if source.database == database.name]
+            if not own:
+                continue
             async with database.snapshot() as snapshot:
-                for source in sources:
-                    if source.database == database.name:
-                        await _read_source(load, snapshot, source, names, told)
+                for source in own:
+                    await read_source(load, snapshot, source, names, told)
     return load.changes
 
 
-async def _read_source(
+async def read_source(
     load: Load,
     snapshot: Snapshot,
     source: SourceConfig,
     names: BucketNames,
     told: Callable[[int], None],
 ) -> None:
+    """Read one source to its end into the load; `told` hears of each page's rows."""
     recognition = _Recognition(source, names, await load.begin_source(source.name))
     async with Behind() as writing, aclosing(read_ahead(snapshot, table_read(source))) as pages:
         async for page in pages:

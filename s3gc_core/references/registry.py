@@ -9,20 +9,36 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
+from s3gc_core.databases.protocol import RowId
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.local_store import LocalStore
 from s3gc_core.references import registry_tables as tables
+from s3gc_core.references import stream_tables
 from s3gc_core.references.loading import FreshChunk, Loading
 from s3gc_core.references.own_connection import OwnConnection
 from s3gc_core.references.registry_tables import Edge, Released, SourceStats
 from s3gc_core.references.spellings import key_hash
+from s3gc_core.references.stream_tables import FollowedSource, Shortfall, StreamState
 
-__all__ = ["Edge", "Load", "Registry", "Released", "SourceStats"]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+__all__ = [
+    "Edge",
+    "FollowedSource",
+    "Load",
+    "Registry",
+    "Released",
+    "Shortfall",
+    "SourceStats",
+    "StreamState",
+]
 
 
 class Load:
@@ -31,6 +47,10 @@ class Load:
     def __init__(self, own: OwnConnection, loading: Loading) -> None:
         self._own = own
         self._loading = loading
+
+    async def follow(self, database: str, sources: Sequence[FollowedSource]) -> None:
+        """From here on the database's stream keeps these sources, which were just read, true."""
+        await self._own.run(lambda _: self._loading.follow(database, sources))
 
     @property
     def changes(self) -> Mapping[str, tuple[int, int]]:
@@ -89,22 +109,87 @@ class Registry:
 
     @asynccontextmanager
     async def load(
-        self, began_at: datetime, positions: Mapping[str, str], *, trust: bool = True
+        self,
+        began_at: datetime,
+        positions: Mapping[str, str] | None,
+        *,
+        trust: bool = True,
+        keep: Collection[str] | None = (),
     ) -> AsyncIterator[Load]:
-        """One reading of all sources. It counts when the block ends without an error, as a whole.
+        """One reading of sources. It counts when the block ends without an error, as a whole.
 
-        Sources that are not read in it go, with their edges. `began_at` (UTC) is when the reading
-        began: from then on the registry is true, and hashes whose last edge went away are
-        remembered with it. Without `trust` no chunk is known, and every edge is compared.
+        Sources that are not read in it go, with their edges, but for those to `keep` (None: all).
+        `began_at` (UTC) is when the reading began: with `positions` the registry is true from then
+        on, as far as no stream follows; hashes whose last edge went away are remembered with it.
+        Without `trust` no chunk is known, and every edge is compared.
         """
         async with OwnConnection.writing(self.path) as own:
             loading = await own.run(Loading, began_at, trust)
             yield Load(own, loading)
-            await own.run(lambda _: loading.finish(positions))
+            await own.run(lambda _: loading.finish(positions, keep))
 
     async def valid_at(self) -> datetime | None:
-        """The moment (UTC) for which the registry is true; None before the first reading."""
+        """The moment (UTC) for which the registry is true; None while it is true for none.
+
+        Asked after the edges, it answers for them: what makes edges go that may be needed (a load,
+        a changed table) makes this None in the same transaction.
+        """
         return await self._store.read(tables.valid_at)
+
+    async def _write(
+        self,
+        function: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """As the store's `run`, for as long as another process loads, which may take minutes."""
+        while True:
+            try:
+                return await self._store.run(function, *args, **kwargs)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+
+    async def streams(self) -> dict[str, StreamState]:
+        """How far each followed database has come, by its name."""
+        return await self._store.read(stream_tables.streams)
+
+    async def begin_stream(self, state: StreamState) -> None:
+        """A new stream, in place of what there was of its database: nothing of it is true yet."""
+        await self._write(stream_tables.begin_stream, state)
+
+    async def forget_stream(self, database: str) -> None:
+        """The database is followed no more; its sources have to be read as a whole."""
+        await self._write(stream_tables.forget_stream, database)
+
+    async def lose_stream(self, database: str, state: str, why: str) -> None:
+        """The stream cannot go on, and nothing is true by it; the first reason stays."""
+        await self._write(stream_tables.lose_stream, database, state, why)
+
+    async def followed(self, database: str) -> dict[str, FollowedSource]:
+        """The sources of a database that its stream keeps true, by name."""
+        return await self._store.read(stream_tables.followed, database)
+
+    async def unfollow(self, sources: Collection[str]) -> None:
+        """No stream keeps these sources true any more."""
+        for source in sources:
+            await self._write(stream_tables.unfollow, source)
+
+    async def soil_tables(self, database: str, tables: Mapping[str, str] | str) -> None:
+        """Tables (each with why; or why for all) have to be read as a whole again."""
+        await self._write(stream_tables.soil_tables, database, tables)
+
+    async def shortfall(self, database: str, counter: int) -> Shortfall:
+        """What the stream lacks for being true as of that beat."""
+        return await self._store.read(stream_tables.shortfall, database, counter)
+
+    async def confirm(self, database: str, counter: int, at: datetime) -> Shortfall:
+        """A beat was made at `at` (UTC): if nothing is lacking, the registry is true for then."""
+        return await self._write(stream_tables.confirm, database, counter, at)
+
+    async def rereads(self, database: str, serial: int, most: int) -> dict[str, list[RowId]]:
+        """At most so many rows to be read again, by source: told of up to that portion."""
+        return await self._store.read(stream_tables.rereads, database, serial, most)
 
     async def stats(self) -> list[SourceStats]:
         """What the last complete reading found in each source, by name."""

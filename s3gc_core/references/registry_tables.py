@@ -15,9 +15,11 @@ from pathlib import Path
 from s3gc_core.databases.protocol import RowId
 from s3gc_core.errors import RegistryTooNew, VaultBusy
 from s3gc_core.jobs import lease_holder
+from s3gc_core.references import stream_tables
 
-# One more with every change of the tables. Files of the first s3gc, which wrote none, have 0.
-VERSION = 1
+# One more with every change of the tables. Files of the first s3gc, which wrote none, have 0; 1 had
+# no tables for streams.
+VERSION = 2
 
 # An edge's `seen` is the number of the reading that first saw it. `form` is the hash of the key's
 # folded form, with the key as it is written, where that form is none of the row's keys itself.
@@ -102,10 +104,11 @@ def make_ours(connection: sqlite3.Connection, vault_path: Path) -> None:
     an object might go before its time. Raises `VaultBusy` while an operation may use the older
     tables.
     """
-    if is_ours(connection):
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if version == VERSION:
         return  # another process was quicker
-    older = _tables(connection)
-    if older and (holder := lease_holder(vault_path)):
+    older = [] if version else _tables(connection)
+    if (older or version) and (holder := lease_holder(vault_path)):
         raise VaultBusy(
             f"{holder.what} {holder.operation_id} may still use the registry of an older s3gc",
             why="its tables are changed for this version, which would make that operation fail",
@@ -113,7 +116,7 @@ def make_ours(connection: sqlite3.Connection, vault_path: Path) -> None:
         )
     for name in older:
         connection.execute(f'ALTER TABLE "{name}" RENAME TO "older_{name}"')
-    for statement in SCHEMA.split(";"):
+    for statement in [*([] if version else SCHEMA.split(";")), *stream_tables.SCHEMA.split(";")]:
         connection.execute(statement)
     if "state" in older:  # made last: without it there is nothing in the others
         _take_over(connection)
@@ -142,9 +145,13 @@ def _take_over(connection: sqlite3.Connection) -> None:
 
 
 def valid_at(connection: sqlite3.Connection) -> datetime | None:
-    """The moment for which the registry is true."""
+    """The moment for which the registry is true, of all databases the earliest."""
     row = connection.execute("SELECT valid_at FROM state").fetchone()
-    return datetime.fromisoformat(row[0]) if row else None
+    moments = stream_tables.valid_since(connection)
+    query = "SELECT EXISTS (SELECT 1 FROM source WHERE name NOT IN (SELECT source FROM followed))"
+    if not moments or connection.execute(query).fetchone()[0]:
+        moments.append(datetime.fromisoformat(row[0]) if row else None)
+    return min((m for m in moments if m is not None), default=None) if all(moments) else None
 
 
 def stats(connection: sqlite3.Connection) -> list[SourceStats]:

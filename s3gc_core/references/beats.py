@@ -1,0 +1,57 @@
+"""A follower's own beats: they say for which moment the registry is true, let the server forget
+what is applied, and notice a stream that has fallen silent.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from time import monotonic
+
+from s3gc_core.clock import Clock
+from s3gc_core.databases import Following
+from s3gc_core.errors import StreamLost
+from s3gc_core.references.registry import Registry
+
+# How often we beat while following.
+BEAT_SECONDS = 1.0
+# So long a beat may be missing from a stream that tells nothing else: it lacks our own row.
+SILENCE_SECONDS = 60.0
+
+
+class Beats:
+    """Goes on with each step of a session."""
+
+    def __init__(
+        self, registry: Registry, following: Following, database: str, clock: Clock
+    ) -> None:
+        self._registry = registry
+        self._following = following
+        self._database = database
+        self._clock = clock
+        self._made: tuple[int, datetime] | None = None
+        self._made_at = 0.0
+        self._quiet_since: float | None = None
+
+    async def go_on(self, counter: int, *, idle: bool) -> None:
+        """The stream has come to the beat `counter`; `idle` if nothing came in the last step.
+
+        Raises `StreamLost`, `DatabaseUnreachable`.
+        """
+        now = monotonic()
+        self._quiet_since = (self._quiet_since or now) if idle else None
+        if self._made is not None and counter >= self._made[0]:
+            await self._registry.confirm(self._database, *self._made)
+            self._made = None
+        if self._made is None:
+            if now >= self._made_at + BEAT_SECONDS:
+                # The moment before: what was committed by then comes before the beat.
+                at = self._clock.now()
+                self._made = (await self._following.beat()).counter, at
+                self._made_at = now
+        elif self._quiet_since is not None and now - max(self._quiet_since, self._made_at) > (
+            SILENCE_SECONDS
+        ):
+            raise StreamLost(
+                "heartbeat-silent",
+                f"{self._database}: the stream tells nothing, not even our own heartbeat",
+            )

@@ -1,0 +1,184 @@
+"""Bringing the registry to the present for a scan: by the change streams as far as they reach, by
+reading the rest as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic
+
+from s3gc_core import log
+from s3gc_core.clock import Clock
+from s3gc_core.config import SourceConfig
+from s3gc_core.databases import Database, Following
+from s3gc_core.errors import StreamLost
+from s3gc_core.references.codecs import BucketNames
+from s3gc_core.references.follower import Follower
+from s3gc_core.references.following_sources import followable
+from s3gc_core.references.reading import RowsRead
+from s3gc_core.references.refreshing import refresh
+from s3gc_core.references.registry import Registry
+
+# So long a scan waits for a stream that does not come nearer. Then the registry is stale.
+PATIENCE_SECONDS = 600.0
+_POLL_SECONDS = 0.02
+_LONGEST_POLL_SECONDS = 0.5
+
+# By database: opens the way to follow it under a registry's name. Others are read as a whole.
+OpenFollowings = Mapping[str, Callable[[str], Following]]
+
+
+@dataclass(slots=True)
+class CaughtUp:
+    """What the registry could not be brought to.
+
+    `lost` says by database why its stream cannot go on, `stale` what one is still waiting for.
+    `open_since` is when the oldest transaction began that was open (UTC): what it wrote no
+    stream has told yet.
+    """
+
+    lost: dict[str, str] = field(default_factory=dict)
+    stale: dict[str, str] = field(default_factory=dict)
+    open_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CatchingUp:
+    """`hold_streams` is entered to follow ourselves; it gives False where another process does."""
+
+    registry: Registry
+    databases: Sequence[Database]
+    sources: Sequence[SourceConfig]
+    names: BucketNames
+    clock: Clock
+    followings: OpenFollowings
+    new_name: Callable[[], str]
+    rows_read: RowsRead = lambda _: None
+
+    async def to_now(self, *, follow: bool) -> CaughtUp:
+        """Make the registry true for now or later; `follow` the streams ourselves, or wait for who
+        does. Raises what reading a source raises; what a stream lacks is in the answer.
+        """
+        caught = CaughtUp()
+        await self._forget_unfollowed()
+        for database in self.databases:
+            if database.name in self.followings:
+                await self._by_stream(database, caught, follow=follow)
+        kept = [
+            name
+            for database in await self.registry.streams()
+            for name in await self.registry.followed(database)
+        ]
+        rest = [source for source in self.sources if source.name not in kept]
+        await refresh(
+            self.registry,
+            self.databases,
+            rest,
+            self.names,
+            began_at=self.clock.now(),
+            rows_read=self.rows_read,
+            keep={source.name for source in self.sources} & set(kept),
+        )
+        return caught
+
+    async def _forget_unfollowed(self) -> None:
+        for database in await self.registry.streams():
+            if database not in self.followings:
+                await self.registry.forget_stream(database)
+
+    async def _by_stream(self, database: Database, caught: CaughtUp, *, follow: bool) -> None:
+        state = (await self.registry.streams()).get(database.name)
+        if state is not None and state.lost is not None:
+            caught.lost[database.name] = state.why or state.lost
+            return
+        following = self.followings[database.name](state.name if state else self.new_name())
+        found = await followable(database, following, self.sources)
+        if found.obstacles or not found.watched:
+            # It can be read as a whole: slower, and as true.
+            for obstacle in found.obstacles:
+                log.warning("not_followed", database=database.name, obstacle=obstacle.what)
+            await self.registry.forget_stream(database.name)
+            return
+        try:
+            async with self._followed(database, follow=follow) as failed:
+                stale = await self._wait(database.name, failed)
+                if stale:
+                    caught.stale[database.name] = stale
+                since = await following.oldest_transaction()
+        except StreamLost as error:
+            caught.lost[database.name] = error.what
+            return
+        if since is not None:
+            caught.open_since = min(since, caught.open_since or since)
+
+    @asynccontextmanager
+    async def _followed(
+        self, database: Database, *, follow: bool
+    ) -> AsyncIterator[asyncio.Task[None] | None]:
+        """The database is followed meanwhile: by a task of ours, or by another process."""
+        if not follow:
+            yield None
+            return
+        follower = Follower(
+            self.registry,
+            database,
+            self.followings[database.name],
+            self.sources,
+            self.names,
+            self.clock,
+            self.new_name,
+            rows_read=self.rows_read,
+        )
+        task = asyncio.create_task(follower.run())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _wait(self, database: str, task: asyncio.Task[None] | None) -> str:
+        """Wait until the stream has told all up to now; returns what is lacking at last, if any.
+
+        Raises `StreamLost`, and what ended the task that follows.
+        """
+        progress, since = "", monotonic()
+        beat: tuple[int, datetime] | None = None
+        poll = _POLL_SECONDS
+        while monotonic() - since < PATIENCE_SECONDS:
+            if task is not None and task.done():
+                task.result()
+            state = (await self.registry.streams()).get(database)
+            if state is not None and state.lost is not None:
+                raise StreamLost(state.lost, state.why or "")
+            now = "no stream was begun"
+            if state is not None:
+                following = self.followings[database](state.name)
+                if beat is None or beat[0] <= 0:
+                    at = self.clock.now()
+                    beat = (await following.beat()).counter, at
+                lacking = await self.registry.confirm(database, *beat)
+                if lacking.is_none and not await self._soiled(database, following):
+                    return ""
+                now = f"{state.position} {lacking}"
+            if now != progress:
+                progress, since = now, monotonic()
+            await asyncio.sleep(poll)
+            poll = min(poll * 1.5, _LONGEST_POLL_SECONDS)
+        return progress
+
+    async def _soiled(self, database: str, following: Following) -> bool:
+        """Whether a table is not what it was when it was read; then it has to be read again."""
+        known = await self.registry.followed(database)
+        now = await following.fingerprints(sorted({source.table for source in known.values()}))
+        changed = {
+            source.table: "its definition changed"
+            for source in known.values()
+            if now.get(source.table) != source.fingerprint
+        }
+        if changed:
+            await self.registry.soil_tables(database, changed)
+        return bool(changed)
