@@ -69,6 +69,14 @@ _DRIVER_ERRORS = (
 )
 
 
+async def prepare(connection: Connection, name: str, query: str, read: TableRead) -> _Statement:
+    """Prepare what `select` gave. Raises `SourceUnreadable` where it asks for parameters."""
+    statement = await connection.prepare(query)
+    if statement.get_parameters():
+        raise naming.unreadable(name, read, "$1 has no meaning here")
+    return statement
+
+
 class PostgresDatabase:
     """One PostgreSQL database. Every snapshot and every `identity` is a connection of its own."""
 
@@ -87,7 +95,7 @@ class PostgresDatabase:
         Where the server does not let us read the identifier, its address stands in, and the text
         says so. Raises `DatabaseUnreachable`.
         """
-        async with self._connection() as connection:
+        async with self.connection() as connection:
             with self.reaching():
                 try:
                     system = await connection.fetchval(
@@ -104,24 +112,32 @@ class PostgresDatabase:
 
         Raises `DatabaseUnreachable`.
         """
-        async with self._connection() as connection:
+        async with self.reader() as connection:
+            with self.reaching():
+                # Asked, since behind a pooler the driver knows another number.
+                pid = await connection.fetchval("SELECT pg_catalog.pg_backend_pid()")
+            yield PostgresSnapshot(self, connection, pid)
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[Connection]:
+        """A new connection in the transaction of a snapshot. Raises `DatabaseUnreachable`."""
+        async with self.connection() as connection:
             with self.reaching():
                 transaction = connection.transaction(isolation="repeatable_read", readonly=True)
                 await transaction.start()
                 # The first statement takes the snapshot, so it is this one.
                 await connection.execute(_SESSION, timeout=CATALOGUE_TIMEOUT_SECONDS)
-                # Asked, since behind a pooler the driver knows another number.
-                pid = await connection.fetchval("SELECT pg_catalog.pg_backend_pid()")
-            yield PostgresSnapshot(self, connection, pid)
+            yield connection
 
     async def cancel(self, pid: int) -> None:
         """Stop what a session of ours is doing. Raises `DatabaseUnreachable`."""
-        async with self._connection() as connection:
+        async with self.connection() as connection:
             with self.reaching():
                 await connection.execute("SELECT pg_catalog.pg_cancel_backend($1)", pid)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A new connection, closed at the end. Raises `DatabaseUnreachable`."""
         url = self._url
         options = urlencode(dict(url.options))
         with self.reaching():
@@ -291,10 +307,7 @@ class PostgresSnapshot:
         return query
 
     async def _prepare(self, query: str, read: TableRead) -> _Statement:
-        statement = await self._connection.prepare(query)
-        if statement.get_parameters():
-            raise naming.unreadable(self._database.name, read, "$1 has no meaning here")
-        return statement
+        return await prepare(self._connection, self._database.name, query, read)
 
     async def _is_cheap(self, ordered: str, plain: str) -> bool:
         costs = []
