@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -15,19 +15,23 @@ from s3gc_core.actions import (
     deciding,
     discovering,
     executing,
+    following,
     registry,
     restoring,
     scanning,
     standing,
+    streams,
 )
 from s3gc_core.actions.asking import Explanation
 from s3gc_core.actions.dangling import Dangling
 from s3gc_core.actions.discovering import DEFAULT_ROWS, Discovery
 from s3gc_core.actions.executing import OperationSummary
+from s3gc_core.actions.following import FollowEvent
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.registry import Rebuilt, RegistryStats
 from s3gc_core.actions.standing import MatchHistory, Status, VaultStats
+from s3gc_core.actions.streams import StreamStatus
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock, SystemClock
 from s3gc_core.collection import PurgeSummary, Selection, select
@@ -117,6 +121,28 @@ class Collector:
         `accept` holds labels of guards that a person takes responsibility for, with a reason.
         """
         return await scanning.scan(self._parts, accept, reason)
+
+    async def follow(self, told: Callable[[FollowEvent], None], *, reload: bool = False) -> None:
+        """Keep the registry true to the databases until cancelled.
+
+        With `reload` streams begin anew, and every followed source is read again. Raises
+        `NothingFollowed`, `VaultBusy` where another process follows, `StreamLost` once no stream
+        can go on.
+        """
+        self._session.check("follow the databases")
+        await following.follow(self._parts, told, reload=reload)
+
+    async def stop_following(self, *, drop_slot: bool = False) -> list[str]:
+        """End the process that follows; with `drop_slot` take away what servers keep for it.
+
+        Returns the databases whose stream was taken away.
+        """
+        self._session.check("stop following")
+        return await following.stop_following(self._parts, drop_slot=drop_slot)
+
+    async def stream_status(self) -> list[StreamStatus]:
+        """How far each database that is followed has come; changes nothing."""
+        return await streams.stream_status(self._parts)
 
     async def registry_stats(self) -> RegistryStats:
         """What the registry of references holds."""

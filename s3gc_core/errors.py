@@ -8,7 +8,7 @@
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
     │   ├── PlanFinished, ConfirmationMismatch, AuditBroken, NetworkFileSystem, StoreUnsafe,
     │   ├── VaultFull, CatalogueTooNew, RegistryTooNew, CancelRequested,
-    │   └── FollowingRefused, StreamLost
+    │   └── FollowingRefused, NothingFollowed, StreamLost
     ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
     ├── JobNotStarted               1   the process of a job could not be started
     ├── VaultBusy                   5   another operation holds the vault
@@ -245,6 +245,13 @@ class FollowingRefused(Refused):
 
     why = "changes that nobody is told of would make references go missing"
     next_step = "run `s3gc doctor`: it names each obstacle with the statement that mends it"
+
+
+class NothingFollowed(Refused):
+    """No database is to be followed."""
+
+    why = "following keeps the registry true between scans, for databases that ask for it"
+    next_step = "set cdc = true under [database]"
 
 
 class StreamLost(Refused):

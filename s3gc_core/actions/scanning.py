@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from s3gc_core.actions.deciding import plan_record
+from s3gc_core.actions.following import hold_streams, open_followings
 from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts
 from s3gc_core.judgement import Identity, Scan, ScanSummary, before_this_scan, identity_bound
@@ -30,6 +32,8 @@ async def scan(parts: Parts, accept: Sequence[str] = (), reason: str = "") -> Sc
             parts.registry,
             parts.catalogue,
             run.journal,
+            open_followings(parts.config),
+            partial(hold_streams, parts.config.vault_path),
         )
         summary = await scan.run(run.operation_id, before, accept)
         run.counts = {

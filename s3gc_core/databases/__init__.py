@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
+
 from s3gc_core.config import DatabaseConfig
 from s3gc_core.database_url import DatabaseUrl, Engine
 from s3gc_core.databases.changes import (
@@ -17,6 +19,8 @@ from s3gc_core.databases.changes import (
 )
 from s3gc_core.databases.following import (
     ChangeStream,
+    FileVersion,
+    FileWatch,
     Following,
     Lag,
     LeftBehind,
@@ -47,6 +51,8 @@ __all__ = [
     "Database",
     "DatabaseUrl",
     "Engine",
+    "FileVersion",
+    "FileWatch",
     "Following",
     "Lag",
     "LeftBehind",
@@ -68,6 +74,7 @@ __all__ = [
     "Watched",
     "open_database",
     "open_following",
+    "watch_file",
 ]
 
 
@@ -93,10 +100,10 @@ def open_database(config: DatabaseConfig) -> Database:
             return SqliteDatabase(url, config.name)
 
 
-def open_following(config: DatabaseConfig, name: str) -> Following | None:
-    """The way to follow that database for the registry called `name`; None for SQLite.
+def open_following(config: DatabaseConfig, name: str) -> Following:
+    """The way to follow that database for the registry called `name`. Opens no connection yet.
 
-    Opens no connection yet. SQLite has no change stream: its file is looked at instead.
+    Raises `ValueError` for SQLite, which has no change stream: its file is looked at instead.
     """
     url = DatabaseUrl.parse(config.url)
     match url.engine:
@@ -109,4 +116,11 @@ def open_following(config: DatabaseConfig, name: str) -> Following | None:
 
             return MysqlFollowing(url, config.name, name)
         case Engine.SQLITE:
-            return None
+            raise ValueError("SQLite has no change stream")
+
+
+def watch_file(config: DatabaseConfig) -> AbstractAsyncContextManager[FileWatch]:
+    """Look at the file of a SQLite database."""
+    from s3gc_core.databases.sqlite_watch import watch
+
+    return watch(DatabaseUrl.parse(config.url))

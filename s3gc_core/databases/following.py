@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from s3gc_core.databases.changes import Beat, Change
 from s3gc_core.databases.protocol import Page, RowId, TableRead
@@ -77,6 +77,22 @@ class LeftBehind:
     name: str
     bytes: int | None
     mend: str
+
+
+class FileVersion(NamedTuple):
+    """What changes whenever anybody commits to a SQLite file, or another file takes its place."""
+
+    data_version: int
+    device: int
+    inode: int
+
+
+class FileWatch(Protocol):
+    """Looks at a SQLite file, which has no change stream."""
+
+    async def version(self) -> FileVersion:
+        """The file's version now. Raises `DatabaseUnreachable`."""
+        ...
 
 
 class ChangeStream(Protocol):

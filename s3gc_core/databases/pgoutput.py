@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from s3gc_core.databases.changes import (
+    UNCHANGED,
     UNTOLD,
     Beat,
     Change,
@@ -163,11 +164,11 @@ class Decoder:
             self._changed(plan, after, after, _values(plan, raws), out)
             return
         if is_full and plan.fills:
-            raws = [was if now is UNTOLD else now for now, was in zip(raws, old, strict=True)]
+            raws = [was if now is UNCHANGED else now for now, was in zip(raws, old, strict=True)]
         # A key that did not change may be told in the old tuple only.
         now = list(raws)
         for place, _ in plan.key:
-            if now[place] is UNTOLD:
+            if now[place] is UNCHANGED:
                 now[place] = old[place]
         self._changed(plan, _identity(plan, old), _identity(plan, now), _values(plan, raws), out)
 
@@ -295,7 +296,7 @@ def _taken(data: bytes, at: int, plan: _Plan, whole: bool = False) -> tuple[list
                 raws.append(data[begin:at])
         elif kind in (_NULL, _UNCHANGED):
             if is_kept:
-                raws.append(None if kind == _NULL else UNTOLD)
+                raws.append(None if kind == _NULL else UNCHANGED)
             at += 1
         else:
             raise _not_understood(f"a value of the kind {data[at : at + 1]!r}")

@@ -58,6 +58,9 @@ class RunFacts:
     orphan_bytes: int
     # Untracked columns in which keys of this bucket were seen.
     open_columns: Sequence[str] = ()
+    # By database: why its change stream cannot go on, or what it did not tell in time.
+    streams_lost: Mapping[str, str] = field(default_factory=dict)
+    streams_stale: Mapping[str, str] = field(default_factory=dict)
 
 
 # Below so many rows a share says nothing.
@@ -79,6 +82,7 @@ def tripped_guards(
         *reverse_match(facts, limits),
         *coverage(facts),
         *listing_incomplete(facts, limits),
+        *stream_lost(facts),
         *registry_stale(facts),
         *budget(facts, limits),
     ]
@@ -176,9 +180,29 @@ def listing_incomplete(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped
         )
 
 
+def stream_lost(facts: RunFacts) -> Iterator[Tripped]:
+    """A change stream cannot go on: what was written meanwhile is not known."""
+    for database, why in facts.streams_lost.items():
+        yield Tripped(
+            "stream-lost",
+            why,
+            "`s3gc follow --reload` reads the followed tables anew and starts a new stream",
+            database,
+        )
+
+
 def registry_stale(facts: RunFacts) -> Iterator[Tripped]:
     """The references were not read again after the listing ended."""
+    for database, lacking in facts.streams_stale.items():
+        yield Tripped(
+            "registry-stale",
+            f"the change stream of {database} did not come up to the listing: {lacking}",
+            "scan again; if it repeats, run `s3gc status` and `s3gc doctor`",
+            database,
+        )
     valid_at = facts.registry_valid_at
+    if facts.streams_lost or facts.streams_stale:
+        return
     if valid_at is None or valid_at < facts.listing_ended_at:
         yield Tripped(
             "registry-stale",

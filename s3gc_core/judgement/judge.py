@@ -49,9 +49,13 @@ def holders_of(found: Sequence[Found], *, near: bool = False) -> dict[int, tuple
 class Judge:
     """Judges candidates by the registry, the databases' answers and the operator's rules."""
 
-    def __init__(self, registry: Registry, rules: Rules) -> None:
+    def __init__(
+        self, registry: Registry, rules: Rules, open_since: datetime | None = None
+    ) -> None:
+        """`open_since`: see `judge_object`."""
         self._registry = registry
         self._rules = rules
+        self._open_since = open_since
 
     async def judge_page(
         self,
@@ -75,6 +79,7 @@ class Judge:
         near = await self._registry.near({h for of_key in forms.values() for h in of_key})
         referenced = await self._registry.referenced(hashes.values())
         released = await self._registry.released(hashes.values())
+        # After the edges: whatever makes some of them go for a while takes it away first.
         valid_at = await self._registry.valid_at()
         judged = []
         for candidate in candidates:
@@ -91,7 +96,14 @@ class Judge:
                 database_asked=True,
             )
             judged.append(
-                judge_object(candidate, evidence, self._rules, now=now, bucket_now=bucket_now)
+                judge_object(
+                    candidate,
+                    evidence,
+                    self._rules,
+                    now=now,
+                    bucket_now=bucket_now,
+                    open_since=self._open_since,
+                )
             )
         return judged
 

@@ -21,6 +21,10 @@ MINIMUM_AGE = timedelta(hours=24)
 UNREADABLE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
+# The store's clock and a database's may differ by so much.
+CLOCKS_DIFFER = timedelta(minutes=5)
+
+
 class Verdict(StrEnum):
     """What one layer says."""
 
@@ -107,15 +111,19 @@ def judge_object(
     *,
     now: datetime,
     bucket_now: datetime,
+    open_since: datetime | None = None,
 ) -> Judged:
-    """All four layers over one candidate. `now` is our time, `bucket_now` the store's (UTC)."""
+    """All four layers over one candidate. `now` is our time, `bucket_now` the store's (UTC).
+
+    `open_since` is when the oldest transaction began that was open when the registry was current.
+    """
     layers = Layers(
         registry=registry_layer(evidence, rules.retention, now),
         database=database_layer(evidence),
         retention=retention_layer(candidate.last_modified, rules.retention, bucket_now),
         exclusion=exclusion_layer(candidate.key, rules.exclude_prefixes, rules.exclude_patterns),
     )
-    doubts = doubts_about(candidate)
+    doubts = doubts_about(candidate, open_since)
     return Judged(candidate, object_verdict(layers, doubts), layers, doubts)
 
 
@@ -172,11 +180,16 @@ def exclusion_layer(key: str, prefixes: Sequence[str], patterns: Sequence[str]) 
     return LayerVerdict(Verdict.PASS, "no protected prefix or pattern matches")
 
 
-def doubts_about(candidate: ListedObject) -> tuple[str, ...]:
+def doubts_about(candidate: ListedObject, open_since: datetime | None = None) -> tuple[str, ...]:
     """What no layer asks, and still makes a deletion doubtful."""
+    doubts = []
     if candidate.storage_class in UNREADABLE_CLASSES:
-        return (f"storage class {candidate.storage_class} cannot be read, so not be backed up",)
-    return ()
+        what = f"storage class {candidate.storage_class} cannot be read, so not be backed up"
+        doubts.append(what)
+    if open_since is not None and candidate.last_modified >= open_since - CLOCKS_DIFFER:
+        # Its row may be written, and told to nobody yet.
+        doubts.append(f"younger than a transaction that is open since {open_since:%F %T} UTC")
+    return tuple(doubts)
 
 
 def object_verdict(layers: Layers, doubts: Sequence[str]) -> ObjectVerdict:

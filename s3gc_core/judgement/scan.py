@@ -6,7 +6,8 @@ referenced in between is either unlisted or seen as used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -27,13 +28,15 @@ from s3gc_core.judgement.plans import Plan
 from s3gc_core.parallel import Behind
 from s3gc_core.references import (
     BucketNames,
+    CatchingUp,
+    CaughtUp,
     Clearance,
     ColumnId,
     Covered,
+    OpenFollowings,
     Registry,
     find_references,
     match_counts,
-    refresh,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +83,11 @@ class ScanSummary(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """The parts a scan works with."""
+    """The parts a scan works with.
+
+    Databases in `followings` are followed: by the scan itself while `hold_streams` gives True, else
+    by another process.
+    """
 
     config: Config
     clock: Clock
@@ -89,6 +96,8 @@ class Scan:
     registry: Registry
     catalogue: Catalogue
     journal: JobJournal
+    followings: OpenFollowings
+    hold_streams: Callable[[], AbstractContextManager[bool]]
 
     async def run(self, scan_id: str, before: Before, accepted: Sequence[str]) -> ScanSummary:
         """Do the whole scan. Raises what a read raises; nothing is judged from a partial one.
@@ -102,11 +111,11 @@ class Scan:
         await self.catalogue.complete_listing(began_at)
         covered = await self._cover(before)
         open_columns = [str(column.id) for column in covered if column.is_open]
-        await self._catch_up()
+        caught = await self._catch_up()
         candidates = await self._find_candidates()
         if candidates:
             await self._ask_databases()
-        await self._judge(scan_id, listing_ended_at, candidates)
+        await self._judge(scan_id, listing_ended_at, candidates, caught.open_since)
         await self.catalogue.add_folders(scan_id)
         totals = await self.catalogue.totals(scan_id)
         # A key that the store listed twice is one candidate.
@@ -124,6 +133,8 @@ class Scan:
             orphans=orphans,
             orphan_bytes=size,
             open_columns=open_columns,
+            streams_lost=caught.lost,
+            streams_stale=caught.stale,
         )
         blocked = tripped_guards(facts, self.config.guards, accepted)
         await self.journal.checkpoint()  # a scan that is cancelled leaves no plan
@@ -170,15 +181,18 @@ class Scan:
             self.journal,
         )
 
-    async def _catch_up(self) -> None:
-        await refresh(
+    async def _catch_up(self) -> CaughtUp:
+        catching_up = CatchingUp(
             self.registry,
             self.databases,
             self.config.sources,
             BucketNames.of(self.config),
-            began_at=self.clock.now(),
+            self.clock,
+            self.followings,
             rows_read=self.journal.rows_read("catch up"),
         )
+        with self.hold_streams() as is_ours:
+            return await catching_up.to_now(follow=is_ours)
 
     async def _find_candidates(self) -> int:
         """Set difference by probing, page by page; the order of the listing does not matter."""
@@ -205,8 +219,14 @@ class Scan:
         ):
             await self.catalogue.add_hits(found)
 
-    async def _judge(self, scan_id: str, listing_ended_at: datetime, candidates: int) -> None:
-        judge = Judge(self.registry, rules_of(self.config))
+    async def _judge(
+        self,
+        scan_id: str,
+        listing_ended_at: datetime,
+        candidates: int,
+        open_since: datetime | None,
+    ) -> None:
+        judge = Judge(self.registry, rules_of(self.config), open_since)
         bucket_now = await self.bucket.server_now()
         after, judged = 0, 0
         async with Behind() as writing:

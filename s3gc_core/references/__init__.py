@@ -1,5 +1,6 @@
 """Which row holds which key: codecs and spellings, the registry of edges, reading the sources."""
 
+from s3gc_core.references.catching_up import CatchingUp, CaughtUp, OpenFollowings
 from s3gc_core.references.codecs import BucketNames, keys_of_value
 from s3gc_core.references.coverage import (
     Clearance,
@@ -18,10 +19,21 @@ from s3gc_core.references.examining import (
     sampled,
     tracked_columns,
 )
+from s3gc_core.references.file_follower import FileFollower
+from s3gc_core.references.follower import Follower, OpenFollowing, Phase
+from s3gc_core.references.following_sources import Followable, followable
 from s3gc_core.references.matching import MatchCount, match_counts
 from s3gc_core.references.reading import Found, find_references, pages, table_read
 from s3gc_core.references.refreshing import refresh
-from s3gc_core.references.registry import Edge, Load, Registry, Released, SourceStats
+from s3gc_core.references.registry import (
+    Edge,
+    FollowedSource,
+    Load,
+    Registry,
+    Released,
+    SourceStats,
+    StreamState,
+)
 from s3gc_core.references.spellings import (
     fold,
     key_hash,
@@ -33,20 +45,30 @@ from s3gc_core.references.spellings import (
 
 __all__ = [
     "BucketNames",
+    "CatchingUp",
+    "CaughtUp",
     "Clearance",
     "ColumnId",
     "Covered",
     "Drift",
     "DriftKind",
     "Edge",
+    "FileFollower",
     "Finding",
+    "Followable",
+    "FollowedSource",
+    "Follower",
     "Found",
     "Load",
     "MatchCount",
+    "OpenFollowing",
+    "OpenFollowings",
+    "Phase",
     "Registry",
     "Released",
     "SourceStats",
     "Standing",
+    "StreamState",
     "Tables",
     "all_tables",
     "columns_named",
@@ -54,6 +76,7 @@ __all__ = [
     "find_drift",
     "find_references",
     "fold",
+    "followable",
     "key_hash",
     "key_hashes",
     "keys_of_value",

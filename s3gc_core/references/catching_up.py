@@ -5,7 +5,7 @@ reading the rest as a whole.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +16,9 @@ from s3gc_core.clock import Clock
 from s3gc_core.config import SourceConfig
 from s3gc_core.databases import Database, Following
 from s3gc_core.errors import StreamLost
+from s3gc_core.ids import new_id
 from s3gc_core.references.codecs import BucketNames
-from s3gc_core.references.follower import Follower
+from s3gc_core.references.follower import Follower, OpenFollowing
 from s3gc_core.references.following_sources import followable
 from s3gc_core.references.reading import RowsRead
 from s3gc_core.references.refreshing import refresh
@@ -29,7 +30,7 @@ _POLL_SECONDS = 0.02
 _LONGEST_POLL_SECONDS = 0.5
 
 # By database: opens the way to follow it under a registry's name. Others are read as a whole.
-OpenFollowings = Mapping[str, Callable[[str], Following]]
+OpenFollowings = Mapping[str, OpenFollowing]
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class CaughtUp:
 
 @dataclass(frozen=True, slots=True)
 class CatchingUp:
-    """`hold_streams` is entered to follow ourselves; it gives False where another process does."""
+    """Brings the registry to the present. `followings` are the databases that are followed."""
 
     registry: Registry
     databases: Sequence[Database]
@@ -56,7 +57,6 @@ class CatchingUp:
     names: BucketNames
     clock: Clock
     followings: OpenFollowings
-    new_name: Callable[[], str]
     rows_read: RowsRead = lambda _: None
 
     async def to_now(self, *, follow: bool) -> CaughtUp:
@@ -95,7 +95,7 @@ class CatchingUp:
         if state is not None and state.lost is not None:
             caught.lost[database.name] = state.why or state.lost
             return
-        following = self.followings[database.name](state.name if state else self.new_name())
+        following = self.followings[database.name](state.name if state else new_id().lower())
         found = await followable(database, following, self.sources)
         if found.obstacles or not found.watched:
             # It can be read as a whole: slower, and as true.
@@ -130,7 +130,6 @@ class CatchingUp:
             self.sources,
             self.names,
             self.clock,
-            self.new_name,
             rows_read=self.rows_read,
         )
         task = asyncio.create_task(follower.run())

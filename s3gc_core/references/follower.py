@@ -17,6 +17,7 @@ from s3gc_core.clock import Clock
 from s3gc_core.config import SourceConfig
 from s3gc_core.databases import Beat, Database, Following
 from s3gc_core.errors import StreamLost
+from s3gc_core.ids import new_id
 from s3gc_core.references.beats import Beats
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.following_session import FollowingSession, open_session
@@ -45,7 +46,7 @@ OpenFollowing = Callable[[str], Following]
 
 @dataclass(slots=True)
 class Follower:
-    """Keeps the registry true to one database. `name` is what a new stream would be called."""
+    """Keeps the registry true to one database."""
 
     registry: Registry
     database: Database
@@ -53,7 +54,6 @@ class Follower:
     sources: Sequence[SourceConfig]
     names: BucketNames
     clock: Clock
-    new_name: Callable[[], str]
     told: Told = lambda _database, _phase: None
     rows_read: RowsRead = lambda _: None
     _look_at: float = 0.0
@@ -88,7 +88,7 @@ class Follower:
     async def _begun(self) -> StreamState:
         """The stream that there is, extended to the tables of today, or a new one."""
         state = (await self.registry.streams()).get(self.database.name)
-        self._following = self.open_following(state.name if state else self.new_name())
+        self._following = self.open_following(state.name if state else new_id().lower())
         self._followable = await followable(self.database, self._following, self.sources)
         if state is not None:
             state = await self._state()

@@ -28,14 +28,15 @@ async def refresh(
     began_at: datetime,
     rows_read: RowsRead = lambda _: None,
     trust: bool = True,
-    keep: Collection[str] = (),
+    keep: Collection[str] | None = (),
 ) -> Mapping[str, tuple[int, int]]:
     """Read all sources and bring the registry to them by difference.
 
     Each database is read in one snapshot. If any page cannot be read, the error goes on to the
     caller and the registry stays as it was: a partial reading is never taken for a whole one.
     Without `trust` nothing is recognised: every edge is derived and compared. Sources that are not
-    given go, but for those to `keep`. Returns how many edges came and how many went, by source.
+    given go, but for those to `keep`; with None all others stay, and say nothing of their own age.
+    Returns how many edges came and how many went, by source.
     """
     total = 0
 
@@ -44,7 +45,9 @@ async def refresh(
         total += rows
         rows_read(total)
 
-    positions = {database.name: began_at.isoformat() for database in databases}
+    positions = None
+    if keep is not None:
+        positions = {database.name: began_at.isoformat() for database in databases}
     async with registry.load(began_at, positions, trust=trust, keep=keep) as load:
         for database in databases:
             own = [source for source in sources if source.database == database.name]

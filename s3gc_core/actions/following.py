@@ -1,0 +1,204 @@
+"""Following the databases as a service: who keeps the registry true between scans."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from s3gc_core import log
+from s3gc_core.actions.parts import Parts
+from s3gc_core.config import Config, DatabaseConfig
+from s3gc_core.database_url import Engine
+from s3gc_core.databases import Database, open_following, watch_file
+from s3gc_core.errors import (
+    DatabaseUnreachable,
+    NothingFollowed,
+    S3gcError,
+    StreamLost,
+    StreamTaken,
+    VaultBusy,
+)
+from s3gc_core.ids import new_id
+from s3gc_core.jobs import FOLLOWER_FILE, LeaseHolder, actor, lease_holder, vault_lease
+from s3gc_core.parallel import in_parallel
+from s3gc_core.references import BucketNames, FileFollower, Follower, OpenFollowings, Phase
+
+# How long to wait before a server that went away is tried again: from, up to.
+BACK_OFF_SECONDS = (0.5, 30.0)
+# How often to look whether a scan, which follows for itself meanwhile, has ended.
+_LOOK_SECONDS = 0.2
+FOLLOW = "follow"
+
+
+class FollowEvent(msgspec.Struct, frozen=True):
+    """Something that following has to tell of a database.
+
+    `event`: `loading`, `following`, `unreachable` (it is tried again), `lost`.
+    """
+
+    database: str
+    event: str
+    detail: str = ""
+
+
+Told = Callable[[FollowEvent], None]
+
+
+def open_followings(config: Config) -> OpenFollowings:
+    """The databases with a change stream that are to be followed."""
+    return {
+        database.name: partial(open_following, database)
+        for database in config.databases
+        if database.cdc and database.engine is not Engine.SQLITE
+    }
+
+
+@contextmanager
+def hold_streams(vault_path: Path) -> Iterator[bool]:
+    """Hold the vault's change streams if nobody else does; gives whether they are ours."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(
+                vault_lease(vault_path, new_id(), "scan", actor(), file=FOLLOWER_FILE)
+            )
+        except VaultBusy:
+            is_ours = False
+        else:
+            is_ours = True
+        yield is_ours
+
+
+async def follow(parts: Parts, told: Told, *, reload: bool = False) -> None:
+    """Keep the registry true until cancelled, or until no stream can go on.
+
+    With `reload` what the streams are is forgotten first: new ones begin, and every followed source
+    is read anew. Raises `NothingFollowed`, `VaultBusy` where another process follows, `StreamLost`,
+    and what makes following impossible from the start.
+    """
+    followed = [database for database in parts.config.databases if database.cdc]
+    if not followed:
+        raise NothingFollowed("no database has cdc = true")
+    parts.refuse_nothing_tracked()
+    with ExitStack() as stack:
+        await _take_streams(parts, stack)
+        await parts.check_identity()
+        if reload:
+            await forget_streams(parts)
+        databases = {database.name: database for database in parts.databases}
+        running = [
+            _go_on(parts, config.name, _runner(parts, config, databases[config.name], told), told)
+            for config in followed
+        ]
+        lost = [error for error in await in_parallel(running) if error is not None]
+    if lost:
+        raise lost[0]
+
+
+async def stop_following(parts: Parts, *, drop_slot: bool) -> list[str]:
+    """End the process that follows, and with `drop_slot` take away what the servers keep for us.
+
+    Returns the databases whose stream was taken away. Raises `VaultBusy` where a scan follows just
+    now, `DatabaseUnreachable`.
+    """
+    holder = lease_holder(parts.config.vault_path, FOLLOWER_FILE)
+    if holder is not None and holder.what == FOLLOW:
+        os.kill(holder.pid, signal.SIGTERM)
+        await _let_go(parts.config.vault_path, holder)
+    if not drop_slot:
+        return []
+    with vault_lease(parts.config.vault_path, new_id(), FOLLOW, actor(), file=FOLLOWER_FILE):
+        return await forget_streams(parts)
+
+
+async def _let_go(vault_path: Path, holder: LeaseHolder) -> None:
+    """Wait until that process holds the streams no more."""
+    while True:
+        if lease_holder(vault_path, FOLLOWER_FILE) != holder:
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def forget_streams(parts: Parts) -> list[str]:
+    """Take every stream away, from its server and from the registry; returns their databases."""
+    followings = open_followings(parts.config)
+    ended = []
+    for database, state in (await parts.registry.streams()).items():
+        if database in followings:
+            await followings[database](state.name).end()
+            ended.append(database)
+        await parts.registry.forget_stream(database)
+    return ended
+
+
+async def _take_streams(parts: Parts, stack: ExitStack) -> None:
+    """Hold the streams; a scan that follows for itself is waited for."""
+    path = parts.config.vault_path
+    while True:
+        try:
+            stack.enter_context(vault_lease(path, new_id(), FOLLOW, actor(), file=FOLLOWER_FILE))
+        except VaultBusy:
+            holder = lease_holder(path, FOLLOWER_FILE)
+            if holder is not None and holder.what == FOLLOW:
+                raise
+        else:
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _runner(
+    parts: Parts, config: DatabaseConfig, database: Database, told: Told
+) -> Callable[[], Awaitable[None]]:
+    def phase(name: str, phase: Phase) -> None:
+        told(FollowEvent(name, phase.value))
+
+    names = BucketNames.of(parts.config)
+    sources = parts.config.sources
+    if config.engine is Engine.SQLITE:
+        return FileFollower(
+            parts.registry,
+            database,
+            partial(watch_file, config),
+            sources,
+            names,
+            parts.clock,
+            phase,
+        ).run
+    return Follower(
+        parts.registry,
+        database,
+        partial(open_following, config),
+        sources,
+        names,
+        parts.clock,
+        phase,
+    ).run
+
+
+async def _go_on(
+    parts: Parts, name: str, run: Callable[[], Awaitable[None]], told: Told
+) -> S3gcError | None:
+    """Run, again and again while the server only went away; returns what lost the stream."""
+    least, most = BACK_OFF_SECONDS
+    pause = least
+    while True:
+        began = asyncio.get_running_loop().time()
+        try:
+            await run()
+        except (DatabaseUnreachable, StreamTaken) as error:
+            log.warning("database_unreachable", database=name, detail=error.what)
+            told(FollowEvent(name, "unreachable", error.what))
+        except StreamLost as error:
+            log.warning("stream_lost", database=name, state=error.state, detail=error.what)
+            told(FollowEvent(name, "lost", error.what))
+            return error
+        if asyncio.get_running_loop().time() - began > most:
+            pause = least
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, most)

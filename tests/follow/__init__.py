@@ -1,0 +1,1 @@
+"""Following change streams: real servers, real kills."""
