@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 import struct
 from collections.abc import Iterator, Sequence
 from time import monotonic
@@ -17,6 +18,7 @@ from aiomysql.connection import MysqlPacket
 from s3gc_core.databases import naming
 from s3gc_core.databases.binlog_decoder import Decoder
 from s3gc_core.databases.changes import Change
+from s3gc_core.databases.mysql_catalogue import NO_RIGHT
 from s3gc_core.databases.mysql_connection import DRIVER_ERRORS, Connection, error_code, fetch
 from s3gc_core.errors import DatabaseUnreachable, S3gcError, StreamLost, StreamTaken
 
@@ -31,6 +33,9 @@ MOST_CHANGES = 4_000
 FURTHEST = (1 << 32) - 1
 
 _DUMP = 0x12
+_NO_WAITING = 1  # at its end the server ends the dump
+_HEAD_OFFSET = 4  # of the first event of a file
+_ANSWER_SECONDS = 30.0
 _WITH_ANNOTATIONS = 2  # MariaDB's flag: no event is left out, so that offsets have no gaps
 _CHUNK_BYTES = 1 << 18
 _PACKET_HEADER = 4
@@ -219,6 +224,28 @@ async def dump(
     connection: Connection, file: str, offset: int, number: int, *, is_mariadb: bool
 ) -> None:
     """Ask for the log from there on; from here on the connection only sends it."""
-    flags = _WITH_ANNOTATIONS if is_mariadb else 0
+    await _ask(connection, file, offset, number, _WITH_ANNOTATIONS if is_mariadb else 0)
+
+
+async def refused(connection: Connection, file: str) -> str | None:
+    """Why the server does not let us read its log, None where it does. Uses the connection up."""
+    await prepare(connection)
+    await _ask(connection, file, _HEAD_OFFSET, secrets.randbits(31) | 1 << 31, _NO_WAITING)
+    packets = Packets(connection._reader, connection._next_seq_id)
+    async with asyncio.timeout(_ANSWER_SECONDS):
+        while (packet := packets.take()) is None:
+            await packets.receive()
+    if packet[:1] != bytes([_ERROR]):
+        return None
+    try:
+        MysqlPacket(packet, "utf8").raise_for_error()
+    except aiomysql.Error as error:
+        if error_code(error) in NO_RIGHT:
+            return str(error.args[-1])
+        raise
+    return "the server does not say why"
+
+
+async def _ask(connection: Connection, file: str, offset: int, number: int, flags: int) -> None:
     request = struct.pack("<IHI", offset, flags, number) + file.encode()
     await connection._execute_command(_DUMP, request)

@@ -20,13 +20,15 @@ from s3gc_core.databases.binlog_decoder import (
     split_position,
 )
 from s3gc_core.databases.binlog_events import Undecodable
-from s3gc_core.databases.binlog_settings import obstacles
+from s3gc_core.databases.binlog_obstacles import schemas, table_obstacles
+from s3gc_core.databases.binlog_settings import describe, server_obstacles
 from s3gc_core.databases.binlog_stream import (
     FURTHEST,
     BinlogStream,
     dump,
     prepare,
     reader_number,
+    refused,
 )
 from s3gc_core.databases.changes import Beat
 from s3gc_core.databases.following import Lag, LeftBehind, Obstacle, Start, Watched
@@ -79,7 +81,7 @@ class MysqlFollowing:
     async def obstacles(self, watched: Sequence[Watched]) -> list[Obstacle]:
         """Everything that is in the way; see `Following`."""
         async with self._connection() as connection:
-            return await obstacles(connection, self._database.name, watched)
+            return await self._obstacles(connection, watched)
 
     async def begin(self, watched: Sequence[Watched]) -> Start:
         """Make our row anew; the stream begins behind it."""
@@ -107,10 +109,21 @@ class MysqlFollowing:
             )
 
     async def _refuse(self, connection: Connection, watched: Sequence[Watched]) -> None:
-        found = await obstacles(connection, self._database.name, watched)
+        found = await self._obstacles(connection, watched)
         if found:
-            what = "; ".join(f"{o.table or self._database.name}: {o.what}" for o in found)
-            raise FollowingRefused(f"{self._database.name} cannot be followed: {what}")
+            name = self._database.name
+            raise FollowingRefused(f"{name} cannot be followed: {describe(found, name)}")
+
+    async def _obstacles(
+        self, connection: Connection, watched: Sequence[Watched]
+    ) -> list[Obstacle]:
+        of_server = await server_obstacles(connection, schemas(watched), self._probe)
+        return of_server + await table_obstacles(connection, self._database.name, watched)
+
+    async def _probe(self, file: str) -> str | None:
+        """Why the server does not let us read its log."""
+        async with self._connection() as connection:
+            return await refused(connection, file)
 
     @asynccontextmanager
     async def stream(self, start: Start, watched: Sequence[Watched]) -> AsyncIterator[BinlogStream]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import aiomysql
 
@@ -41,6 +42,23 @@ async def exists(connection: Connection) -> bool:
         " WHERE TABLE_SCHEMA = 's3gc' AND TABLE_NAME = 'heartbeat'"
     )
     return bool(await fetch(connection, query))
+
+
+async def refused(connection: Connection) -> str | None:
+    """Why we may not use the table, None where we may. Changes nothing."""
+    try:
+        for statement in (
+            f"SELECT name, counter, token, previous FROM {_SQL_NAME} LIMIT 0",
+            f"EXPLAIN UPDATE {_SQL_NAME} SET counter = 0, token = '', previous = ''",
+            f"EXPLAIN INSERT INTO {_SQL_NAME} VALUES ('', 0, '', '')",
+            f"EXPLAIN DELETE FROM {_SQL_NAME} WHERE name = ''",
+        ):
+            await fetch(connection, statement)
+    except aiomysql.Error as error:
+        if error_code(error) not in NO_RIGHT:
+            raise
+        return str(error.args[-1])
+    return None
 
 
 async def make_row(connection: Connection, name: str) -> None:
@@ -122,10 +140,10 @@ def _text(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
 
 
-async def end_of_log(connection: Connection) -> tuple[str, int]:
-    """The file that is written, and its length. Raises the driver's errors.
+async def status(connection: Connection) -> tuple[Any, ...]:
+    """The server's word of the file that it writes, its length, and the filters of the log.
 
-    Raises `StreamLost` where the server writes none.
+    Raises the driver's errors, `StreamLost` where the server writes none.
     """
     try:
         rows = await fetch(connection, "SHOW MASTER STATUS")
@@ -135,7 +153,13 @@ async def end_of_log(connection: Connection) -> tuple[str, int]:
         rows = await fetch(connection, "SHOW BINARY LOG STATUS")
     if not rows:
         raise StreamLost("binlog-off", "the server writes no binary log")
-    return str(rows[0][0]), int(rows[0][1])
+    return rows[0]
+
+
+async def end_of_log(connection: Connection) -> tuple[str, int]:
+    """The file that is written, and its length. Raises what `status` raises."""
+    file, offset, *_ = await status(connection)
+    return str(file), int(offset)
 
 
 async def log_files(connection: Connection) -> list[tuple[str, int]]:
