@@ -21,7 +21,7 @@ from s3gc_core.databases.postgres_publication import (
     publication_statements,
 )
 from s3gc_core.databases.postgres_relations import schema_and_name
-from s3gc_core.databases.postgres_stream import replication
+from s3gc_core.databases.postgres_replication import replication
 from s3gc_core.databases.postgres_table_obstacles import table_obstacles
 from s3gc_core.errors import DatabaseUnreachable, StreamLost
 
@@ -93,8 +93,9 @@ def _of_server(server: asyncpg.Record) -> Iterator[tuple[str, str]]:
         yield (
             f"wal_level is {server['wal_level']}",
             (
-                "ALTER SYSTEM SET wal_level = 'logical', then restart (RDS: rds.logical_replication ="
-                " 1; Cloud SQL: cloudsql.logical_decoding = on; Azure: the parameter wal_level)"
+                "ALTER SYSTEM SET wal_level = 'logical', then restart (RDS:"
+                " rds.logical_replication = 1; Cloud SQL: cloudsql.logical_decoding = on;"
+                " Azure: the parameter wal_level)"
             ),
         )
     if not server["may_replicate"]:

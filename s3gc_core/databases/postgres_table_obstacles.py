@@ -123,11 +123,8 @@ def _of_identity(family: Sequence[asyncpg.Record]) -> Iterator[tuple[str, str]]:
         )
         return
     for row in family:
-        if (
-            row["identity"] == "f"
-            or row["kind"] not in "rp"
-            or (row["kind"] == "p" != root["kind"])
-        ):
+        # Between the root and the leaves nobody writes.
+        if row["identity"] == "f" or (row["kind"] != "r" and row is not root):
             continue
         label = "its" if row is root else f"the partition {sql_name(row)}'s"
         if row["identity"] == "n" or (row["identity"] == "i" and not row["is_by_key"]):
@@ -152,7 +149,7 @@ def _of_columns(each: Watched, columns: Sequence[asyncpg.Record]) -> Iterator[tu
         if key_text(column) is None:
             yield (
                 (
-                    f"the key's column {column['name']!r} is of a type whose values the stream writes"
+                    f"the key's column {column['name']!r} is of a type that the stream writes"
                     f" differently: {column['base']}"
                 ),
                 "",
