@@ -53,7 +53,9 @@ class ReplicationConnection:
         self._address = address
         self._connection = connection
         self._pgconn = connection.pgconn
-        self._socket = self._pgconn.socket
+        # Our own number for it: libpq closes its own with a dead connection, and it may be given
+        # to somebody else while we still wait for it.
+        self._socket = os.dup(self._pgconn.socket)
 
     async def system(self) -> System:
         """Which cluster this is, on which timeline, and which of its databases."""
@@ -128,7 +130,6 @@ class ReplicationConnection:
             if not came.done():
                 came.set_result(None)
 
-        # By its number, kept: a dead connection has no socket to name any more.
         loop.add_reader(self._socket, ready)
         try:
             with suppress(TimeoutError):
@@ -139,6 +140,7 @@ class ReplicationConnection:
 
     async def close(self) -> None:
         """Close the connection."""
+        os.close(self._socket)
         await self._connection.close()
 
     @contextmanager

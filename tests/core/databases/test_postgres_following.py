@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from hashlib import md5
 from itertools import count
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -27,6 +28,7 @@ from s3gc_core.databases import (
     Watched,
 )
 from s3gc_core.databases.postgres_following import PostgresFollowing
+from s3gc_core.databases.postgres_replication import replication
 from s3gc_core.errors import (
     DatabaseUnreachable,
     SourceUnreadable,
@@ -737,6 +739,29 @@ async def test_an_open_stream_does_not_keep_the_server_from_stopping() -> None:
                 await stopping
 
 
+async def test_options_for_tls_hold_for_the_stream(
+    app: AppDatabase, follow: Follow, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    await simple(app)
+    start = await follow(f"{app.url}?sslmode=verify-full&sslrootcert={postgres.certificate}").begin(
+        T
+    )
+    other = tmp_path / "other.crt"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x -days 2 -keyout"
+    process = await asyncio.create_subprocess_exec(
+        *command.split(), str(tmp_path / "key"), "-out", str(other), stderr=asyncio.subprocess.PIPE
+    )
+    await process.communicate()
+    refused = DatabaseUrl.parse(f"{app.url}?sslmode=verify-full&sslrootcert={other}")
+    with pytest.raises(DatabaseUnreachable, match="certificate verify failed"):
+        async with replication(refused):
+            pass
+    url = DatabaseUrl.parse(app.url)
+    socket = DatabaseUrl(url.engine, url.database, postgres.socket_folder, url.port, "postgres")
+    async with replication(socket) as connection:
+        assert (await connection.system()).history == start.history
+
+
 async def test_a_cancelled_read_loses_only_the_stream(app: AppDatabase, follow: Follow) -> None:
     await simple(app)
     following = follow()
@@ -806,6 +831,9 @@ async def test_tables_join_and_leave(app: AppDatabase, follow: Follow) -> None:
         ("ALTER TABLE p DROP k", True),
         ("TRUNCATE p1", True),
         ("ALTER DATABASE {database} SET TimeZone = 'Asia/Tokyo'", True),
+        ("ALTER TYPE mood RENAME VALUE 'well' TO 'fine'", True),
+        ("ALTER TYPE pair RENAME ATTRIBUTE k TO kk", True),
+        ("ALTER TABLE p1 REPLICA IDENTITY FULL", True),
         ("INSERT INTO p VALUES (1, 'a')", False),
         ("ANALYZE p", False),
     ],
@@ -813,7 +841,9 @@ async def test_tables_join_and_leave(app: AppDatabase, follow: Follow) -> None:
 async def test_a_fingerprint(app: AppDatabase, follow: Follow, change: str, is_other: bool) -> None:
     await statements(
         app,
-        "CREATE TABLE p (id int PRIMARY KEY, k text) PARTITION BY RANGE (id)",
+        "CREATE TYPE mood AS ENUM ('well')",
+        "CREATE TYPE pair AS (k text)",
+        "CREATE TABLE p (id int PRIMARY KEY, k text, m mood[], c pair) PARTITION BY RANGE (id)",
         "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)",
         "INSERT INTO p VALUES (0, 'a')",
     )
