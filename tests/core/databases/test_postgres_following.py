@@ -43,6 +43,7 @@ from tests.servers.postgres import PostgresServer
 _names = count(1)
 Follow = Callable[..., PostgresFollowing]
 T = [Watched("public.t", ("k",))]
+_WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'u'::regclass"
 _OTHER_PLUGIN = (
     "SELECT pg_drop_replication_slot('{slot}');"
     "SELECT pg_create_logical_replication_slot('{slot}', 'test_decoding')"
@@ -794,8 +795,12 @@ async def test_tables_join_and_leave(app: AppDatabase, follow: Follow) -> None:
     await transaction.start()
     await connection.execute("INSERT INTO u VALUES (1, 'early')")
     extending = asyncio.create_task(following.extend(both))
-    done, _ = await asyncio.wait([extending], timeout=1.5)
-    assert not done
+
+    async def waits() -> bool:
+        assert not extending.done()
+        return (await app.execute(_WAITING))[0][0] > 0
+
+    await until(waits)
     await connection.execute("INSERT INTO u VALUES (2, 'early')")
     await transaction.commit()
     async with asyncio.timeout(30):

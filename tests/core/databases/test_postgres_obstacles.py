@@ -9,7 +9,7 @@ import pytest
 
 from s3gc_core.databases import DatabaseUrl, Obstacle, RowChange, Watched
 from s3gc_core.databases.postgres_following import PostgresFollowing
-from s3gc_core.errors import FollowingRefused
+from s3gc_core.errors import FollowingRefused, StreamLost
 from tests.core.databases.following import heard, rows_of
 from tests.servers.app_database import AppDatabase
 from tests.servers.postgres import PostgresServer
@@ -274,5 +274,41 @@ async def test_a_server_that_is_not_set_up() -> None:
             server.settings = ()
             await server.start()
             assert await following(app).obstacles(T) == []
+        finally:
+            await app.close()
+
+
+async def test_a_standby_and_what_becomes_of_it() -> None:
+    async with _SmallServer() as server:
+        server.settings = ("max_prepared_transactions=2",)
+        await server.stop()
+        await server.start()
+        app = AppDatabase(await server.create_database())
+        try:
+            await run(app, "CREATE TABLE t (id int PRIMARY KEY, k text)")
+            one = following(app)
+            start = await one.begin(T)
+            await run(app, "BEGIN; INSERT INTO t VALUES (1, 'a'); PREPARE TRANSACTION 'p'")
+            ((began,),) = await app.execute("SELECT prepared FROM pg_prepared_xacts")
+            assert await one.oldest_transaction() == began
+            await run(app, "COMMIT PREPARED 'p'")
+            assert await one.oldest_transaction() is None
+            async with one.stream(start, T) as stream:
+                told = rows_of(await heard(one, stream))
+            assert told == [RowChange("public.t", None, 1, ("a",))]
+            await app.close()
+            await server.stop()
+            await server.run("touch", server.folder / "data" / "standby.signal")
+            await server.start()
+            (obstacle,) = await one.obstacles(T)
+            assert "standby" in obstacle.what
+            assert (await one.lag(start)).bytes is not None
+            await app.execute("SELECT pg_promote()")
+            assert await one.obstacles(T) == []
+            with pytest.raises(StreamLost) as lost:
+                async with one.stream(start, T):
+                    pass
+            assert lost.value.state == "history-changed"
+            assert (await one.begin(T)).history != start.history
         finally:
             await app.close()
