@@ -798,7 +798,7 @@ async def test_tables_join_and_leave(app: AppDatabase, follow: Follow) -> None:
 
     async def waits() -> bool:
         assert not extending.done()
-        return (await app.execute(_WAITING))[0][0] > 0
+        return bool((await app.execute(_WAITING))[0][0])
 
     await until(waits)
     await connection.execute("INSERT INTO u VALUES (2, 'early')")
