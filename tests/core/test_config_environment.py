@@ -69,7 +69,6 @@ def test_all_of_them() -> None:
         "S3GC_PLAN_LIFETIME_HOURS": "2",
         "S3GC_VAULT_HORIZON_DAYS": "10",
         "S3GC_HEAL": "restore",
-        "S3GC_HEAL": "restore",
         "S3GC_EXCLUDE_PREFIXES": "backups/, static/",
         "S3GC_EXCLUDE_PATTERNS": "*.keep",
         "S3GC_CDN_BASES": "https://a.example/,https://b.example/",

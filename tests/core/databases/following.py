@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from s3gc_core.databases import (
+    UNCHANGED,
     UNTOLD,
     Beat,
     Change,
@@ -62,7 +63,7 @@ def last_beat(changes: Sequence[Change]) -> Beat:
 
 
 def applied(changes: Sequence[Change], tables: dict[str, Rows]) -> None:
-    """Bring `tables` up to date. What was not told stays what it was, where that is known."""
+    """Bring `tables` up to date. What did not change stays what it was."""
     for change in changes:
         match change:
             case RowChange(table, before, after, values):
@@ -72,7 +73,8 @@ def applied(changes: Sequence[Change], tables: dict[str, Rows]) -> None:
                 if after is not None:
                     was = was or (UNTOLD,) * width
                     rows[after] = tuple(
-                        old if new is UNTOLD else new for old, new in zip(was, values, strict=True)
+                        old if new is UNCHANGED else new
+                        for old, new in zip(was, values, strict=True)
                     )
             case TableEmptied(table):
                 tables[table] = {}

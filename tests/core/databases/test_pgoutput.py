@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3gc_core.databases import (
-    UNTOLD,
     Beat,
     Change,
     Commit,
     RowChange,
     TableAltered,
     TableEmptied,
+    Untold,
 )
 from s3gc_core.databases.pgoutput import Decoder
 from s3gc_core.databases.pgoutput_rows import Column, Followed
@@ -153,7 +153,7 @@ def test_rows() -> None:
     ) == [
         RowChange("public.t", None, 1, ("a",)),
         RowChange("public.t", 1, 1, (None,)),
-        RowChange("public.t", 1, 2, (UNTOLD,)),
+        RowChange("public.t", 1, 2, (Untold.UNCHANGED,)),
         RowChange("public.t", 2, None, ()),
         # In the order of the key, not of the columns.
         RowChange("public.p", None, '["a\\"é",-5]', ("k",)),
@@ -177,11 +177,11 @@ def test_an_old_row_that_is_full_tells_what_the_new_one_leaves_out() -> None:
     assert told(decoder(), update(FULL, new, old, b"O")) == [RowChange("public.f", 1, 1, ("was",))]
     # As a key it holds NULL in all other columns.
     assert told(decoder(), update(FULL, new, row("1", None))) == [
-        RowChange("public.f", 1, 1, (UNTOLD,))
+        RowChange("public.f", 1, 1, (Untold.UNCHANGED,))
     ]
     t = followed()
     assert told(decoder(), update(t, row("1", None, UNCHANGED), row("1", None, None), b"O")) == [
-        RowChange("public.t", 1, 1, (UNTOLD,))
+        RowChange("public.t", 1, 1, (Untold.UNCHANGED,))
     ]
 
 
