@@ -4,7 +4,7 @@ Starts SeaweedFS and fills it and an SQLite database with N objects of 2 kB, hal
 referenced; measures scan and execution in fresh processes, each beside its reference. `--only list`
 needs no server: the dashboard's list over N candidates, beside Textual's DataTable. Nor does
 `--only start`: the time to the first painted screen, beside a bare Textual application. Of `--only
-references [--rows 1000000]` see `references`.
+references [--rows 1000000]` see `references`, of `--only following [--rows 200000]` `following`.
 """
 
 from __future__ import annotations
@@ -27,25 +27,29 @@ from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
 from s3gc_core.parallel import in_parallel
 from s3gc_tui.demo.seaweed import SeaweedServer
-from tests.bench import candidate_list, references
+from tests.bench import candidate_list, following, references
 from tests.bench.start_up import measure_start_up
 
 HEADERS = ObjectHeaders(content_type="application/octet-stream", metadata={"from": "bench"})
 SIZE = 2_000
+ONLY = ("scan", "execute", "list", "start", "references", "following")
 
 
 async def main() -> None:
     """Run what was asked for and print a table a size."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--objects", type=int, nargs="+")
-    parser.add_argument("--only", choices=("scan", "execute", "list", "start", "references"))
-    parser.add_argument("--rows", type=int, default=1_000_000, help="of --only references")
+    parser.add_argument("--only", choices=ONLY)
+    parser.add_argument("--rows", type=int, help="of --only references and following")
     args = parser.parse_args()
     if args.only == "list":
         await candidate_list.measure(args.objects or [10_000, 100_000, 1_000_000])
         return
     if args.only == "references":
-        await references.measure(args.rows)
+        await references.measure(args.rows or 1_000_000)
+        return
+    if args.only == "following":
+        await following.measure(args.rows or 200_000)
         return
     if args.only == "start":
         await asyncio.to_thread(measure_start_up)
