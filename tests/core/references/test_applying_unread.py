@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from s3gc_core.clock import utc_now
-from s3gc_core.databases.changes import UNCHANGED, UNTOLD, Beat, Commit, Untold
+from s3gc_core.databases.changes import UNCHANGED, UNTOLD, Beat, Change, Commit, Untold
 from s3gc_core.databases.protocol import RowId
 from s3gc_core.references import BucketNames, key_hash
 from s3gc_core.references.applying import Applying
@@ -139,7 +139,7 @@ async def test_a_beat_of_one_database_lets_nothing_of_another_leave(told: ToldRe
     async with OwnConnection.durable(told.registry.path) as own:
         applying = await own.run(Applying, other, {}, BucketNames("bucket"), utc_now)
         await own.run(lambda _: applying.begin())
-        changes = [Beat(100, "token 100", "token 99", "2"), Commit("2", utc_now())]
+        changes: list[Change] = [Beat(100, "token 100", "token 99", "2"), Commit("2", utc_now())]
         await own.run(lambda _: applying.take(changes))
         assert (await told.registry.streams())["other"].counter == 100
     assert await is_known(told, "k1")

@@ -125,6 +125,7 @@ def test_fold(case: str) -> None:
 
 def test_tables_mind_no_other() -> None:
     """Emptying or moving in one leaves what came before in another alone, and once."""
+    changes: list[RowChange | TableEmptied | TableAltered]
     changes = [put(1, "a", table="u"), put(1, "a"), EMPTIED, move(1, 2, UNCHANGED)]
     assert list(fold(changes)) == [
         EMPTIED,

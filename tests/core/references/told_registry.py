@@ -99,8 +99,11 @@ class ToldRegistry:
         changes, self._coming = self._coming[:most], self._coming[most:]
         if not changes:
             return False
+        before = self._applied.state.position, await self._written()
         await self._own.run(lambda _: self._applying.begin())
         self._applied = await self._own.run(lambda _: self._applying.take(changes))
+        if self._applied.state.position == before[0]:
+            assert await self._written() == before[1], "a part of a transaction is seen"
         self._told = max(self._told, self._next - bool(self._coming))
         await self.check()
         return True
@@ -148,6 +151,9 @@ class ToldRegistry:
     async def unread(self) -> int:
         [(left,)] = await self.ask("SELECT count(*) FROM reread WHERE after IS NULL")
         return int(left)
+
+    async def _written(self) -> list[Any]:
+        return [await self.ask(f"SELECT * FROM {t}") for t in ("edge", "reread", "leaving")]
 
     async def ask(self, query: str) -> list[Any]:
         with closing(sqlite3.connect(self.registry.path)) as file:
