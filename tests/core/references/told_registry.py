@@ -138,12 +138,16 @@ class ToldRegistry:
         while await self.deliver(1_000):
             pass
         for _ in range(10):
+            if await self.unread() == 0:
+                break
             await self.settle()
             await self.read_again(LATER, 1_000)
             self.database.beat()
             while await self.deliver(1_000):
                 pass
         assert await self.unread() == 0
+        self.database.beat()
+        await self.deliver(1_000)
 
     async def edges(self) -> Held:
         return set(await self.ask("SELECT name, row, h FROM edge JOIN source ON id = src"))
@@ -175,10 +179,12 @@ class ToldRegistry:
         everything = await self.registry.shortfall(DATABASE, LATER)
         if not (everything.incomplete or everything.dirty or everything.rereads):
             assert present >= history[applied].keys(), "nothing is lacking, but a key of now is"
-        for counter in range(1, state.counter + 1):
-            lacking = await self.registry.confirm(DATABASE, counter, day(counter))
-            if lacking.is_none:
+        # What is said of a beat is said of those before it too.
+        for counter in range(state.counter, 0, -1):
+            if (await self.registry.shortfall(DATABASE, counter)).is_none:
                 self._check_since(counter, applied, present, "true for the beat")
+                await self.registry.confirm(DATABASE, counter, day(counter))
+                break
         valid_at = await self.registry.valid_at()
         if valid_at is not None:
             self._check_since((valid_at - START).days, applied, present, "was true for the beat")
