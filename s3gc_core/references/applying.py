@@ -96,7 +96,7 @@ class Applying:
             self._write(self._part)
         elif not self._spilled:
             self.close()
-        [rereads] = self._connection.execute("SELECT count(*) FROM reread").fetchone()
+        rereads = stream_tables.unread(self._connection, self._state.database)
         is_whole = not self._connection.in_transaction
         return Applied(self._state, self._changes, self._soiled, rereads, is_whole)
 
@@ -104,7 +104,7 @@ class Applying:
         """Begin to write. Raises `sqlite3.OperationalError` while others write to the registry."""
         if not self._connection.in_transaction:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._edges.begin(self._reading())
+            self._edges.begin(self._reading(), self._stamp())
 
     @property
     def serial(self) -> int:
@@ -119,7 +119,7 @@ class Applying:
         What they hold now is added. What they hold no more may be held by a row that the stream
         has not told yet, so it leaves when that beat has come.
         """
-        self._edges.add_read(source, asked, found, after, self._stamp())
+        self._edges.add_read(source, asked, found, after)
         self._finish()
 
     def close(self) -> None:
@@ -153,16 +153,15 @@ class Applying:
         return True
 
     def _write(self, changes: list[_Data]) -> None:
-        stamp = self._stamp()
         self._changes += len(changes)
         for step in fold(changes):
             match step:
                 case RowsNow():
-                    self._edges.replace(step, self._written, stamp)
+                    self._edges.replace(step, self._written)
                 case RowMoved():
-                    self._edges.move(step, self._written, stamp)
+                    self._edges.move(step, self._written)
                 case TableEmptied(table):
-                    self._edges.empty(table, stamp)
+                    self._edges.empty(table, self._written)
                 case TableAltered(table, why):
                     self._soiled = True
                     soiled = why if table is None else {table: why}
@@ -170,7 +169,7 @@ class Applying:
         changes.clear()
 
     def _finish(self) -> None:
-        self._edges.leave(self._state.counter, self._stamp())
+        self._edges.finish(self._state.counter)
         stream_tables.advance(self._connection, self._state)
         self._connection.execute("COMMIT")
         self._written = self._state.counter

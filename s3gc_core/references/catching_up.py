@@ -168,6 +168,8 @@ class CatchingUp:
                 lacking = await self.registry.confirm(database, *beat)
                 if lacking.is_none and not await self._soiled(database, following):
                     return ""
+                if lacking.incomplete and not lacking.behind:
+                    beat = None  # a source was read as a whole after it
                 now = f"{state.position} {lacking}"
             if now != progress:
                 progress, since = now, monotonic()

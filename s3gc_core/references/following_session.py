@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from s3gc_core.clock import Clock
 from s3gc_core.databases import ChangeStream, Following, Page, RowId, Start
 from s3gc_core.parallel import to_the_end
+from s3gc_core.references import stream_tables
 from s3gc_core.references.applying import Applied, Applying
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.following_sources import Followable
@@ -92,7 +93,7 @@ class FollowingSession:
                     self._sources[source], rows, found, after
                 )
             )
-        [left] = await self._own.run(_rereads)
+        left = await self._own.run(stream_tables.unread, name)
         self.applied = Applied(self.applied.state, 0, self.applied.soiled, left, True)
 
     async def _rows(self, source: str, rows: Sequence[RowId]) -> Page:
@@ -114,11 +115,6 @@ class FollowingSession:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                     raise
             await asyncio.sleep(_BUSY_SECONDS)
-
-
-def _rereads(connection: sqlite3.Connection) -> tuple[int]:
-    found: tuple[int] = connection.execute("SELECT count(*) FROM reread").fetchone()
-    return found
 
 
 @asynccontextmanager

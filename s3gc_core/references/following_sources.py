@@ -18,12 +18,14 @@ from s3gc_core.references.reading import table_read
 from s3gc_core.references.row_edges import Placed
 
 # What a condition may be made of for its row alone to decide it: names, literals, comparisons. No
-# function (`now()` makes rows meet it without any change, and so does PostgreSQL's 'now'), no other
-# table, no backslash (whose meaning depends on the server).
+# function, quoted or not (`now()` makes rows meet it without any change), no other table, no
+# backslash (whose meaning depends on the server). No literal with a word that PostgreSQL takes for
+# the present, wherever it stands ('allballs today'), and none in two parts ('no' 'w').
 _OF_ROW = re.compile(
     r"""\s*+(?:
-        '(?!\s*+(?:now|today|tomorrow|yesterday))(?:[^'\\]|'')*+'
-        | "(?:[^"]|"")*+" | `[^`]*+` | \d++(?:\.\d++)? | [<>=!]{1,2} | [().,]
+        '(?!(?:[^']|'')*(?<![a-z])(?:now|today|tomorrow|yesterday))(?:[^'\\]|'')*+'(?!\s*+')
+        | (?:"(?P<double>(?:[^"\\]|"")*+)" | `(?P<back>[^`]*+)`)(?!\s*+\()
+        | \d++(?:\.\d++)? | [<>=!]{1,2} | [().,]
         | (?P<name>[A-Za-z_]\w*+)(?!\s*+['(])
         | (?:NOT|AND|OR|IN|LIKE|BETWEEN)\s*+(?=[('])
     )""",
@@ -31,9 +33,11 @@ _OF_ROW = re.compile(
 )
 _NOT_OF_ROW = re.compile(
     r"select|exists|any|all|some|case|cast|current\w*|session_user|user|system_user|localtime\w*"
-    r"|utc_\w+|sysdate|rand|interval|rownum|ctid|xmin|xmax|cmin|cmax|tableoid|collate|binary",
+    r"|utc_\w+|sysdate|rand|interval|rownum|collate|binary",
     re.IGNORECASE,
 )
+# What the server keeps of a row and no stream tells; quoting the name changes nothing.
+_OF_SERVER = re.compile(r"ctid|xmin|xmax|cmin|cmax|tableoid", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,8 @@ def is_decided_by_row(where: str | None) -> bool:
     while at < len(text):
         found = _OF_ROW.match(text, at)
         if found is None or _NOT_OF_ROW.fullmatch(found["name"] or ""):
+            return False
+        if any(_OF_SERVER.fullmatch(name) for name in found.groups(default="")):
             return False
         at = found.end()
     return True

@@ -5,6 +5,7 @@ Within the transaction of a connection whose temporary tables `edge_difference` 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -22,7 +23,12 @@ Placed = tuple[SourceConfig, tuple[int, ...]]
 
 
 class RowEdges:
-    """Writes for the sources of one database. Every edge that goes is remembered as released."""
+    """Writes for the sources of one database. Every edge that goes is remembered as released.
+
+    What a row holds that is not read yet may be what another row just lost, so no edge goes while a
+    row is unread that changed before the edge was lost. And a row that changes again, unread,
+    may have given to any other unread row what it held: these are unknown for as long as it was.
+    """
 
     def __init__(
         self,
@@ -34,28 +40,40 @@ class RowEdges:
         self._sources = sources
         self._names = names
         self._number = 0
+        self._stamp = ""
         self._ids: dict[str, int] = {}
+        # The ids of this database's sources, as JSON.
+        self._own = "[]"
+        # Since which beat a row was unread that changed in this transaction.
+        self._unread_since: int | None = None
         self.serial = 0
 
-    def begin(self, number: int) -> None:
-        """A transaction begins; edges written in it are first seen by that reading."""
+    def begin(self, number: int, stamp: str) -> None:
+        """A transaction begins at that time; edges written in it are first seen by that reading."""
         self._number = number
-        [self.serial] = self._execute("SELECT coalesce(max(serial), 0) + 1 FROM reread").fetchone()
+        self._stamp = stamp
+        [last] = self._execute("SELECT coalesce(max(serial), 0) FROM reread").fetchone()
+        # Never one that there was, also where nothing is left to be read: who waits for the rows
+        # up to a number must not be given later ones.
+        self.serial = max(self.serial, last) + 1
         self._ids = dict(self._connection.execute("SELECT name, id FROM source"))
+        own = (source.name for placed in self._sources.values() for source, _ in placed)
+        self._own = json.dumps([self._ids[name] for name in own if name in self._ids])
+        self._unread_since = None
 
-    def replace(self, now: RowsNow, queued: int, stamp: str) -> None:
+    def replace(self, now: RowsNow, queued: int) -> None:
         """The rows hold what they hold now. What was not told is to be read, since that beat."""
         for source, places in self._sources.get(now.table, ()):
             told, untold = _split(source, places, now.rows)
             self._queue(source, untold, queued)
-            self._replace(source, told, now.gone, stamp)
+            self._replace(source, told, now.gone, queued)
             if source.where is None and now.more:
                 self._execute(
                     "UPDATE source SET rows = max(rows + ?, 0) WHERE id = ?",
                     *(now.more, self._ids[source.name]),
                 )
 
-    def move(self, moved: RowMoved, queued: int, stamp: str) -> None:
+    def move(self, moved: RowMoved, queued: int) -> None:
         """A row has another identity, and there refers to what it did, until it is read again."""
         for source, _ in self._sources.get(moved.table, ()):
             id_ = self._ids[source.name]
@@ -71,75 +89,101 @@ class RowEdges:
             edge_difference.forget_rows(self._connection)
             self._queue(source, [moved.after], queued)
         now = RowsNow(moved.table, {moved.before}, {moved.after: moved.values})
-        self.replace(now, queued, stamp)
+        self.replace(now, queued)
 
-    def empty(self, table: str, stamp: str) -> None:
+    def empty(self, table: str, queued: int) -> None:
         """The table has no rows any more."""
         for source, _ in self._sources.get(table, ()):
             id_ = self._ids[source.name]
+            self._note_unread("src = ?", id_)
             for pending in ("reread", "leaving"):
                 self._execute(f"DELETE FROM {pending} WHERE src = ?", id_)
             edge_difference.find_gone_of_all(self._connection, id_)
-            edge_difference.remove_gone(self._connection, id_)
-            edge_difference.release(self._connection, stamp)
-            self._execute("UPDATE source SET rows = 0, keyed = 0, keys = 0 WHERE id = ?", id_)
+            self._let_go(queued)
+            self._execute("UPDATE source SET rows = 0 WHERE id = ?", id_)
 
     def add_read(
-        self, source: SourceConfig, asked: Sequence[RowId], found: Page, after: int, stamp: str
+        self, source: SourceConfig, asked: Sequence[RowId], found: Page, after: int
     ) -> None:
-        """Rows as they were read before the beat `after`. What they hold no more leaves with it."""
+        """Rows as they were read before the beat `after`. What they hold no more leaves with it.
+
+        They were read later than the stream has come: until the beat, what they held is not known.
+        """
         id_ = self._ids[source.name]
         edge_difference.touch(self._connection, asked)
         held = self._held(id_)
         added = self._add(id_, derive(source, found, self._names))
-        returned.note_fresh(self._connection, source.name, stamp)
+        returned.note_fresh(self._connection, source.name, self._stamp)
         edge_difference.find_gone_of_touched(self._connection, id_)
-        for statement in (
-            "DELETE FROM reread WHERE src = ?1 AND row IN (SELECT row FROM touched)",
-            "DELETE FROM leaving WHERE src = ?1 AND row IN (SELECT row FROM touched)",
-        ):
-            self._execute(statement, id_)
-        self._execute("INSERT INTO leaving SELECT src, row, h, ? FROM gone", after)
-        self._execute("DELETE FROM gone")
-        self._execute("DELETE FROM released WHERE h IN (SELECT h FROM fresh)")
+        of_touched = "WHERE src = ? AND row IN (SELECT row FROM touched)"
+        self._execute(f"UPDATE reread SET after = ? {of_touched}", after, id_)
+        self._execute(f"DELETE FROM leaving {of_touched}", id_)
+        self._let_go(after)
         self._count(id_, added, self._held(id_) - held)
         edge_difference.forget_rows(self._connection)
 
-    def leave(self, counter: int, stamp: str) -> None:
-        """The beat has come: what was not there when its row was read before it goes."""
-        due = self._execute("SELECT DISTINCT src FROM leaving WHERE after <= ?", counter).fetchall()
+    def finish(self, counter: int) -> None:
+        """The transaction ends, the beat has come: what nothing speaks for any more goes."""
+        own = "src IN (SELECT value FROM json_each(?))"
+        if self._unread_since is not None:
+            since = self._unread_since
+            self._execute(
+                f"UPDATE reread SET queued = ? WHERE queued > ? AND {own}",
+                *(since, since, self._own),
+            )
+        self._execute(f"DELETE FROM reread WHERE after <= ? AND {own}", counter, self._own)
+        [unread] = self._execute(
+            f"SELECT min(queued) FROM reread WHERE {own}", self._own
+        ).fetchone()
+        last = counter if unread is None else min(counter, unread - 1)
+        due = self._execute(
+            f"SELECT DISTINCT src FROM leaving WHERE after <= ? AND {own}", last, self._own
+        ).fetchall()
         for (id_,) in due:
-            self._execute(
-                "INSERT OR IGNORE INTO touched"
-                " SELECT DISTINCT row FROM leaving WHERE src = ? AND after <= ?",
-                *(id_, counter),
-            )
+            of_due = "FROM leaving WHERE src = ? AND after <= ?"
+            self._execute(f"INSERT INTO touched SELECT DISTINCT row {of_due}", id_, last)
             held = self._held(id_)
-            self._execute(
-                "INSERT INTO gone SELECT src, row, h FROM leaving WHERE src = ? AND after <= ?",
-                *(id_, counter),
-            )
-            self._execute("DELETE FROM leaving WHERE src = ? AND after <= ?", id_, counter)
-            self._remove(id_, held, 0, stamp)
+            self._execute(f"INSERT INTO gone SELECT src, row, h {of_due}", id_, last)
+            self._execute(f"DELETE {of_due}", id_, last)
+            removed = edge_difference.remove_gone(self._connection, id_)
+            self._count(id_, -removed, self._held(id_) - held)
+            edge_difference.forget_rows(self._connection)
+        edge_difference.release(self._connection, self._stamp)
 
     def _replace(
-        self, source: SourceConfig, told: Page, gone: Collection[RowId], stamp: str
+        self, source: SourceConfig, told: Page, gone: Collection[RowId], queued: int
     ) -> None:
         touched = [*told.ids, *gone]
         if not touched:
             return
         id_ = self._ids[source.name]
         edge_difference.touch(self._connection, touched)
+        of_touched = "src = ? AND row IN (SELECT row FROM touched)"
+        self._note_unread(of_touched, id_)
         for pending in ("reread", "leaving"):
             if self._execute(f"SELECT 1 FROM {pending} WHERE src = ? LIMIT 1", id_).fetchone():
-                self._execute(
-                    f"DELETE FROM {pending} WHERE src = ? AND row IN (SELECT row FROM touched)", id_
-                )
+                self._execute(f"DELETE FROM {pending} WHERE {of_touched}", id_)
         held = self._held(id_)
         added = self._add(id_, derive(source, told, self._names))
-        returned.note_fresh(self._connection, source.name, stamp)
+        returned.note_fresh(self._connection, source.name, self._stamp)
         edge_difference.find_gone_of_touched(self._connection, id_)
-        self._remove(id_, held, added, stamp)
+        self._let_go(queued)
+        self._count(id_, added, self._held(id_) - held)
+        edge_difference.forget_rows(self._connection)
+
+    def _let_go(self, after: int) -> None:
+        """What is gone leaves when that beat has come; what is fresh is released no more."""
+        self._execute("INSERT INTO leaving SELECT src, row, h, ? FROM gone", after)
+        self._execute("DELETE FROM gone")
+        self._execute("DELETE FROM released WHERE h IN (SELECT h FROM fresh)")
+
+    def _note_unread(self, rows: str, *values: object) -> None:
+        """Before rows change: since when the first of them was unread, if one was."""
+        [since] = self._execute(f"SELECT min(queued) FROM reread WHERE {rows}", *values).fetchone()
+        if since is not None:
+            self._unread_since = min(
+                since, since if self._unread_since is None else self._unread_since
+            )
 
     def _add(self, id_: int, derived: Derived) -> int:
         """Write edges, and note them as fresh; returns how many are new."""
@@ -163,13 +207,6 @@ class RowEdges:
         )
         return int(self._execute(query, id_).fetchone()[0])
 
-    def _remove(self, id_: int, held: int, added: int, stamp: str) -> None:
-        """Take away what is gone; the touched rows `held` so many before, `added` edges came."""
-        removed = edge_difference.remove_gone(self._connection, id_)
-        self._count(id_, added - removed, self._held(id_) - held)
-        edge_difference.forget_rows(self._connection)
-        edge_difference.release(self._connection, stamp)
-
     def _count(self, id_: int, keys: int, keyed: int) -> None:
         if keys or keyed:
             self._execute(
@@ -189,9 +226,10 @@ class RowEdges:
         id_ = self._ids[source.name]
         # The first beat stays. What a read said before is of no matter any more.
         for row in rows:
+            self._note_unread("src = ? AND row = ?", id_, row)
             self._execute(
-                "INSERT INTO reread VALUES (?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET serial = excluded.serial",
+                "INSERT INTO reread VALUES (?, ?, ?, ?, NULL)"
+                " ON CONFLICT DO UPDATE SET serial = excluded.serial, after = NULL",
                 *(id_, row, queued, self.serial),
             )
             self._execute("DELETE FROM leaving WHERE src = ? AND row = ?", id_, row)

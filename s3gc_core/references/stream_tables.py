@@ -15,9 +15,9 @@ from s3gc_core.errors import StreamLost
 # stream: `position` is applied; from `anchor` the stream is opened again, and (if `anchored`) gives
 # the beat with that counter and token first. True for `valid_at`, as the beat `valid_counter` says.
 # followed: a source is true from the beat `complete_at` on; NULL: it was never read.
-# reread: rows that the stream told too little of, first since the beat `queued`, and last by the
-# portion `serial`. leaving: edges that were not there when their row was read, which was before the
-# beat `after`.
+# reread: rows that the stream told too little of, since the beat `queued`, and last by the portion
+# `serial`; where they were read (which was before the beat `after`), what they held until then is
+# not known until that beat has come. leaving: edges that their rows lost before the beat `after`.
 SCHEMA = """
 CREATE TABLE stream (
     database TEXT PRIMARY KEY, name TEXT NOT NULL, history TEXT NOT NULL, position TEXT NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE followed (
     fingerprint TEXT NOT NULL, complete_at INTEGER, dirty TEXT
 ) STRICT;
 CREATE TABLE reread (
-    src INT, row, queued INT, serial INT, PRIMARY KEY (src, row)
+    src INT, row, queued INT, serial INT, after INT, PRIMARY KEY (src, row)
 ) WITHOUT ROWID;
 CREATE TABLE leaving (src INT, row, h INT, after INT, PRIMARY KEY (src, row, h)) WITHOUT ROWID;
 """
@@ -174,8 +174,12 @@ def follow_sources(
     """These were read as a whole, and are true from their beat `complete_at` on.
 
     What was to be done about single rows of them is done with that. They have no chunks: what the
-    stream changes could not be told from what a chunk says.
+    stream changes could not be told from what a chunk says. For when the database was true before
+    says nothing of what they hold now.
     """
+    connection.execute(
+        "UPDATE stream SET valid_at = NULL, valid_counter = NULL WHERE database = ?", (database,)
+    )
     for source in sources:
         unfollow(connection, source.source)
         connection.execute(
@@ -224,9 +228,11 @@ def shortfall(connection: sqlite3.Connection, database: str, counter: int) -> Sh
         " WHERE followed.database = ? AND reread.queued < ?",
         (database, counter),
     ).fetchone()
+    # What a source held before it was read as a whole may have passed to a row that is not told.
+    since = min(came, counter)
     return Shortfall(
         came < counter,
-        tuple(s.source for s in sources if s.complete_at is None or s.complete_at > came),
+        tuple(s.source for s in sources if s.complete_at is None or s.complete_at > since),
         tuple(s.source for s in sources if s.dirty is not None),
         rereads,
     )
@@ -251,7 +257,7 @@ def valid_since(connection: sqlite3.Connection) -> list[datetime | None]:
     """
     found: list[datetime | None] = []
     for state in streams(connection).values():
-        lacking = shortfall(connection, state.database, 0)
+        lacking = shortfall(connection, state.database, state.counter)
         is_true = state.lost is None and not lacking.incomplete and not lacking.dirty
         found.append(state.valid_at if is_true else None)
     return found
@@ -265,8 +271,19 @@ def rereads(
     for source, row in connection.execute(
         "SELECT source.name, reread.row FROM reread JOIN source ON source.id = reread.src"
         " JOIN followed ON followed.source = source.name"
-        " WHERE followed.database = ? AND serial <= ? ORDER BY queued LIMIT ?",
+        " WHERE followed.database = ? AND serial <= ? AND after IS NULL ORDER BY queued LIMIT ?",
         (database, serial, most),
     ):
         wanted.setdefault(source, []).append(row)
     return wanted
+
+
+def unread(connection: sqlite3.Connection, database: str) -> int:
+    """How many rows have to be read again."""
+    [rows] = connection.execute(
+        "SELECT count(*) FROM reread JOIN source ON source.id = reread.src"
+        " JOIN followed ON followed.source = source.name"
+        " WHERE followed.database = ? AND after IS NULL",
+        (database,),
+    ).fetchone()
+    return int(rows)

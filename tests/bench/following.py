@@ -144,6 +144,13 @@ async def _until_true(registry: Registry, following: asyncio.Task[None]) -> None
         await asyncio.sleep(0.02)
 
 
+async def _until_referenced(registry: Registry, h: int) -> None:
+    while True:
+        if await registry.referenced([h]):
+            return
+        await asyncio.sleep(0.001)
+
+
 async def _mixed(app: AppDatabase, rows: int) -> int:
     for first in range(rows, rows + rows // 2, TRANSACTION):
         await app.executemany("INSERT INTO files VALUES (?, ?)", _rows(first, TRANSACTION))
@@ -232,8 +239,7 @@ async def _print_latency(app: AppDatabase, folder: Path) -> None:
             h = key_hash(f"new/{n}")
             await app.execute("INSERT INTO files VALUES (?, ?)", -1 - n, f"new/{n}")
             began = time.perf_counter()
-            while not await registry.referenced([h]):
-                await asyncio.sleep(0.001)
+            await _until_referenced(registry, h)
             taken.append((time.perf_counter() - began) * 1000)
     finally:
         following.cancel()

@@ -13,7 +13,7 @@ from s3gc_core.errors import RegistryTooNew, VaultBusy, VaultUnreachable
 from s3gc_core.jobs import vault_lease
 from s3gc_core.references import Edge, Registry, Released, fold, key_hash
 from s3gc_core.references.registry_tables import VERSION
-from tests.core.references.readings import Reading, day, load
+from tests.core.references.readings import Reading, day, load, stored
 
 # The tables as the first s3gc made them.
 FIRST = """
@@ -83,7 +83,10 @@ async def test_an_older_one_is_taken_over_once(tmp_path: Path) -> None:
         await (await Registry.open(tmp_path)).close()
     with closing(sqlite3.connect(tmp_path / "registry.db")) as file:
         tables = {n for (n,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        assert tables == {"source", "edge", "chunk", "reading", "released", "state"}
+        assert tables == {
+            *("source", "edge", "chunk", "reading", "released", "state"),
+            *("stream", "followed", "reread", "leaving"),
+        }
         assert file.execute("PRAGMA user_version").fetchone() == (VERSION,)
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -104,6 +107,46 @@ async def test_an_older_one_in_use_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(VaultBusy, match="scan 01OLD"):
             await Registry.open(tmp_path)
         assert (tmp_path / "registry.db").read_bytes() == before
+    await (await Registry.open(tmp_path)).close()
+
+
+def make_second(path: Path) -> None:
+    """What the second s3gc made is what we make, but for the tables of streams."""
+    with closing(sqlite3.connect(path / "registry.db")) as file:
+        for table in ("stream", "followed", "reread", "leaving"):
+            file.execute(f"DROP TABLE {table}")
+        file.execute("PRAGMA user_version = 1")
+
+
+async def test_one_without_streams_gets_their_tables_and_keeps_the_rest(tmp_path: Path) -> None:
+    """Also for when it is true, and the chunks: nothing has to be read for this."""
+    registry = await Registry.open(tmp_path)
+    await load(registry, READING, day(0))
+    await registry.close()
+    before = stored(tmp_path)
+    make_second(tmp_path)
+    for _ in range(2):
+        registry = await Registry.open(tmp_path)
+        assert await registry.valid_at() == day(0)
+        assert await registry.streams() == {}
+        await registry.close()
+        assert stored(tmp_path) == before
+    with closing(sqlite3.connect(tmp_path / "registry.db")) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    registry = await Registry.open(tmp_path)
+    assert await load(registry, READING, day(1)) == 0
+    await registry.close()
+
+
+async def test_one_without_streams_in_use_is_left_alone(tmp_path: Path) -> None:
+    """That operation would refuse our format."""
+    await (await Registry.open(tmp_path)).close()
+    make_second(tmp_path)
+    with vault_lease(tmp_path, "01OLD", "scan", "anna@host"):
+        with pytest.raises(VaultBusy, match="scan 01OLD"):
+            await Registry.open(tmp_path)
+        with closing(sqlite3.connect(tmp_path / "registry.db")) as file:
+            assert file.execute("PRAGMA user_version").fetchone() == (1,)
     await (await Registry.open(tmp_path)).close()
 
 
