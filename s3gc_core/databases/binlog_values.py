@@ -7,6 +7,7 @@ one possible text are here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from s3gc_core.databases import binlog_tables as types
 from s3gc_core.databases.binlog_tables import MappedColumn
@@ -95,7 +96,10 @@ _BINARY_COLLATION = 63
 
 
 def to_value(column: ColumnDefinition, mapped: MappedColumn, charsets: dict[int, str]) -> ToValue:
-    """How to turn the bytes of a column into what a read gives."""
+    """How to turn the bytes of a column into what a read gives.
+
+    The result raises `UnicodeDecodeError` for bytes of which the server has its own idea.
+    """
     if column.type in _INTEGER_TYPES:
         if column.zerofill:
             return _untold
@@ -104,7 +108,7 @@ def to_value(column: ColumnDefinition, mapped: MappedColumn, charsets: dict[int,
         encoding = _encoding(mapped, charsets)
         if encoding is None:
             return _untold
-        return _text(encoding, column.type == "char")
+        return _decoder(encoding, column.type == "char")
     if column.type in _BINARY_TYPES:
         if column.type == "binary":
             size = mapped.longest
@@ -122,8 +126,8 @@ def to_key(
     """
     if column.type in _INTEGER_TYPES:
         if mapped.unsigned:
-            return lambda b: int.from_bytes(b, "little")
-        return lambda b: int.from_bytes(b, "little", signed=True)
+            return partial(int.from_bytes, byteorder="little")
+        return partial(int.from_bytes, byteorder="little", signed=True)
     if column.type == "date":
         return _date if mapped.type in (types.DATE, types.NEWDATE) else None
     if column.type == "datetime":
@@ -135,10 +139,7 @@ def to_key(
     encoding = _encoding(mapped, charsets) if column.type in _TEXT_TYPES else None
     if encoding is None:
         return None
-    found: str = encoding
-    if column.type == "char":
-        return lambda b: b.decode(found).rstrip(" ")
-    return lambda b: b.decode(found)
+    return _decoder(encoding, column.type == "char")
 
 
 def _encoding(mapped: MappedColumn, charsets: dict[int, str]) -> str | None:
@@ -156,15 +157,12 @@ def _signed_text(data: bytes) -> str:
     return str(int.from_bytes(data, "little", signed=True))
 
 
-def _text(encoding: str, padded: bool) -> ToValue:
-    def decode(data: bytes) -> Value | Untold:
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            return UNTOLD  # the server has its own idea of such bytes
-        return text.rstrip(" ") if padded else text
-
-    return decode
+def _decoder(encoding: str, padded: bool) -> Callable[[bytes], str]:
+    if padded:
+        return lambda b: b.decode(encoding).rstrip(" ")
+    if encoding == "utf-8":
+        return bytes.decode
+    return lambda b: b.decode(encoding)
 
 
 def _date(data: bytes) -> str:
