@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from struct import Struct
 
 from s3gc_core.databases import binlog_events as events
 from s3gc_core.databases import naming
@@ -44,10 +45,12 @@ _LOADING = frozenset(
 )
 _MYSQL_GTIDS = frozenset({Kind.GTID, Kind.ANONYMOUS_GTID, Kind.TAGGED_GTID})
 _STANDALONE = 1  # MariaDB's flag of a transaction that is one statement and has no end of its own
+_PREPARED = 64  # MariaDB's flag of a transaction that ends with XA PREPARE
 _NO_TABLE = b"\xff\xff\xff\0\0\0"  # stands in a row event that has no rows
 # Events of one file that we are not sent, such as the key of its encryption, come after its head.
 _MOST_HIDDEN = 4096
 _OFFSETS = 1 << 32
+_XID = Struct("<iII")
 _MOST_MAPS = 2_000
 
 
@@ -62,7 +65,6 @@ class _Transaction:
     is_open: bool = False
     # Prepared by XA: its rows become visible some day, or never.
     is_prepared: bool = False
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,9 @@ class Decoder:
         elif kind is Kind.TABLE_MAP:
             self._map(event.body)
         elif kind is Kind.MARIADB_GTID:
-            self._begin(start).is_open = not event.body[12] & _STANDALONE
+            transaction = self._begin(start)
+            transaction.is_open = not event.body[12] & _STANDALONE
+            transaction.is_prepared = bool(event.body[12] & _PREPARED)
         elif kind in _MYSQL_GTIDS:
             self._begin(start)
         elif kind in (Kind.QUERY, Kind.QUERY_COMPRESSED):
@@ -298,7 +302,6 @@ class Decoder:
         if what in (Control.BEGIN, Control.XA_START):
             transaction.is_open = True
             transaction.is_prepared = what is Control.XA_START
-            transaction.name = _xa_name(query)
         elif what is Control.COMMIT:
             return self._commit(event)
         elif what in (Control.ROLLBACK, Control.ROLLBACK_TO):
@@ -338,7 +341,7 @@ class Decoder:
             transaction.is_prepared = False
             changes = [c for table in touched for c in self._alter(table, "changed through XA")]
             return changes + self._commit(event)
-        self._prepared[transaction.name] = touched
+        self._prepared[_prepared_name(event.body)] = touched
         self._end()
         return []
 
@@ -386,7 +389,16 @@ def file_name(base: str, index: int) -> str:
     return f"{base}.{index:06d}"
 
 
+def _prepared_name(body: bytes) -> str:
+    """The name of a prepared transaction as the server's own statements write it."""
+    form, first, second = _XID.unpack_from(body, 1)
+    data = body[1 + _XID.size :]
+    if len(data) != first + second:
+        raise Undecodable("the name of an XA transaction is malformed")
+    return f"X'{data[:first].hex()}',X'{data[first:].hex()}',{form}"
+
+
 def _xa_name(query: Query) -> str:
-    """The transaction that an XA statement names, without what it is told to do."""
+    """The transaction that XA COMMIT or XA ROLLBACK names."""
     words = query.text.decode("latin-1").split(None, 2)
-    return words[2].removesuffix(" ONE PHASE") if len(words) > 2 else ""
+    return words[2].strip() if len(words) > 2 else ""
