@@ -26,15 +26,19 @@ _ENCODINGS = {
     "utf32": "utf-32-be",
     "ucs2": "utf-16-be",
 }
+# MariaDB's compressed columns are in the log as they are kept: their values are not told.
+_COMPRESSED = {types.VARCHAR_COMPRESSED, types.BLOB_COMPRESSED}
+_VARYING = {types.VARCHAR, types.VAR_STRING, types.VARCHAR_COMPRESSED}
+_LONG = {types.BLOB, types.BLOB_COMPRESSED}
 _TEXT_TYPES = {
     "char": {types.STRING},
-    "varchar": {types.VARCHAR, types.VAR_STRING},
-    **{name: {types.BLOB} for name in ("tinytext", "text", "mediumtext", "longtext")},
+    "varchar": _VARYING,
+    **dict.fromkeys(("tinytext", "text", "mediumtext", "longtext"), _LONG),
 }
 _BINARY_TYPES = {
     "binary": {types.STRING},
-    "varbinary": {types.VARCHAR, types.VAR_STRING},
-    **{name: {types.BLOB} for name in ("tinyblob", "blob", "mediumblob", "longblob")},
+    "varbinary": _VARYING,
+    **dict.fromkeys(("tinyblob", "blob", "mediumblob", "longblob"), _LONG),
 }
 _INTEGER_TYPES = {
     "tinyint": types.TINY,
@@ -100,6 +104,8 @@ def to_value(column: ColumnDefinition, mapped: MappedColumn, charsets: dict[int,
 
     The result raises `UnicodeDecodeError` for bytes of which the server has its own idea.
     """
+    if mapped.type in _COMPRESSED:
+        return _untold
     if column.type in _INTEGER_TYPES:
         if column.zerofill:
             return _untold
@@ -124,6 +130,8 @@ def to_key(
 
     None where that cannot be done; the result raises `UnicodeDecodeError` or `ValueError`.
     """
+    if mapped.type in _COMPRESSED:
+        return None
     if column.type in _INTEGER_TYPES:
         if mapped.unsigned:
             return partial(int.from_bytes, byteorder="little")
@@ -143,7 +151,6 @@ def to_key(
 
 
 def _encoding(mapped: MappedColumn, charsets: dict[int, str]) -> str | None:
-    # The length of a compressed column is not that of its text.
     if mapped.collation is None:
         return None
     return _ENCODINGS.get(charsets.get(mapped.collation, ""))
