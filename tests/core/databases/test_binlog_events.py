@@ -23,8 +23,8 @@ from s3gc_core.databases.binlog_stream import refusal
 from s3gc_core.databases.changes import Change, TableAltered, TableEmptied
 from s3gc_core.errors import StreamLost, StreamTaken
 
-ALL = [TableAltered(None, "")]
-T = [TableAltered("app.t", "")]
+ALL: list[Change] = [TableAltered(None, "")]
+T: list[Change] = [TableAltered("app.t", "")]
 
 
 def event(kind: int, body: bytes, *, end: int = 0, flags: int = 0, checksum: bool = False) -> bytes:
