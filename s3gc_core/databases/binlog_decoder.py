@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from struct import Struct
 
 from s3gc_core.databases import binlog_events as events
-from s3gc_core.databases import naming
 from s3gc_core.databases.binlog_events import Event, Kind, Query, Undecodable
+from s3gc_core.databases.binlog_maps import HEARTBEAT, TableMaps, Unread
 from s3gc_core.databases.binlog_payload import inner_events
+from s3gc_core.databases.binlog_positions import position, split_file
 from s3gc_core.databases.binlog_rows import ROW_KINDS, RowsLost, TableRows
 from s3gc_core.databases.binlog_statements import Control, control, effects
-from s3gc_core.databases.binlog_tables import table_id, table_map, table_name
 from s3gc_core.databases.changes import (
     UNTOLD,
     Beat,
@@ -27,9 +28,6 @@ from s3gc_core.databases.changes import (
 )
 from s3gc_core.databases.mysql_definition import TableDefinition
 from s3gc_core.errors import StreamLost
-
-HEARTBEAT = "s3gc.heartbeat"
-HEARTBEAT_COLUMNS = ("counter", "token", "previous")
 
 _IGNORED = frozenset(
     {Kind.STOP, Kind.IGNORABLE, Kind.ROWS_QUERY, Kind.ANNOTATE_ROWS, Kind.PREVIOUS_GTIDS}
@@ -44,11 +42,11 @@ _LOADING = frozenset(
 )
 _MYSQL_GTIDS = frozenset({Kind.GTID, Kind.ANONYMOUS_GTID, Kind.TAGGED_GTID})
 _STANDALONE = 1  # MariaDB's flag of a transaction that is one statement and has no end of its own
-_NO_TABLE = b"\xff\xff\xff\0\0\0"  # stands in a row event that has no rows
+_PREPARED = 64  # MariaDB's flag of a transaction that ends with XA PREPARE
 # Events of one file that we are not sent, such as the key of its encryption, come after its head.
 _MOST_HIDDEN = 4096
 _OFFSETS = 1 << 32
-_MOST_MAPS = 2_000
+_XID = Struct("<iII")
 
 
 @dataclass(slots=True)
@@ -62,15 +60,6 @@ class _Transaction:
     is_open: bool = False
     # Prepared by XA: its rows become visible some day, or never.
     is_prepared: bool = False
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Unread:
-    """A table that is followed, and whose rows cannot be told; or one that is not followed."""
-
-    table: str | None
-    why: str = ""
 
 
 class Decoder:
@@ -89,14 +78,10 @@ class Decoder:
         self._name = name
         self._base = base
         self._index, self._offset = index, offset
-        self._watched = watched
-        self._definitions = {(t.schema, t.table): t for t in tables.values()}
-        self._missing = [table for table in watched if table not in tables]
-        self._charsets = charsets
+        self._watched = list(watched)
+        self._tables = TableMaps(watched, tables, charsets)
         self._checksums = False
         self._after_head = False
-        self._maps: dict[bytes, TableRows | _Unread] = {}
-        self._known: dict[bytes, TableRows | _Unread] = {}
         self._transaction: _Transaction | None = None
         self._prepared: dict[str, tuple[str, ...]] = {}
         self.has_begun = False
@@ -141,9 +126,11 @@ class Decoder:
         if kind in ROW_KINDS:
             yield from self._rows(event)
         elif kind is Kind.TABLE_MAP:
-            self._map(event.body)
+            self._tables.add(event.body)
         elif kind is Kind.MARIADB_GTID:
-            self._begin(start).is_open = not event.body[12] & _STANDALONE
+            transaction = self._begin(start)
+            transaction.is_open = not event.body[12] & _STANDALONE
+            transaction.is_prepared = bool(event.body[12] & _PREPARED)
         elif kind in _MYSQL_GTIDS:
             self._begin(start)
         elif kind in (Kind.QUERY, Kind.QUERY_COMPRESSED):
@@ -173,7 +160,7 @@ class Decoder:
 
     def _head(self, event: Event) -> None:
         self._checksums = events.has_checksums(event.body + bytes(events.CHECKSUM_BYTES))
-        self._maps.clear()
+        self._tables.clear()
         self.has_begun = True
 
     def _rotate(self, event: Event) -> None:
@@ -202,50 +189,16 @@ class Decoder:
             raise Undecodable("a change outside of a transaction")
         return self._transaction
 
-    def _map(self, body: bytes) -> None:
-        number, meaning = table_id(body), body[6:]
-        found = self._known.get(meaning)
-        if found is None:
-            if len(self._known) >= _MOST_MAPS:
-                self._known.clear()
-            found = self._known[meaning] = self._table(body)
-        if len(self._maps) >= _MOST_MAPS:
-            raise Undecodable("a transaction has too many tables")
-        self._maps[number] = found
-
-    def _table(self, body: bytes) -> TableRows | _Unread:
-        definition = self._definitions.get(table_name(body))
-        if definition is None:
-            # One that was not there when the stream began cannot be told, but may be followed.
-            name = naming.join_name(*table_name(body))
-            return _Unread(name if name in self._missing else None, "it was made anew")
-        table = definition.canonical
-        if table != HEARTBEAT and table not in self._watched:
-            return _Unread(None)
-        wanted = HEARTBEAT_COLUMNS if table == HEARTBEAT else self._watched[table]
-        try:
-            mapped = table_map(body)
-            if mapped is None:
-                return _Unread(table, "its columns are not named (binlog_row_metadata is not FULL)")
-            return TableRows(definition, wanted, mapped, self._charsets)
-        except (RowsLost, Undecodable) as error:
-            return _Unread(table, str(error))
-
     def _rows(self, event: Event) -> Iterator[Sequence[Change]]:
-        number = table_id(event.body)
         transaction = self._current()
-        table = self._maps.get(number)
-        if table is None:
-            if number == _NO_TABLE:
-                return
-            raise Undecodable("rows of a table that was not named before")
-        name = table.table if isinstance(table, _Unread) else table.canonical
+        table = self._tables.find(event.body)
+        name = table.table if isinstance(table, Unread) else table.canonical
         if name is None:
             return
         if name == HEARTBEAT:
             yield from self._heartbeat(table, event, transaction.anchor)
             return
-        if isinstance(table, _Unread):
+        if isinstance(table, Unread):
             yield self._alter(name, table.why)
             return
         transaction.touched[name] = None
@@ -257,10 +210,10 @@ class Decoder:
             yield self._alter(name, str(error))
 
     def _heartbeat(
-        self, table: TableRows | _Unread, event: Event, anchor: str
+        self, table: TableRows | Unread, event: Event, anchor: str
     ) -> Iterator[Sequence[Change]]:
         try:
-            if isinstance(table, _Unread):
+            if isinstance(table, Unread):
                 raise RowsLost(table.why)
             for part in table.changes(event.kind, event.body):
                 yield self._beats(part, anchor)
@@ -298,7 +251,6 @@ class Decoder:
         if what in (Control.BEGIN, Control.XA_START):
             transaction.is_open = True
             transaction.is_prepared = what is Control.XA_START
-            transaction.name = _xa_name(query)
         elif what is Control.COMMIT:
             return self._commit(event)
         elif what in (Control.ROLLBACK, Control.ROLLBACK_TO):
@@ -312,7 +264,7 @@ class Decoder:
             return self._commit(event)
         elif what is None:
             changes = []
-            for change in effects(query, list(self._watched)):
+            for change in effects(query, self._watched):
                 if isinstance(change, TableAltered):
                     changes += self._alter(change.table, change.why)
                 elif isinstance(change, TableEmptied):
@@ -338,7 +290,7 @@ class Decoder:
             transaction.is_prepared = False
             changes = [c for table in touched for c in self._alter(table, "changed through XA")]
             return changes + self._commit(event)
-        self._prepared[transaction.name] = touched
+        self._prepared[_prepared_name(event.body)] = touched
         self._end()
         return []
 
@@ -359,34 +311,19 @@ class Decoder:
 
     def _end(self) -> None:
         self._transaction = None
-        self._maps.clear()
+        self._tables.clear()
 
 
-def position(index: int, offset: int) -> str:
-    """A position that compares as text."""
-    return f"{index:010d}:{offset:012d}"
-
-
-def split_position(text: str) -> tuple[int, int]:
-    """File and offset of a position. Raises `ValueError`."""
-    index, offset = text.split(":")
-    return int(index), int(offset)
-
-
-def split_file(name: str) -> tuple[str, int]:
-    """The base name of a log file, and its number. Raises `Undecodable`."""
-    base, dot, number = name.rpartition(".")
-    if not dot or not number.isdecimal():
-        raise Undecodable(f"a log file is called {name!r}")
-    return base, int(number)
-
-
-def file_name(base: str, index: int) -> str:
-    """The name of a log file."""
-    return f"{base}.{index:06d}"
+def _prepared_name(body: bytes) -> str:
+    """The name of a prepared transaction as the server's own statements write it."""
+    form, first, second = _XID.unpack_from(body, 1)
+    data = body[1 + _XID.size :]
+    if len(data) != first + second:
+        raise Undecodable("the name of an XA transaction is malformed")
+    return f"X'{data[:first].hex()}',X'{data[first:].hex()}',{form}"
 
 
 def _xa_name(query: Query) -> str:
-    """The transaction that an XA statement names, without what it is told to do."""
+    """The transaction that XA COMMIT or XA ROLLBACK names."""
     words = query.text.decode("latin-1").split(None, 2)
-    return words[2].removesuffix(" ONE PHASE") if len(words) > 2 else ""
+    return words[2].strip() if len(words) > 2 else ""

@@ -5,8 +5,9 @@ How to walk over an image is planned once per table and set of columns that are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from s3gc_core.databases import naming
 from s3gc_core.databases.binlog_events import Kind, Undecodable, packed, uncompressed
@@ -35,9 +36,9 @@ _KINDS = {
 }
 ROW_KINDS = frozenset(_KINDS)
 # What a step over an image does.
-_PASS, _PASS_SHORT, _PASS_LONG, _TAKE, _TAKE_SHORT, _TAKE_LONG = range(6)
-_Step = tuple[int, int, int]
-_Slots = list[object]
+_PASS, _PASS_SHORT, _PASS_LONG, _TAKE, _TAKE_SHORT, _TAKE_LONG, _NULL = range(7)
+_MOST_PLANS = 1_000
+_Step = tuple[int, int, Callable[[bytes | None], None]]
 
 
 class RowsLost(Exception):
@@ -75,74 +76,75 @@ def rows(kind: Kind, body: bytes, columns: int) -> Rows:
 
 
 class Image:
-    """How to walk over an image that has certain columns of a table in it.
+    """How to walk over an image with certain columns of a table in it.
 
-    Slots are first those of the key, then those of the wanted columns.
+    `found` are the values of the places that were asked for, row by row; one that is not in the
+    image is not in it either.
     """
 
     def __init__(
-        self, columns: Sequence[MappedColumn], present: bytes, slots: dict[int, list[int]]
-    ):
+        self, columns: Sequence[MappedColumn], present: bytes, wanted: Collection[int]
+    ) -> None:
         bits = int.from_bytes(present, "little")
         places = [place for place in range(len(columns)) if bits >> place & 1]
+        self.found: dict[int, list[bytes | None]] = {p: [] for p in places if p in wanted}
         self._width = (len(places) + 7) // 8
-        self._mask = (1 << len(places)) - 1
-        self._copies = [(at, first) for first, *more in slots.values() for at in more]
-        self._steps = [_step(columns[p], slots[p][0] if p in slots else None) for p in places]
-        self._quick = _merged(self._steps)
-        self.blank: _Slots = [UNTOLD] * sum(map(len, slots.values()))
+        self._steps = [_step(columns[p], self.found.get(p)) for p in places]
+        # Rows mostly have the same few patterns of NULLs.
+        self._plans: dict[bytes, list[_Step]] = {}
 
-    def read(self, data: bytes, at: int, found: _Slots) -> int:
-        """Put the taken values into `found`, and return where the image ends."""
-        nulls = int.from_bytes(data[at : at + self._width], "little") & self._mask
+    def read(self, data: bytes, at: int) -> int:
+        """Take the values of one image, and return where it ends."""
+        start = at
         at += self._width
-        steps: Sequence[_Step] = self._quick
-        if nulls:
-            steps = []
-            for place, step in enumerate(self._steps):
-                if not nulls >> place & 1:
-                    steps.append(step)
-                elif step[2] >= 0:
-                    found[step[2]] = None
-        for what, size, slot in steps:
-            if what == _PASS:
-                at += size
-            elif what == _TAKE_SHORT:
-                size = data[at]
-                at += 1
-                found[slot] = data[at : at + size]
+        nulls = data[start:at]
+        for what, size, take in self._plans.get(nulls) or self._plan(nulls):
+            if what == _TAKE_SHORT:
+                start = at + 1
+                at = start + data[at]
+                take(data[start:at])
+            elif what == _PASS:
                 at += size
             elif what == _PASS_SHORT:
                 at += 1 + data[at]
             elif what == _TAKE:
-                found[slot] = data[at : at + size]
+                take(data[at : at + size])
                 at += size
+            elif what == _NULL:
+                take(None)
             else:
-                length = int.from_bytes(data[at : at + size], "little")
-                at += size
+                start = at + size
+                at = start + int.from_bytes(data[at:start], "little")
                 if what == _TAKE_LONG:
-                    found[slot] = data[at : at + length]
-                at += length
-        for target, source in self._copies:
-            found[target] = found[source]
+                    take(data[start:at])
         return at
 
+    def _plan(self, nulls: bytes) -> list[_Step]:
+        """The steps of an image in which these columns have no bytes."""
+        bits = int.from_bytes(nulls, "little")
+        steps: list[_Step] = []
+        for place, step in enumerate(self._steps):
+            if not bits >> place & 1:
+                # Neighbours of fixed size that nobody wants are passed in one step.
+                if step[0] == _PASS and steps and steps[-1][0] == _PASS:
+                    step = (_PASS, steps.pop()[1] + step[1], _nothing)
+                steps.append(step)
+            elif step[0] >= _TAKE:
+                steps.append((_NULL, 0, step[2]))
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+        self._plans[nulls] = steps
+        return steps
 
-def _step(column: MappedColumn, slot: int | None) -> _Step:
+
+def _step(column: MappedColumn, found: list[bytes | None] | None) -> _Step:
     kind = _PASS if not column.prefix else _PASS_SHORT if column.prefix == 1 else _PASS_LONG
     size = column.prefix or column.size
-    return (kind, size, -1) if slot is None else (kind + _TAKE, size, slot)
+    return (kind, size, _nothing) if found is None else (kind + _TAKE, size, found.append)
 
 
-def _merged(steps: Sequence[_Step]) -> list[_Step]:
-    """Neighbours of fixed size that nobody wants are passed in one step."""
-    merged: list[_Step] = []
-    for step in steps:
-        if step[0] == _PASS and merged and merged[-1][0] == _PASS:
-            merged[-1] = (_PASS, merged[-1][1] + step[1], -1)
-        else:
-            merged.append(step)
-    return merged
+def _nothing(_: bytes | None) -> None:
+    """What a step does with a value that nobody wants."""
 
 
 class TableRows:
@@ -159,89 +161,108 @@ class TableRows:
         charsets: dict[int, str],
     ) -> None:
         self.canonical = definition.canonical
-        self.columns = len(mapped.columns)
+        self._columns = mapped.columns
         _compare(definition, mapped, charsets)
         places = {column.name: place for place, column in enumerate(mapped.columns)}
         pairs = list(zip(definition.columns, mapped.columns, strict=True))
-        key = [to_key(*pairs[places[name]], charsets) for name in definition.key]
-        self._key: list[ToKey] = [part for part in key if part is not None]
-        if len(self._key) != len(key) or not key:
-            raise RowsLost("its key cannot be read from the log")
-        self._values: list[ToValue] = [to_value(*pairs[places[name]], charsets) for name in wanted]
-        self._slots: dict[int, list[int]] = {}
-        for slot, name in enumerate([*definition.key, *wanted]):
-            self._slots.setdefault(places[name], []).append(slot)
-        self._mapped = mapped
-        self._images: dict[bytes, Image] = {}
-        self._row_id = self._identity()
-
-    def _identity(self) -> Callable[[_Slots], RowId]:
-        if len(self._key) == 1:
-            (only,) = self._key
-            return lambda found: naming.row_id((only(found[0]),))  # type: ignore[arg-type]
-        parts = list(enumerate(self._key))
-        return lambda found: naming.row_id(
-            [part(found[slot]) for slot, part in parts]  # type: ignore[arg-type]
-        )
+        self._key: dict[int, ToKey] = {}
+        for name in definition.key:
+            part = to_key(*pairs[places[name]], charsets)
+            if part is None:
+                raise RowsLost(f"column {name!r} of its key cannot be read from the log")
+            self._key[places[name]] = part
+        if not self._key:
+            raise RowsLost("it has no primary key")
+        self._values: list[tuple[int, ToValue]] = [
+            (places[name], to_value(*pairs[places[name]], charsets)) for name in wanted
+        ]
+        self._images: dict[tuple[bytes, bool], Image] = {}
 
     def changes(self, kind: Kind, body: bytes) -> Iterator[list[Change]]:
         """The changes of one event, some thousand at a time.
 
         Raises `Undecodable`, and `RowsLost` where an image lacks the key.
         """
-        event = rows(kind, body, self.columns)
-        try:
-            yield from self._told(event)
-        except (IndexError, OverflowError) as error:
-            raise Undecodable("a row event ends within a row") from error
-        except (UnicodeDecodeError, ValueError) as error:
-            raise RowsLost(f"a key cannot be read from the log: {error}") from error
-
-    def _told(self, event: Rows) -> Iterator[list[Change]]:
-        before, after = self._image(event.before), self._image(event.after)
+        event = rows(kind, body, len(self._columns))
+        before = self._image(event.before, only_key=event.what is not INSERT)
+        after = self._image(event.after, only_key=False) if event.what is UPDATE else None
         data, at, end = event.images, 0, len(event.images)
-        key = slice(len(self._key))
-        changes: list[Change] = []
-        found = list(before.blank)  # what is in one image is in all: each row fills the same slots
         while at < end:
-            at = before.read(data, at, found)
-            if not all(map(_is_bytes, found[key])):
-                raise RowsLost("a row image has no key (binlog_row_image is not FULL)")
-            row = self._row_id(found)
-            if event.what is INSERT:
-                changes.append(RowChange(self.canonical, None, row, self._taken(found)))
-            elif event.what is DELETE:
-                changes.append(RowChange(self.canonical, row, None, ()))
-            else:
-                new = [*found[key], *after.blank[key.stop :]]
-                at = after.read(data, at, new)
-                moved = row if new[key] == found[key] else self._row_id(new)
-                changes.append(RowChange(self.canonical, row, moved, self._taken(new)))
-            if at > end:
-                raise Undecodable("a row event ends within a row")
-            if len(changes) >= MOST_CHANGES:
-                yield changes
-                changes = []
-        yield changes
+            count = 0
+            try:
+                while at < end and count < MOST_CHANGES:
+                    at = before.read(data, at)
+                    if after is not None:
+                        at = after.read(data, at)
+                    count += 1
+                if at > end:
+                    raise IndexError
+                told = self._told(event.what, before, after, count)
+            except IndexError as error:
+                raise Undecodable("a row event ends within a row") from error
+            finally:
+                for image in (before, after or before):
+                    for column in image.found.values():
+                        column.clear()
+            yield told
 
-    def _taken(self, found: _Slots) -> tuple[Value | Untold, ...]:
-        return tuple(
-            [
-                to(raw) if raw.__class__ is bytes else raw  # type: ignore[misc]
-                for to, raw in zip(self._values, found[len(self._key) :], strict=True)
-            ]
-        )
+    def _told(self, what: str, before: Image, after: Image | None, count: int) -> list[Change]:
+        ids = self._ids(before.found)
+        table = repeat(self.canonical)
+        if what is INSERT:
+            values = self._taken(before.found, count)
+            return list(map(RowChange, table, repeat(None), ids, values))
+        if after is None:
+            return list(map(RowChange, table, ids, repeat(None), repeat((), count)))
+        # What of the key is not in the second image is what it was in the first.
+        found = before.found | after.found
+        return list(map(RowChange, table, ids, self._ids(found), self._taken(after.found, count)))
 
-    def _image(self, present: bytes) -> Image:
-        image = self._images.get(present)
+    def _ids(self, found: dict[int, list[bytes | None]]) -> Sequence[RowId]:
+        parts: list[Sequence[RowId]] = []
+        for place, to in self._key.items():
+            column = found.get(place)
+            if column is None or None in column:
+                raise RowsLost("a row was logged without its key (binlog_row_image is not FULL)")
+            try:
+                parts.append(list(map(to, column)))  # type: ignore[arg-type]  # none is None
+            except ValueError as error:
+                raise RowsLost(f"a key cannot be read from the log: {error}") from error
+        return naming.row_ids(parts)
+
+    def _taken(
+        self, found: dict[int, list[bytes | None]], count: int
+    ) -> Iterator[tuple[Value | Untold, ...]]:
+        if not self._values:
+            return repeat((), count)
+        columns = [
+            _converted(found[place], to) if place in found else repeat(UNTOLD, count)
+            for place, to in self._values
+        ]
+        return zip(*columns, strict=True)
+
+    def _image(self, present: bytes, *, only_key: bool) -> Image:
+        image = self._images.get((present, only_key))
         if image is None:
-            image = Image(self._mapped.columns, present, self._slots)
-            self._images[present] = image
+            wanted = {*self._key, *(() if only_key else [place for place, _ in self._values])}
+            image = self._images[present, only_key] = Image(self._columns, present, wanted)
         return image
 
 
-def _is_bytes(raw: object) -> bool:
-    return raw.__class__ is bytes
+def _converted(column: list[bytes | None], to: ToValue) -> list[Value | Untold]:
+    try:
+        if None not in column:
+            return list(map(to, column))  # type: ignore[arg-type]  # none is None
+        return [None if raw is None else to(raw) for raw in column]
+    except UnicodeDecodeError:
+        return [_carefully(raw, to) for raw in column]
+
+
+def _carefully(raw: bytes | None, to: ToValue) -> Value | Untold:
+    try:
+        return None if raw is None else to(raw)
+    except UnicodeDecodeError:
+        return UNTOLD  # the server has its own idea of such bytes
 
 
 def _compare(definition: TableDefinition, mapped: TableMap, charsets: dict[int, str]) -> None:

@@ -23,7 +23,7 @@ from s3gc_core.databases.mysql_connection import DRIVER_ERRORS, Connection, erro
 from s3gc_core.errors import DatabaseUnreachable, S3gcError, StreamLost, StreamTaken
 
 # An idle server says every so often that it is there; one that says nothing is gone.
-HEARTBEAT_SECONDS = 1.0
+HEARTBEAT_SECONDS = 0.5
 SILENCE_SECONDS = 60.0
 # A caller may store for long before it reads again.
 _WRITE_TIMEOUT_SECONDS = 86_400

@@ -7,6 +7,7 @@ one possible text are here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from s3gc_core.databases import binlog_tables as types
 from s3gc_core.databases.binlog_tables import MappedColumn
@@ -25,15 +26,19 @@ _ENCODINGS = {
     "utf32": "utf-32-be",
     "ucs2": "utf-16-be",
 }
+# MariaDB's compressed columns are in the log as they are kept: their values are not told.
+_COMPRESSED = {types.VARCHAR_COMPRESSED, types.BLOB_COMPRESSED}
+_VARYING = {types.VARCHAR, types.VAR_STRING, types.VARCHAR_COMPRESSED}
+_LONG = {types.BLOB, types.BLOB_COMPRESSED}
 _TEXT_TYPES = {
     "char": {types.STRING},
-    "varchar": {types.VARCHAR, types.VAR_STRING},
-    **{name: {types.BLOB} for name in ("tinytext", "text", "mediumtext", "longtext")},
+    "varchar": _VARYING,
+    **dict.fromkeys(("tinytext", "text", "mediumtext", "longtext"), _LONG),
 }
 _BINARY_TYPES = {
     "binary": {types.STRING},
-    "varbinary": {types.VARCHAR, types.VAR_STRING},
-    **{name: {types.BLOB} for name in ("tinyblob", "blob", "mediumblob", "longblob")},
+    "varbinary": _VARYING,
+    **dict.fromkeys(("tinyblob", "blob", "mediumblob", "longblob"), _LONG),
 }
 _INTEGER_TYPES = {
     "tinyint": types.TINY,
@@ -95,7 +100,12 @@ _BINARY_COLLATION = 63
 
 
 def to_value(column: ColumnDefinition, mapped: MappedColumn, charsets: dict[int, str]) -> ToValue:
-    """How to turn the bytes of a column into what a read gives."""
+    """How to turn the bytes of a column into what a read gives.
+
+    The result raises `UnicodeDecodeError` for bytes of which the server has its own idea.
+    """
+    if mapped.type in _COMPRESSED:
+        return _untold
     if column.type in _INTEGER_TYPES:
         if column.zerofill:
             return _untold
@@ -104,7 +114,7 @@ def to_value(column: ColumnDefinition, mapped: MappedColumn, charsets: dict[int,
         encoding = _encoding(mapped, charsets)
         if encoding is None:
             return _untold
-        return _text(encoding, column.type == "char")
+        return _decoder(encoding, column.type == "char")
     if column.type in _BINARY_TYPES:
         if column.type == "binary":
             size = mapped.longest
@@ -120,10 +130,12 @@ def to_key(
 
     None where that cannot be done; the result raises `UnicodeDecodeError` or `ValueError`.
     """
+    if mapped.type in _COMPRESSED:
+        return None
     if column.type in _INTEGER_TYPES:
         if mapped.unsigned:
-            return lambda b: int.from_bytes(b, "little")
-        return lambda b: int.from_bytes(b, "little", signed=True)
+            return partial(int.from_bytes, byteorder="little")
+        return partial(int.from_bytes, byteorder="little", signed=True)
     if column.type == "date":
         return _date if mapped.type in (types.DATE, types.NEWDATE) else None
     if column.type == "datetime":
@@ -135,14 +147,10 @@ def to_key(
     encoding = _encoding(mapped, charsets) if column.type in _TEXT_TYPES else None
     if encoding is None:
         return None
-    found: str = encoding
-    if column.type == "char":
-        return lambda b: b.decode(found).rstrip(" ")
-    return lambda b: b.decode(found)
+    return _decoder(encoding, column.type == "char")
 
 
 def _encoding(mapped: MappedColumn, charsets: dict[int, str]) -> str | None:
-    # The length of a compressed column is not that of its text.
     if mapped.collation is None:
         return None
     return _ENCODINGS.get(charsets.get(mapped.collation, ""))
@@ -156,15 +164,12 @@ def _signed_text(data: bytes) -> str:
     return str(int.from_bytes(data, "little", signed=True))
 
 
-def _text(encoding: str, padded: bool) -> ToValue:
-    def decode(data: bytes) -> Value | Untold:
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            return UNTOLD  # the server has its own idea of such bytes
-        return text.rstrip(" ") if padded else text
-
-    return decode
+def _decoder(encoding: str, padded: bool) -> Callable[[bytes], str]:
+    if padded:
+        return lambda b: b.decode(encoding).rstrip(" ")
+    if encoding == "utf-8":
+        return bytes.decode
+    return lambda b: b.decode(encoding)
 
 
 def _date(data: bytes) -> str:

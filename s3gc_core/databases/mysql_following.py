@@ -11,16 +11,11 @@ import aiomysql
 from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases import mysql_heartbeat as heartbeat
 from s3gc_core.databases import naming
-from s3gc_core.databases.binlog_decoder import (
-    HEARTBEAT,
-    Decoder,
-    file_name,
-    position,
-    split_file,
-    split_position,
-)
+from s3gc_core.databases.binlog_decoder import Decoder
 from s3gc_core.databases.binlog_events import Undecodable
+from s3gc_core.databases.binlog_maps import HEARTBEAT
 from s3gc_core.databases.binlog_obstacles import schemas, table_obstacles
+from s3gc_core.databases.binlog_positions import file_name, position, split_file, split_position
 from s3gc_core.databases.binlog_settings import describe, server_obstacles
 from s3gc_core.databases.binlog_stream import (
     FURTHEST,
