@@ -49,6 +49,10 @@ def write_first(path: Path, reading: Reading, released: dict[str, datetime]) -> 
         file.commit()
 
 
+STREAMS = (
+    *("stream", "followed", "reread", "leaving"),
+    *("vaulted", "vaulted_upto", "returned"),
+)
 READING: Reading = {"s": {(1, "a"), (2, "B"), ("2", "c")}, "t": {(1, "d")}}
 
 
@@ -85,7 +89,7 @@ async def test_an_older_one_is_taken_over_once(tmp_path: Path) -> None:
         tables = {n for (n,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         assert tables == {
             *("source", "edge", "chunk", "reading", "released", "state"),
-            *("stream", "followed", "reread", "leaving"),
+            *STREAMS,
         }
         assert file.execute("PRAGMA user_version").fetchone() == (VERSION,)
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -113,7 +117,7 @@ async def test_an_older_one_in_use_is_left_alone(tmp_path: Path) -> None:
 def make_second(path: Path) -> None:
     """What the second s3gc made is what we make, but for the tables of streams."""
     with closing(sqlite3.connect(path / "registry.db")) as file:
-        for table in ("stream", "followed", "reread", "leaving"):
+        for table in STREAMS:
             file.execute(f"DROP TABLE {table}")
         file.execute("PRAGMA user_version = 1")
 
