@@ -123,23 +123,18 @@ def _of_identity(family: Sequence[asyncpg.Record]) -> Iterator[tuple[str, str]]:
         )
         return
     for row in family:
-        # Between the root and the leaves nobody writes.
-        if row["identity"] == "f" or (row["kind"] != "r" and row is not root):
-            continue
         label = "its" if row is root else f"the partition {sql_name(row)}'s"
-        if row["identity"] == "n" or (row["identity"] == "i" and not row["is_by_key"]):
+        if not row["is_immediate"]:
+            # Rows that swap keys within a transaction look like one that goes there and back.
+            yield f"{label} primary key is DEFERRABLE: two rows may have the same for a while", ""
+        # Between the root and the leaves nobody writes.
+        elif row["identity"] == "f" or (row["kind"] != "r" and row is not root):
+            continue
+        elif row["identity"] == "n" or (row["identity"] == "i" and not row["is_by_key"]):
             words = "NOTHING" if row["identity"] == "n" else "an index other than its primary key"
             yield (
                 f"{label} REPLICA IDENTITY is {words}: it has to be the primary key, or FULL",
                 f"ALTER TABLE {sql_name(row)} REPLICA IDENTITY DEFAULT",
-            )
-        elif not row["is_immediate"]:
-            yield (
-                (
-                    f"{label} primary key is DEFERRABLE, which identifies no row to PostgreSQL:"
-                    " once published, the application could not update it"
-                ),
-                f"ALTER TABLE {sql_name(row)} REPLICA IDENTITY FULL",
             )
 
 

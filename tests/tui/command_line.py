@@ -159,6 +159,7 @@ def toml(config: Config) -> str:
     ]
     for database in config.databases:
         lines += ["[[database]]", *_settings(url=database.url, name=database.name)]
+        lines += ["cdc = true"] if database.cdc else []
     lines.append("[tables]")
     tables: dict[str, list[str]] = {}
     for source in config.sources:

@@ -68,7 +68,6 @@ async def run(app: AppDatabase, sql: str) -> None:
             "other than its primary key",
             "",
         ),
-        ("CREATE TABLE t (id int PRIMARY KEY DEFERRABLE, k text)", "DEFERRABLE", ""),
         ("CREATE UNLOGGED TABLE t (id int PRIMARY KEY, k text)", "unlogged", ""),
         (
             (
@@ -134,6 +133,14 @@ async def test_a_table_that_cannot_be_followed_can_be_mended(
             ["inherit"],
         ),
         ("CREATE TABLE t (id inet PRIMARY KEY, k text)", ["writes differently"]),
+        ("CREATE TABLE t (id int PRIMARY KEY DEFERRABLE, k text)", ["DEFERRABLE"]),
+        (
+            (
+                "CREATE TABLE t (id int PRIMARY KEY DEFERRABLE, k text);"
+                "ALTER TABLE t REPLICA IDENTITY FULL"
+            ),
+            ["DEFERRABLE"],
+        ),
         (
             (
                 "CREATE TABLE t (id int GENERATED ALWAYS AS (x) STORED, x int, k text);"

@@ -1,0 +1,149 @@
+"""`s3gc follow` as its user runs it, and what status and doctor say of it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from s3gc_core.config import Config
+from s3gc_core.databases import open_database
+from s3gc_core.references import table_read
+from tests.servers.app_database import AppDatabase
+from tests.servers.mariadb import MariadbServer
+from tests.servers.postgres import PostgresServer
+from tests.tui.command_line import CommandLine, Record, ended, toml
+from tests.world import World
+
+ENGINES = ("postgres", "mariadb")
+
+
+@pytest.fixture(params=ENGINES)
+def server(request: pytest.FixtureRequest) -> PostgresServer | MariadbServer:
+    """Each engine that has a change stream."""
+    found: PostgresServer | MariadbServer = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+async def world(
+    server: PostgresServer | MariadbServer, bucket_config: Config
+) -> AsyncIterator[World]:
+    """A followed database with one row."""
+    world = World(bucket_config, AppDatabase(await server.create_database()))
+    await world.app.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, k VARCHAR(99))")
+    await world.app.execute("INSERT INTO t VALUES (1, 'used')")
+    world.track({"t": ["k"]}, database={"url": world.app.url, "cdc": True})
+    yield world
+    await world.app.close()
+
+
+@pytest.fixture
+def cli(world: World, tmp_path: Path) -> CommandLine:
+    folder = tmp_path / "operator"
+    folder.mkdir()
+    cli = CommandLine(folder)
+    cli.config.write_text(toml(world.config))
+    return cli
+
+
+def checks(records: list[Record]) -> dict[str, bool]:
+    return {r["name"]: r["ok"] for r in records if r["name"].startswith("stream of")}
+
+
+async def test_a_life_of_following(world: World, cli: CommandLine) -> None:
+    before = await cli.batch("status")
+    assert [(r["database"], r["state"]) for r in before.of("stream")] == [("main", "not begun")]
+    assert checks((await cli.batch("doctor")).of("check")) == {
+        "stream of main": True,
+        f"stream of main, {await canonical(world)}": True,
+    }
+    process = await cli.start("--batch", "follow")
+    assert process.stdout is not None
+    heard = [await process.stdout.readline() for _ in range(2)]
+    assert [b'"loading"' in heard[0], b'"following"' in heard[1]] == [True, True], heard
+    # A row that is written now is known at once, and without any scan.
+    await world.app.execute("INSERT INTO t VALUES (2, 'new')")
+    async with world.collector() as collector, asyncio.timeout(20):
+        while [edge.row for edge in await collector.registry.edges_of("new")] != [2]:
+            assert process.returncode is None
+    [stream] = (await cli.batch("status")).of("stream")
+    assert (stream["state"], stream["detail"], stream["reading"]) == ("following", "", [])
+    assert stream["true_at"] is not None
+    # One process follows a vault.
+    assert (await cli.batch("follow")).code == 5
+    assert (await cli.batch("registry", "rebuild")).code == 5
+    stopped = await cli.batch("follow", "--stop")
+    assert (stopped.code, stopped.summary["dropped"]) == (0, [])
+    assert (await ended(process)).code == 143
+    [stream] = (await cli.batch("status")).of("stream")
+    assert stream["state"] == "waiting"
+    # The registry is compared with the database: nothing is missing, nothing is too much.
+    assert (await cli.batch("registry", "verify")).code == 0
+    dropped = await cli.batch("follow", "--stop", "--drop-slot")
+    assert (dropped.code, dropped.summary["dropped"]) == (0, ["main"])
+    [stream] = (await cli.batch("status")).of("stream")
+    assert stream["state"] == "not begun"
+    await nothing_is_left(world)
+
+
+async def test_a_reload_begins_anew(world: World, cli: CommandLine) -> None:
+    summary = await world.scan()
+    assert summary.blocked == []
+    async with world.collector() as collector:
+        await collector.registry.lose_stream("main", "slot-missing", "somebody dropped the slot")
+    lost = await cli.batch("follow")
+    assert (lost.code, lost.summary["blocked"]) == (3, ["stream-lost"])
+    assert [(r["event"], r["detail"]) for r in lost.of("stream")] == [
+        ("lost", "somebody dropped the slot")
+    ]
+    assert not checks((await cli.batch("doctor")).of("check"))["stream of main"]
+    process = await cli.start("--batch", "follow", "--reload")
+    assert process.stdout is not None
+    events = [await process.stdout.readline() for _ in range(2)]
+    assert b'"following"' in events[1], events
+    process.send_signal(signal.SIGTERM)
+    assert (await ended(process)).code == 143
+    summary = await world.scan()
+    assert summary.blocked == []
+    await cli.batch("follow", "--stop", "--drop-slot")
+    await nothing_is_left(world)
+
+
+async def test_a_unit_for_systemd(world: World, cli: CommandLine) -> None:
+    printed = await cli("follow", "--print-unit")
+    assert printed.code == 0
+    lines = printed.text.splitlines()
+    assert f"WorkingDirectory={cli.folder}" in lines
+    [start] = [line for line in lines if line.startswith("ExecStart=")]
+    assert start.endswith(f"--config {cli.config} --batch follow")
+
+
+async def test_what_does_not_go_together(world: World, cli: CommandLine) -> None:
+    for wrong in (["--drop-slot"], ["--stop", "--reload"], ["--print-unit", "--stop"]):
+        assert (await cli.batch("follow", *wrong)).code == 2
+    cli.config.write_text(toml(world.config).replace("cdc = true\n", ""))
+    nothing = await cli.batch("follow")
+    assert (nothing.code, nothing.summary["blocked"]) == (3, ["nothing-followed"])
+
+
+async def canonical(world: World) -> str:
+    """How the database calls the table `t`."""
+    async with open_database(world.config.databases[0]).snapshot() as snapshot:
+        return (await snapshot.describe(table_read(world.config.sources[0]))).canonical
+
+
+async def nothing_is_left(world: World) -> None:
+    """No slot, no publication, no table of ours."""
+    if world.app.engine == "postgresql":
+        for query in (
+            "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()",
+            "SELECT pubname FROM pg_publication",
+            "SELECT nspname FROM pg_namespace WHERE nspname = 's3gc'",
+        ):
+            assert await world.app.execute(query) == []
+    else:
+        assert await world.app.execute("SHOW DATABASES LIKE 's3gc'") == []
