@@ -25,6 +25,7 @@ from s3gc_tui.models.lines import (
     wrapped,
 )
 from s3gc_tui.models.picture import ALIVE, Picture
+from s3gc_tui.models.stream_lines import lost_lines, stream_piece
 from s3gc_tui.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -49,14 +50,18 @@ def top_line(picture: Picture, width: int) -> Line:
         pieces += [Piece("  "), warn(f"mode {about.mode}")]
     valid = status.registry_valid_at if status else None
     registry = f"refs {_coarse(picture.taken_at - valid)}" if valid else "refs none"
+    stream = stream_piece(picture)
     rest = [
         dim(f"  {registry}"),
-        dim("  cdc off" if not about.cdc else "  cdc rescan"),
+        Piece(f"  {stream.text}", stream.look),
         *_vault_words(picture),
     ]
     # What matters most comes first: the words behind it go where there is no room.
     if picture.running is not None:
         rest.insert(0, strong(f"  {_job_word(picture.running)}"))
+    if stream.look in (Look.WARN, Look.BAD):
+        # Not as good as it should be: then it goes before how old everything is.
+        rest.insert(0, rest.pop(1))
     if status is not None and status.last_scan is not None and status.last_scan.blocked:
         rest.insert(0, bad("  BLOCKED"))
     if picture.is_stale and status is not None:
@@ -120,7 +125,7 @@ def jobs_lines(picture: Picture, width: int) -> list[Line]:
                 dim("; the next job recovers them"),
             )
         )
-    lines += blocked_lines(picture, width)
+    lines += [*lost_lines(picture, width), *blocked_lines(picture, width)]
     lines.append(BLANK)
     lines.append(line(dim(f" {'PLAN':<8}{'STATE':<11}{'OBJECTS':>9} {'SIZE':>11}  EXPIRES IN")))
     lines += [_plan_line(plan, history, picture) for plan, history in picture.plans]
