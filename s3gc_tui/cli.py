@@ -109,6 +109,15 @@ def _scanning(add: Add) -> None:
         action="store_true",
         help="put and delete a probe object to test the store's conditional deletes",
     )
+    follow = add("follow", help="keep the registry true to databases with cdc = true")
+    follow.add_argument("--reload", action="store_true", help="begin anew, and read all of them")
+    follow.add_argument("--stop", action="store_true", help="end the process that follows")
+    follow.add_argument(
+        "--drop-slot",
+        action="store_true",
+        help="with --stop: take away what the servers keep for it, such as slots",
+    )
+    follow.add_argument("--print-unit", action="store_true", help="print a unit for systemd")
     scan = add("scan", help="list, read the references, judge, make a plan")
     scan.add_argument(
         "--accept",

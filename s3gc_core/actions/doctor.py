@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
 
+from s3gc_core.actions.checks import Check, failed
+from s3gc_core.actions.doctor_following import following_checks
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.bucket import Bucket, probe_store
 from s3gc_core.clock import SystemClock
@@ -20,16 +21,6 @@ from s3gc_core.references import table_read
 # Beyond this our stamps and the store's ages would tell different stories.
 CLOCK_DIFFERENCE = timedelta(minutes=5)
 LEAST_FREE_BYTES = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at; `fix` says how to mend it where it failed."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
 
 
 async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator[Check]:
@@ -52,14 +43,8 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
         database = open_database(settings)
         async for check in _database_checks(database, config):
             yield check
-        if settings.cdc:
-            yield Check(
-                "cdc", True, f"{settings.name}: each scan reads all sources anew; nothing follows"
-            )
-
-
-def _failed(name: str, error: S3gcError) -> Check:
-    return Check(name, False, error.what, error.next_step)
+    async for check in following_checks(config):
+        yield check
 
 
 def _vault_folder(config: Config) -> Check:
@@ -68,7 +53,7 @@ def _vault_folder(config: Config) -> Check:
         make_vault_folder(path)
         refuse_network_file_system(path)
     except S3gcError as error:
-        return _failed("vault", error)
+        return failed("vault", error)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         return Check("vault", False, f"{path} is not writable", f"chown it to uid {os.geteuid()}")
     if path.stat().st_mode & 0o077:
@@ -91,7 +76,7 @@ async def _bucket_checks(bucket: Bucket, *, write_probe: bool) -> AsyncIterator[
     try:
         await bucket.check()
     except S3gcError as error:
-        yield _failed("bucket", error)
+        yield failed("bucket", error)
         return
     yield Check("bucket", True, f"{bucket.name} answers and lets us in")
     try:
@@ -137,8 +122,8 @@ async def _database_checks(database: Database, config: Config) -> AsyncIterator[
                 try:
                     shape = await snapshot.describe(table_read(source))
                 except S3gcError as error:
-                    yield _failed(source.name, error)
+                    yield failed(source.name, error)
                 else:
                     yield Check(source.name, True, f"readable; a row is known by {shape.row_id}")
     except S3gcError as error:
-        yield _failed(name, error)
+        yield failed(name, error)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -113,8 +113,13 @@ async def stop_following(parts: Parts, *, drop_slot: bool) -> list[str]:
         await _let_go(parts.config.vault_path, holder)
     if not drop_slot:
         return []
-    with vault_lease(parts.config.vault_path, new_id(), FOLLOW, actor(), file=FOLLOWER_FILE):
+    with streams_held(parts):
         return await forget_streams(parts)
+
+
+def streams_held(parts: Parts) -> AbstractContextManager[None]:
+    """Hold the vault's change streams. Raises `VaultBusy` where another process does."""
+    return vault_lease(parts.config.vault_path, new_id(), FOLLOW, actor(), file=FOLLOWER_FILE)
 
 
 async def _let_go(vault_path: Path, holder: LeaseHolder) -> None:
@@ -142,7 +147,7 @@ async def _take_streams(parts: Parts, stack: ExitStack) -> None:
     path = parts.config.vault_path
     while True:
         try:
-            stack.enter_context(vault_lease(path, new_id(), FOLLOW, actor(), file=FOLLOWER_FILE))
+            stack.enter_context(streams_held(parts))
         except VaultBusy:
             holder = lease_holder(path, FOLLOWER_FILE)
             if holder is not None and holder.what == FOLLOW:

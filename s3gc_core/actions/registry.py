@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from s3gc_core.actions import following
 from s3gc_core.actions.parts import Parts
 from s3gc_core.references import (
     BucketNames,
@@ -77,13 +78,17 @@ async def verify_registry(parts: Parts) -> AsyncGenerator[list[Drift], None]:
 async def rebuild_registry(parts: Parts, *, dry_run: bool = False) -> Rebuilt:
     """Read all sources anew into the registry, trusting nothing in it, and replace it at once.
 
-    A dry run only counts what would change. Raises what `verify_registry` raises, and `VaultBusy`.
+    A dry run only counts what would change. Change streams are ended: the next scan, or whoever
+    follows, begins new ones. Raises what `verify_registry` raises, and `VaultBusy`, also while
+    another process follows.
     """
     if dry_run:
         return Rebuilt(None, await _count(parts))
     parts.refuse_nothing_tracked()
     async with parts.operation("rebuild registry") as run:
         await parts.check_identity()
+        with following.streams_held(parts):
+            await following.forget_streams(parts)
         changes = await refresh(
             parts.registry,
             parts.databases,

@@ -82,10 +82,11 @@ def _key_parts(kind: str, column: Column, encoding: str | None) -> Sequence[RowI
 def query_for(table: Table, read: TableRead, row: RowId) -> str:
     """The SQL that shows the columns of `read` of one row."""
     columns = [quote(column) for column in read.columns]
-    return naming.shown(columns, table.sql_name, _condition(table, row), read.where)
+    return naming.shown(columns, table.sql_name, condition(table, row), read.where)
 
 
-def _condition(table: Table, row: RowId) -> str | None:
+def condition(table: Table, row: RowId) -> str | None:
+    """The SQL condition that names the row, and those equal to it by collation; None for none."""
     key = table.shape.primary_key
     parts = naming.row_parts(row, len(key)) if key else None
     if parts is None or len(parts) != len(key):

@@ -7,14 +7,11 @@ not the one that the catalogue had ends the decoding of that table.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 from s3gc_core.databases.changes import (
     UNCHANGED,
-    UNTOLD,
     Beat,
     Change,
     Commit,
@@ -23,14 +20,22 @@ from s3gc_core.databases.changes import (
     TableEmptied,
     Untold,
 )
-from s3gc_core.databases.naming import LARGEST_INTEGER, join_name, row_id
+from s3gc_core.databases.naming import join_name
+from s3gc_core.databases.pgoutput_rows import (
+    UNKNOWN,
+    Column,
+    Followed,
+    Plan,
+    Raw,
+    identity_of,
+    not_understood,
+    taken,
+    values_of,
+)
 from s3gc_core.databases.protocol import RowId, Value
 from s3gc_core.errors import StreamLost
 
-# The values of a tuple: its bytes, NULL, or an unchanged TOAST value.
-_Raw = bytes | None | Untold
 _MIDNIGHT = datetime(2000, 1, 1, tzinfo=UTC)
-_NULL, _TEXT, _UNCHANGED = b"ntu"
 _NEW, _OLD, _KEY = b"NOK"
 # Types, streamed origins and emitted messages say nothing of rows.
 _IGNORED = frozenset(b"YOM")
@@ -46,57 +51,6 @@ def position(lsn: int) -> str:
     return f"{lsn:016X}"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column as the stream announces it: whether it identifies rows, type, modifier."""
-
-    name: str
-    is_key: bool
-    type: int
-    modifier: int
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """A followed table as the catalogue had it when the stream was opened.
-
-    `key` and `values` give, for the primary key's and the wanted columns, the name and what makes
-    of the stream's text what a read gives; None where the stream's text cannot stand for a read.
-    `fills` says that an old tuple holds all values (REPLICA IDENTITY FULL).
-    """
-
-    table: str
-    oid: int
-    schema: str
-    name: str
-    identity: str
-    columns: tuple[Column, ...]
-    key: tuple[tuple[str, Callable[[bytes], RowId]], ...]
-    values: tuple[tuple[str, Callable[[bytes], Value | Untold] | None], ...]
-    fills: bool
-
-
-class _Plan:
-    """How a relation's tuples are taken apart: which columns to keep, and what to make of them."""
-
-    __slots__ = ("fills", "key", "one", "steps", "table", "values", "width")
-
-    def __init__(self, followed: Followed) -> None:
-        names = [column.name for column in followed.columns]
-        needed = {name for name, _ in (*followed.key, *followed.values)}
-        kept = [name for name in names if name in needed]
-        last = max(names.index(name) for name in kept) + 1
-        self.table = followed.table
-        self.width = len(names)
-        self.steps = tuple(name in needed for name in names[:last])
-        self.key = tuple((kept.index(name), convert) for name, convert in followed.key)
-        self.one = self.key[0] if len(self.key) == 1 else None
-        self.values = tuple(
-            (kept.index(name), convert or _untold) for name, convert in followed.values
-        )
-        self.fills = followed.fills
-
-
 class Decoder:
     """Takes the messages of one stream, in order."""
 
@@ -106,7 +60,7 @@ class Decoder:
         self._heartbeat = heartbeat
         self._name = name
         # None: a relation that is not followed, or no more.
-        self._plans: dict[int, _Plan | None] = {}
+        self._plans: dict[int, Plan | None] = {}
         self._altered: set[str] = set()
         self._anchor = ""
         # The anchor of the last beat that was told.
@@ -132,36 +86,36 @@ class Decoder:
             elif kind == 84:
                 self._truncate(data, out)
             elif kind not in _IGNORED:
-                raise _not_understood(f"a message of the kind {data[:1]!r}")
+                raise not_understood(f"a message of the kind {data[:1]!r}")
         except (struct.error, IndexError, KeyError, ValueError, OverflowError) as error:
             what = f"a message of the kind {data[:1]!r} ({type(error).__name__}: {error})"
-            raise _not_understood(what) from error
+            raise not_understood(what) from error
 
     def _insert(self, data: bytes, out: list[Change]) -> None:
         plan = self._plans[_unsigned(data, 1)[0]]
         if plan is None:
             return
         if data[5] != _NEW:
-            raise _not_understood(f"an insert with a {data[5:6]!r}")
-        raws, _ = _taken(data, 6, plan)
-        self._changed(plan, None, _identity(plan, raws), _values(plan, raws), out)
+            raise not_understood(f"an insert with a {data[5:6]!r}")
+        raws, _ = taken(data, 6, plan)
+        self._changed(plan, None, identity_of(plan, raws), values_of(plan, raws), out)
 
     def _update(self, data: bytes, out: list[Change]) -> None:
         plan = self._plans[_unsigned(data, 1)[0]]
         if plan is None:
             return
-        old: list[_Raw] | None = None
+        old: list[Raw] | None = None
         kind, at = data[5], 6
         is_full = kind == _OLD
         if kind in (_OLD, _KEY):
-            old, at = _taken(data, at, plan, whole=True)
+            old, at = taken(data, at, plan, whole=True)
             kind, at = data[at], at + 1
         if kind != _NEW:
-            raise _not_understood(f"an update with a {data[at - 1 : at]!r}")
-        raws, _ = _taken(data, at, plan)
+            raise not_understood(f"an update with a {data[at - 1 : at]!r}")
+        raws, _ = taken(data, at, plan)
         if old is None:
-            after = _identity(plan, raws)
-            self._changed(plan, after, after, _values(plan, raws), out)
+            after = identity_of(plan, raws)
+            self._changed(plan, after, after, values_of(plan, raws), out)
             return
         if is_full and plan.fills:
             raws = [was if now is UNCHANGED else now for now, was in zip(raws, old, strict=True)]
@@ -170,20 +124,22 @@ class Decoder:
         for place, _ in plan.key:
             if now[place] is UNCHANGED:
                 now[place] = old[place]
-        self._changed(plan, _identity(plan, old), _identity(plan, now), _values(plan, raws), out)
+        self._changed(
+            plan, identity_of(plan, old), identity_of(plan, now), values_of(plan, raws), out
+        )
 
     def _delete(self, data: bytes, out: list[Change]) -> None:
         plan = self._plans[_unsigned(data, 1)[0]]
         if plan is None:
             return
         if data[5] not in (_OLD, _KEY):
-            raise _not_understood(f"a deletion with a {data[5:6]!r}")
-        raws, _ = _taken(data, 6, plan)
-        self._changed(plan, _identity(plan, raws), None, (), out)
+            raise not_understood(f"a deletion with a {data[5:6]!r}")
+        raws, _ = taken(data, 6, plan)
+        self._changed(plan, identity_of(plan, raws), None, (), out)
 
     def _changed(
         self,
-        plan: _Plan,
+        plan: Plan,
         before: RowId | None,
         after: RowId | None,
         values: tuple[Value | Untold, ...],
@@ -191,7 +147,7 @@ class Decoder:
     ) -> None:
         if plan.table == self._heartbeat.table:
             self._beat(before, after, values, out)
-        elif before is _UNKNOWN or after is _UNKNOWN:
+        elif before is UNKNOWN or after is UNKNOWN:
             # Should never be: the server tells a key that it leaves out of the new tuple.
             self._give_up(plan.table, "a row came without its primary key", out)
         else:
@@ -210,7 +166,7 @@ class Decoder:
             return
         counter, token, previous = values
         if not (isinstance(counter, str) and isinstance(token, str) and isinstance(previous, str)):
-            raise _not_understood("a heartbeat that is not whole")
+            raise not_understood("a heartbeat that is not whole")
         self.told = self._anchor
         out.append(Beat(int(counter), token, previous, self._anchor))
 
@@ -244,7 +200,7 @@ class Decoder:
             return
         why = _difference(followed, oid, (schema, name), identity, tuple(columns))
         if not why:
-            self._plans[oid] = _Plan(followed)
+            self._plans[oid] = Plan(followed)
             return
         self._plans[oid] = None
         self._give_up(followed.table, why, out)
@@ -259,10 +215,6 @@ class Decoder:
             for oid, plan in self._plans.items()
         }
         out.append(TableAltered(table, why))
-
-
-# Stands for an identity that the stream did not tell; no identity is equal to it.
-_UNKNOWN = cast(RowId, object())
 
 
 def _difference(
@@ -281,72 +233,9 @@ def _difference(
     return ""
 
 
-def _taken(data: bytes, at: int, plan: _Plan, whole: bool = False) -> tuple[list[_Raw], int]:
-    """The kept columns of the tuple that begins at `at`, and (with `whole`) where it ends."""
-    if _short(data, at)[0] != plan.width:
-        raise _not_understood(f"a row of {plan.table} with another number of columns")
-    at += 2
-    raws: list[_Raw] = []
-    for is_kept in plan.steps:
-        kind = data[at]
-        if kind == _TEXT:
-            begin = at + 5
-            at = begin + _unsigned(data, at + 1)[0]
-            if is_kept:
-                raws.append(data[begin:at])
-        elif kind in (_NULL, _UNCHANGED):
-            if is_kept:
-                raws.append(None if kind == _NULL else UNCHANGED)
-            at += 1
-        else:
-            raise _not_understood(f"a value of the kind {data[at : at + 1]!r}")
-    if at > len(data):
-        raise _not_understood("a row that is cut off")
-    if whole:
-        for _ in range(plan.width - len(plan.steps)):
-            at += 5 + _unsigned(data, at + 1)[0] if data[at] == _TEXT else 1
-    return raws, at
-
-
-def _identity(plan: _Plan, raws: list[_Raw]) -> RowId:
-    if plan.one is not None:
-        place, convert = plan.one
-        raw = raws[place]
-        if raw.__class__ is not bytes:
-            return _UNKNOWN
-        part = convert(raw)
-        if part.__class__ is int and part < -LARGEST_INTEGER:
-            return row_id((part,))
-        return part
-    parts = []
-    for place, convert in plan.key:
-        raw = raws[place]
-        if raw.__class__ is not bytes:
-            return _UNKNOWN
-        parts.append(convert(raw))
-    return row_id(parts)
-
-
-def _values(plan: _Plan, raws: list[_Raw]) -> tuple[Value | Untold, ...]:
-    return tuple(
-        [
-            convert(raw) if (raw := raws[place]).__class__ is bytes else raw
-            for place, convert in plan.values
-        ]
-    )
-
-
-def _untold(_: bytes) -> Untold:
-    return UNTOLD
-
-
 def _name(data: bytes, at: int) -> tuple[str, int]:
     end = data.index(0, at)
     return data[at:end].decode(), end + 1
-
-
-def _not_understood(what: str) -> StreamLost:
-    return StreamLost("decoding", f"the change stream has {what}, which is not understood")
 
 
 def _heartbeat_missing(name: str) -> StreamLost:

@@ -29,6 +29,7 @@ from s3gc_core.databases.postgres_publication import (
     publication_statements,
 )
 from s3gc_core.databases.postgres_relations import TEXT_SETTINGS, followed, heartbeat_watched
+from s3gc_core.databases.postgres_replication import ReplicationConnection, replication
 from s3gc_core.databases.postgres_slot import (
     MARK,
     drop_slot,
@@ -38,12 +39,7 @@ from s3gc_core.databases.postgres_slot import (
     oldest_transaction,
     refuse_lost,
 )
-from s3gc_core.databases.postgres_stream import (
-    STATUS_SECONDS_AT_MOST,
-    PostgresStream,
-    ReplicationConnection,
-    replication,
-)
+from s3gc_core.databases.postgres_stream import STATUS_SECONDS_AT_MOST, PostgresStream
 from s3gc_core.databases.protocol import Page, RowId, TableRead
 from s3gc_core.errors import FollowingRefused, StreamLost, StreamTaken
 

@@ -14,7 +14,7 @@ import asyncpg
 from s3gc_core.databases import naming
 from s3gc_core.databases.changes import UNTOLD, Untold
 from s3gc_core.databases.following import HEARTBEAT_SCHEMA, HEARTBEAT_TABLE, Watched
-from s3gc_core.databases.pgoutput import Column, Followed
+from s3gc_core.databases.pgoutput_rows import Column, Followed
 from s3gc_core.databases.postgres_catalogue import INTEGERS
 from s3gc_core.databases.protocol import RowId, Value
 

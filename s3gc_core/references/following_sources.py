@@ -39,12 +39,14 @@ _NOT_OF_ROW = re.compile(
 @dataclass(frozen=True, slots=True)
 class Followable:
     """What can be followed: tables, their sources with the places of their columns; and what stands
-    against the others, by source. `obstacles` of the whole database leave nothing to follow.
+    against the others, by source, with what mends it where something does. `obstacles` of the whole
+    database leave nothing to follow.
     """
 
     watched: tuple[Watched, ...]
     sources: Mapping[str, Sequence[Placed]]
     unfollowed: Mapping[str, str]
+    mends: Mapping[str, str]
     obstacles: tuple[Obstacle, ...] = ()
 
     def names(self) -> set[str]:
@@ -57,7 +59,7 @@ async def followable(
 ) -> Followable:
     """Look at the database's sources and at the server. Raises what describing a source raises."""
     tables: defaultdict[str, list[SourceConfig]] = defaultdict(list)
-    unfollowed = {}
+    unfollowed, mends = {}, {}
     async with database.snapshot() as snapshot:
         for source in sources:
             if source.database != database.name:
@@ -71,7 +73,7 @@ async def followable(
     obstacles = await following.obstacles(list(watched.values()))
     for obstacle in obstacles:
         for source in tables.pop(obstacle.table, ()) if obstacle.table is not None else ():
-            unfollowed[source.name] = obstacle.what
+            unfollowed[source.name], mends[source.name] = obstacle.what, obstacle.mend
     whole = tuple(obstacle for obstacle in obstacles if obstacle.table is None)
     if whole:
         for of_table in tables.values():
@@ -81,7 +83,7 @@ async def followable(
         table: [(s, tuple(map(watched[table].columns.index, s.columns))) for s in of_table]
         for table, of_table in tables.items()
     }
-    return Followable(tuple(watched[table] for table in tables), placed, unfollowed, whole)
+    return Followable(tuple(watched[table] for table in tables), placed, unfollowed, mends, whole)
 
 
 def _watched(table: str, sources: Sequence[SourceConfig]) -> Watched:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from s3gc_core.errors import ExitCode
 from s3gc_tui.context import Context
 
@@ -10,6 +12,7 @@ async def run(context: Context) -> ExitCode:
     """Emit how things stand; changes nothing."""
     async with context.collector() as collector:
         status = await collector.status()
+        streams = await collector.stream_status()
     for plan, history in status.waiting:
         context.emit(
             {
@@ -18,6 +21,16 @@ async def run(context: Context) -> ExitCode:
                 "state": history.state,
                 "objects": plan.objects,
                 "text": f"plan {plan.plan_id} {history.state}: {plan.objects} objects",
+            }
+        )
+    for stream in streams:
+        age = "" if stream.true_at is None else f", true for {stream.true_at:%Y-%m-%d %H:%M:%S} UTC"
+        context.emit(
+            {
+                "type": "stream",
+                **msgspec.structs.asdict(stream),
+                "text": f"stream of {stream.database}: {stream.state}{age}"
+                + (f"; {stream.detail}" if stream.detail else ""),
             }
         )
     holder = status.holder
