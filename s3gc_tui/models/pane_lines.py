@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from s3gc_core.jobs import Job, JobPhase, Standing
 from s3gc_core.judgement import Plan, PlanHistory
 from s3gc_core.session import FOREVER
@@ -51,29 +53,29 @@ def top_line(picture: Picture, width: int) -> Line:
     valid = status.registry_valid_at if status else None
     registry = f"refs {_coarse(picture.taken_at - valid)}" if valid else "refs none"
     stream = stream_piece(picture)
-    rest = [
-        dim(f"  {registry}"),
-        Piece(f"  {stream.text}", stream.look),
-        *_vault_words(picture),
-    ]
+    told = Piece(f"  {stream.text}", stream.look)
+    rest = [dim(f"  {registry}"), told, *_vault_words(picture)]
     # What matters most comes first: the words behind it go where there is no room.
     if picture.running is not None:
         rest.insert(0, strong(f"  {_job_word(picture.running)}"))
     if stream.look in (Look.WARN, Look.BAD):
-        # Not as good as it should be: then it goes before how old everything is.
-        rest.insert(0, rest.pop(1))
+        # Not as it should be: then it goes before how old everything is.
+        rest.insert(0, rest.pop(rest.index(told)))
     if status is not None and status.last_scan is not None and status.last_scan.blocked:
         rest.insert(0, bad("  BLOCKED"))
     if picture.is_stale and status is not None:
         rest.insert(0, warn("  STALE" if status.last_scan else "  no scan yet"))
+    if picture.lost_streams:
+        rest.insert(0, rest.pop(rest.index(told)))
     if picture.problems:
         rest.insert(0, bad(f"  {len(picture.problems)} problem(s), see @"))
     clock = f"{picture.taken_at:%H:%M}Z "
     used = sum(len(piece.text) for piece in pieces)
     for piece in rest:
-        if used + len(piece.text) + len(clock) + 1 <= width:
+        cells = cell_len(piece.text)
+        if used + cells + len(clock) + 1 <= width:
             pieces.append(piece)
-            used += len(piece.text)
+            used += cells
     pieces.append(dim(" " * max(1, width - used - len(clock)) + clock))
     return Line(tuple(pieces))
 

@@ -31,6 +31,9 @@ _RELOADED = (
 _FILE = "a file: it is looked at for changes, and no server keeps anything"
 _LOOKS = {"lost": Look.BAD, "waiting": Look.WARN, "not begun": Look.WARN, "loading": Look.WARN}
 
+# Words of PostgreSQL for a slot, and ours for one that is not there.
+_SERVER_LOOKS = {"unreserved": Look.WARN, "lost": Look.BAD, "missing": Look.BAD}
+
 
 def stream_piece(picture: Picture) -> Piece:
     """All streams in a few characters, the worst of them first."""
@@ -96,7 +99,7 @@ def head_lines(picture: Picture, width: int) -> list[Line]:
     elif look.problem:
         told = line(bad(f" not known: {fit(look.problem, width - 13)}"))
     else:
-        old = span_words(picture.taken_at - look.asked_at)
+        old = span_words(max(timedelta(), picture.taken_at - look.asked_at))
         told = line(dim(f" asked {old} ago; while a stream is lost or late, nothing is judged"))
     head = line(strong(" CHANGE STREAMS"), Piece("  "), _who(picture, width - 18))
     return [head, told, _titles(width)]
@@ -107,11 +110,11 @@ def _who(picture: Picture, room: int) -> Piece:
     if not picture.about.cdc:
         return Piece(fit("no database has cdc = true", room))
     if holder is None:
-        return Piece(fit("nobody follows: the streams wait on their servers", room), Look.WARN)
-    since = f"since {when(holder.since)} UTC"
+        return Piece(fit("nobody follows; a scan comes up to now by itself", room), Look.WARN)
     if not picture.is_followed:
-        return Piece(fit(f"a scan follows, until it ends ({holder.actor}, {since})", room))
-    return Piece(fit(f"followed by {holder.actor}, process {holder.pid}, {since}", room))
+        return Piece(fit(f"a scan of {holder.actor} follows, until it ends", room))
+    since = f"since {when(holder.since)} UTC"
+    return Piece(fit(f"process {holder.pid} of {holder.actor} follows {since}", room))
 
 
 def _titles(width: int) -> Line:
@@ -145,10 +148,11 @@ def _row(stream: StreamStatus, now: datetime, width: int) -> Line:
         Piece(column(f"{stream.told_at:%Y-%m-%d %H:%M}" if stream.told_at else "-", 18)),
         Piece(column(kept, 11)),
     ]
+    server, look = stream.server_state or "-", _SERVER_LOOKS.get(stream.server_state, Look.PLAIN)
     if width < _WIDE:
-        pieces.append(Piece(fit(stream.server_state or "-", max(1, width - 66))))
+        pieces.append(Piece(fit(server, max(1, width - 66)), look))
     else:
-        pieces.append(Piece(column(stream.server_state or "-", 16)))
+        pieces.append(Piece(column(server, 16), look))
         pieces.append(dim(fit(", ".join(stream.reading) or "-", width - 99)))
     return line(*pieces, id=stream.database)
 

@@ -64,7 +64,7 @@ class StreamsScreen(Placed[None]):
             self.query_one(name, LinePane).can_focus = False
         self.query_one("#streams", LinePane).focus()
         self.gateway.streams.again()
-        begin(self, self._watch, "watch")
+        begin(self, self._watch, "streams")
 
     def on_resize(self) -> None:
         """Fit the lines into the new width."""
@@ -92,13 +92,12 @@ class StreamsScreen(Placed[None]):
             return  # the screen is going away
 
     def _word(self, width: int) -> Line:
-        """What was done last; else how the follower of ours ended; else what a person may do."""
-        if self._said.pieces:
-            return self._said
-        if not self.gateway.may_write:
+        """How the follower of ours ended; else what was done last; else what cannot be done."""
+        if ended := self._ended():
+            return line(bad(f" {fit(ended, width - 2)}"))
+        if not self._said.pieces and not self.gateway.may_write:
             return line(dim(f" {fit(_READ_ONLY, width - 2)}"))
-        ended = self._ended()
-        return line(bad(f" {fit(ended, width - 2)}")) if ended else BLANK
+        return self._said
 
     def _ended(self) -> str:
         """Why the follower that was started here runs no more; empty where it runs."""
@@ -137,7 +136,7 @@ class StreamsScreen(Placed[None]):
         """Ask the servers at once."""
         self._said = BLANK
         self.gateway.streams.again()
-        begin(self, self._watch, "watch")
+        begin(self, self._watch, "streams")
 
     def action_follow(self) -> None:
         """Start following as a job of its own."""
@@ -159,7 +158,8 @@ class StreamsScreen(Placed[None]):
         except S3gcError as error:
             self._tell(error)
             return
-        self._say("nobody follows now: the streams wait on their servers, which keep their log")
+        self.gateway.streams.started = None
+        self._say("ended: nobody follows now, and the servers keep their log until somebody does")
 
     def action_reload(self) -> None:
         """Ask whether to begin anew."""
