@@ -24,7 +24,8 @@ class Where(Flag):
     OPERATION = auto()
     KEY = auto()  # everything about one key
     REFERENCES = auto()
-    SCREENS = PLAN | JOB | OPERATION | KEY | REFERENCES
+    STREAMS = auto()
+    SCREENS = PLAN | JOB | OPERATION | KEY | REFERENCES | STREAMS
     PAGED = PLAN | OPERATION
 
 
@@ -88,6 +89,7 @@ ACTIONS = (
     ),
     Action("scan", "s", "scan", "scan", "start a scan; it changes nothing in the bucket"),
     Action("references", "f", "references", "refs", "coverage, reverse match, dangling references"),
+    Action("streams", "c", "streams", "streams", "change streams of the followed databases"),
     Action(
         "pause", "p", "pause", "pause", "pause or go on", Where.JOBS | Where.JOB, needs_write=True
     ),
@@ -144,12 +146,39 @@ ACTIONS = (
         needs_write=True,
     ),
     Action(
+        "follow.start",
+        "s",
+        "follow",
+        "follow",
+        "follow the databases, as a job of its own",
+        Where.STREAMS,
+        needs_write=True,
+    ),
+    Action(
+        "follow.stop",
+        "x",
+        "stop",
+        "stop",
+        "end the process that follows; its streams wait",
+        Where.STREAMS,
+        needs_write=True,
+    ),
+    Action(
+        "follow.reload",
+        "l",
+        "reload",
+        "reload",
+        "begin the streams anew and read every followed source; asks first",
+        Where.STREAMS,
+        needs_write=True,
+    ),
+    Action(
         "ask",
         "r,ctrl+r",
         "ask",
         "ask again",
         "ask everything again",
-        Where.KEY | Where.REFERENCES,
+        Where.KEY | Where.REFERENCES | Where.STREAMS,
     ),
     Action("copy", "y", "copy", "", "copy the key, quoted for a shell", Where.LIST),
     Action(

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from s3gc_core.clock import Clock, SystemClock
+from s3gc_core.database_url import Engine
 from s3gc_core.errors import S3gcError
 from s3gc_core.jobs import Job, JobEvents, JobOutcome, Standing, StartedJob, actor, job_outcome
 from s3gc_core.session import Session
@@ -29,6 +30,7 @@ from s3gc_tui.models.intents import (
     batch_line,
 )
 from s3gc_tui.models.picture import About, Picture
+from s3gc_tui.stream_watch import StreamWatch
 
 if TYPE_CHECKING:
     # Only types are named here. The clients behind them are slow to import, and the dashboard
@@ -91,7 +93,13 @@ class Gateway:
             vault_path=str(config.vault_path),
             plan_lifetime=timedelta(hours=config.plan_lifetime_hours),
             actor=actor(),
+            files=tuple(
+                database.name
+                for database in config.databases
+                if database.cdc and database.engine is Engine.SQLITE
+            ),
         )
+        self.streams = StreamWatch(collector, self.now)
         self._last = Picture(self.about, self.now(), None)
         self._looking = asyncio.Lock()
         self._seen: object = None
@@ -124,6 +132,7 @@ class Gateway:
                 await gateway._close()
 
     async def _close(self) -> None:
+        await self.streams.close()
         if self._adding is not None:
             self._adding.cancel()
             await asyncio.wait([self._adding])
@@ -159,6 +168,8 @@ class Gateway:
             jobs=jobs,
             problems=(),
         )
+        if self.about.cdc:
+            picture = await self.streams.seen(picture)
         try:
             # The log grows with everything that matters: as long as it stands, so does the rest.
             running = picture.running

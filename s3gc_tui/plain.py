@@ -10,7 +10,7 @@ import logging
 import sys
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s3gc_core.collector import Collector, silent
@@ -26,13 +26,25 @@ from s3gc_tui.models.candidate_filter import FilterError, parse_filter
 from s3gc_tui.models.detail_lines import detail_lines
 from s3gc_tui.models.lines import Line, line
 from s3gc_tui.models.picture import Picture
+from s3gc_tui.models.stream_lines import stream_text
 from s3gc_tui.running import log_to_standard_error, run_command
 from s3gc_tui.safe_text import printable
 
-VIEWS = ("all", "candidates", "verdict", "jobs", "plans", "vault", "history", "references")
+VIEWS = (
+    "all",
+    "candidates",
+    "verdict",
+    "jobs",
+    "plans",
+    "streams",
+    "vault",
+    "history",
+    "references",
+)
 _TITLES = {
     "jobs": "Jobs",
     "plans": "Plans",
+    "streams": "Streams",
     "vault": "Vault",
     "history": "History",
     "candidates": "Candidates",
@@ -80,6 +92,8 @@ async def run_plain(context: Context, view: str, argument: str | None = None) ->
             _print(context, plain_references.match_text(await gateway.match_history()))
             return ExitCode.DONE
         picture = await gateway.picture()
+        if view in ("all", "streams") and picture.about.cdc:
+            picture = replace(picture, streams=await gateway.streams.ask())
         if view in ("all", "candidates"):
             _print(context, plain_lines.about_lines(picture))
         for one in _TITLES if view == "all" else (view,):
@@ -88,7 +102,8 @@ async def run_plain(context: Context, view: str, argument: str | None = None) ->
                 await _print_candidates(context, collector, gateway, picture, view, argument or "")
             else:
                 _print(context, _lines_of(one, picture))
-    return ExitCode.UNREACHABLE if picture.problems else ExitCode.DONE
+    unknown = picture.problems or (picture.streams and picture.streams.problem)
+    return ExitCode.UNREACHABLE if unknown else ExitCode.DONE
 
 
 def check_view(view: str, argument: str | None) -> None:
@@ -111,6 +126,8 @@ def _lines_of(view: str, picture: Picture) -> Iterable[Line]:
             return plain_lines.job_lines(picture)
         case "plans":
             return plain_lines.plan_lines(picture)
+        case "streams":
+            return stream_text(picture)
         case "vault":
             return plain_lines.vault_lines(picture)
         case _:

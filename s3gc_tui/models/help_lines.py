@@ -21,6 +21,7 @@ _PLACES = {
     Where.OPERATION: "on an operation",
     Where.KEY: "on a key",
     Where.REFERENCES: "on the references",
+    Where.STREAMS: "on the change streams",
 }
 _KEYS_WIDTH = 26
 

@@ -104,8 +104,37 @@ class ReopenIntent:
         return ["references", "reopen", f"--reason={self.reason}", "--", self.name]
 
 
+@dataclass(frozen=True, slots=True)
+class FollowIntent:
+    """Follow the databases until it is ended; with `reload` begin anew and read all of them."""
+
+    reload: bool = False
+
+    def arguments(self) -> list[str]:
+        """The sub-command and its options."""
+        return ["follow", *(["--reload"] if self.reload else [])]
+
+
+@dataclass(frozen=True, slots=True)
+class StopFollowingIntent:
+    """End the process that follows; what the servers keep for it stays."""
+
+    def arguments(self) -> list[str]:
+        """The sub-command and its options."""
+        return ["follow", "--stop"]
+
+
 ColumnIntent = ClearIntent | ReopenIntent
-Intent = ScanIntent | ApproveIntent | RejectIntent | ExecuteIntent | RestoreIntent | ColumnIntent
+StreamIntent = FollowIntent | StopFollowingIntent
+Intent = (
+    ScanIntent
+    | ApproveIntent
+    | RejectIntent
+    | ExecuteIntent
+    | RestoreIntent
+    | ColumnIntent
+    | StreamIntent
+)
 
 
 def batch_line(shown: Sequence[str], intent: Intent) -> str:

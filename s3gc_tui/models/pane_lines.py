@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from s3gc_core.jobs import Job, JobPhase, Standing
 from s3gc_core.judgement import Plan, PlanHistory
 from s3gc_core.session import FOREVER
@@ -25,6 +27,7 @@ from s3gc_tui.models.lines import (
     wrapped,
 )
 from s3gc_tui.models.picture import ALIVE, Picture
+from s3gc_tui.models.stream_lines import lost_lines, stream_piece
 from s3gc_tui.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -49,26 +52,30 @@ def top_line(picture: Picture, width: int) -> Line:
         pieces += [Piece("  "), warn(f"mode {about.mode}")]
     valid = status.registry_valid_at if status else None
     registry = f"refs {_coarse(picture.taken_at - valid)}" if valid else "refs none"
-    rest = [
-        dim(f"  {registry}"),
-        dim("  cdc off" if not about.cdc else "  cdc rescan"),
-        *_vault_words(picture),
-    ]
+    stream = stream_piece(picture)
+    told = Piece(f"  {stream.text}", stream.look)
+    rest = [dim(f"  {registry}"), told, *_vault_words(picture)]
     # What matters most comes first: the words behind it go where there is no room.
     if picture.running is not None:
         rest.insert(0, strong(f"  {_job_word(picture.running)}"))
+    if stream.look in (Look.WARN, Look.BAD):
+        # Not as it should be: then it goes before how old everything is.
+        rest.insert(0, rest.pop(rest.index(told)))
     if status is not None and status.last_scan is not None and status.last_scan.blocked:
         rest.insert(0, bad("  BLOCKED"))
     if picture.is_stale and status is not None:
         rest.insert(0, warn("  STALE" if status.last_scan else "  no scan yet"))
+    if picture.lost_streams:
+        rest.insert(0, rest.pop(rest.index(told)))
     if picture.problems:
         rest.insert(0, bad(f"  {len(picture.problems)} problem(s), see @"))
     clock = f"{picture.taken_at:%H:%M}Z "
     used = sum(len(piece.text) for piece in pieces)
     for piece in rest:
-        if used + len(piece.text) + len(clock) + 1 <= width:
+        cells = cell_len(piece.text)
+        if used + cells + len(clock) + 1 <= width:
             pieces.append(piece)
-            used += len(piece.text)
+            used += cells
     pieces.append(dim(" " * max(1, width - used - len(clock)) + clock))
     return Line(tuple(pieces))
 
@@ -120,7 +127,7 @@ def jobs_lines(picture: Picture, width: int) -> list[Line]:
                 dim("; the next job recovers them"),
             )
         )
-    lines += blocked_lines(picture, width)
+    lines += [*lost_lines(picture, width), *blocked_lines(picture, width)]
     lines.append(BLANK)
     lines.append(line(dim(f" {'PLAN':<8}{'STATE':<11}{'OBJECTS':>9} {'SIZE':>11}  EXPIRES IN")))
     lines += [_plan_line(plan, history, picture) for plan, history in picture.plans]

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from s3gc_core.jobs import Job, Standing
+from s3gc_core.jobs import Job, LeaseHolder, Standing
 
 if TYPE_CHECKING:
     from s3gc_core.actions.standing import Status, VaultStats
+    from s3gc_core.actions.streams import StreamStatus
     from s3gc_core.judgement import Plan, PlanHistory
     from s3gc_core.vault import Operation
 
@@ -18,7 +19,10 @@ ALIVE = frozenset({Standing.RUNNING, Standing.PAUSING, Standing.PAUSED, Standing
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What does not change while a dashboard is open. Older than `plan_lifetime` is stale."""
+    """What does not change while a dashboard is open. Older than `plan_lifetime` is stale.
+
+    `files` are the databases that are followed (`cdc`) and have no server: SQLite.
+    """
 
     bucket: str
     profile: str
@@ -27,12 +31,25 @@ class About:
     vault_path: str
     plan_lifetime: timedelta
     actor: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamsLook:
+    """How the change streams stood at `asked_at` (UTC, our clock). Where their servers and the
+    registry could not be asked, `problem` says why, and `streams` is empty.
+    """
+
+    asked_at: datetime
+    streams: tuple[StreamStatus, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """How things stand at `taken_at` (UTC, our clock). Parts that could not be read are None, and
-    `problems` says why. `write_until` is None in a read-only session.
+    `problems` says why. `write_until` is None in a read-only session. `streams` is the newest
+    answer there is, older than the rest; `follower` is who holds the change streams now.
     """
 
     about: About
@@ -45,6 +62,20 @@ class Picture:
     vault_growth: tuple[int, ...] = ()
     operations: tuple[Operation, ...] = ()
     problems: tuple[str, ...] = ()
+    streams: StreamsLook | None = None
+    follower: LeaseHolder | None = None
+
+    @property
+    def lost_streams(self) -> tuple[StreamStatus, ...]:
+        """The streams that cannot go on: while there is one, nothing is judged."""
+        found = self.streams.streams if self.streams else ()
+        return tuple(stream for stream in found if stream.state == "lost")
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a process keeps the registry true between scans."""
+        # A scan holds the streams as well, but only until it ends.
+        return self.follower is not None and self.follower.what == "follow"
 
     @property
     def may_write(self) -> bool:

@@ -31,6 +31,8 @@ def about_lines(picture: Picture) -> Iterator[Line]:
             yield line(f"Next: {safe_text(tripped.next_step)}")
     elif status is not None:
         yield line("No scan has finished yet.")
+    for stream in picture.lost_streams:
+        yield line(f"The stream of {safe_text(stream.database)} is lost: nothing is judged.")
     if status is not None and status.to_recover:
         yield line(f"{count(status.to_recover)} steps are in doubt; the next job recovers them.")
     for problem in picture.problems:

@@ -14,7 +14,7 @@ from s3gc_core.judgement import Plan
 from s3gc_tui import records
 from s3gc_tui.background import begin
 from s3gc_tui.models.candidate_filter import FilterError
-from s3gc_tui.models.intents import ScanIntent
+from s3gc_tui.models.intents import FollowIntent, ScanIntent
 from s3gc_tui.models.typed_command import TypedCommand, UnknownCommand, parse_command
 from s3gc_tui.saving import save_records
 from s3gc_tui.screens.over_panes import OverPanes
@@ -26,6 +26,24 @@ if TYPE_CHECKING:
 
 class MainScreen(OverPanes):
     """The panes, and what their keys do."""
+
+    def on_mount(self) -> None:
+        """A session that may write follows the databases, where nobody does."""
+        # Once: what a person ends, or what fails, is not begun again behind their back.
+        begin(self, self._follow, "follow")
+
+    async def _follow(self) -> None:
+        if not self.gateway.about.cdc or not self.gateway.may_write:
+            return
+        picture = await self.gateway.picture()
+        if picture.is_followed:
+            return
+        try:
+            self.gateway.streams.started = self.gateway.start(FollowIntent())
+        except S3gcError as error:
+            self.tell(error)
+            return
+        self.say(f"started: {self.gateway.batch_line(FollowIntent())}")
 
     def action_scan(self) -> None:
         """Start a scan as a job of its own."""

@@ -87,6 +87,12 @@ class OverPanes(Panes):
 
         self.app.push_screen(ReferencesScreen(self.gateway))
 
+    def action_streams(self) -> None:
+        """How far each followed database has come."""
+        from s3gc_tui.screens.streams import StreamsScreen
+
+        self.app.push_screen(StreamsScreen(self.gateway))
+
     def action_preview(self) -> None:
         """Look at the selected object as a picture."""
         from s3gc_tui.preview import BucketObjects

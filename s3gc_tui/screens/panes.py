@@ -26,6 +26,7 @@ from s3gc_tui.models import pane_lines
 from s3gc_tui.models.key_line import key_line
 from s3gc_tui.models.lines import BLANK, Line, Piece, bad, dim, line, warn
 from s3gc_tui.models.picture import Picture
+from s3gc_tui.models.stream_lines import lost_names
 from s3gc_tui.models.verdict_lines import status_line, verdict_lines
 from s3gc_tui.safe_text import safe_text
 from s3gc_tui.screens.placed import bindings_of
@@ -121,6 +122,11 @@ class Panes(Screen[None]):
             if problem not in self._problems:
                 self.log_line(line(bad("error "), safe_text(problem)))
         self._problems = picture.problems
+        told = {stream.database for stream in before.lost_streams} if before else set()
+        for stream in picture.lost_streams:
+            if stream.database not in told:
+                text = f"{stream.database}: {stream.detail}"
+                self.log_line(line(bad("stream lost "), safe_text(text)))
         if before is not None and before.may_write and not picture.may_write:
             self.say("the time to write is over; this session is read-only now")
         self._draw()
@@ -161,10 +167,16 @@ class Panes(Screen[None]):
         self._pane("keys").show([keys])
 
     def _blocked(self) -> list[Piece]:
-        """That the last scan made no plan, and which pane says why and what to do."""
+        """That the last scan made no plan, or that a stream is lost, and which pane says why and
+        what to do.
+        """
         guards = pane_lines.blocked_by(self.picture) if self.picture else ""
         pane = self.gateway.keymap.words("pane.jobs")
-        return [bad(f"BLOCKED by {guards}: see {pane}"), Piece("  ")] if guards else []
+        told = [bad(f"BLOCKED by {guards}: see {pane}"), Piece("  ")] if guards else []
+        if self.picture is not None and self.picture.lost_streams:
+            names, key = lost_names(self.picture), self.gateway.keymap.words("streams")
+            told += [bad(f"STREAM LOST {names}: see {key}"), Piece("  ")]
+        return told
 
     def actions_here(self) -> list[Action]:
         """The actions that work in the current pane and session."""

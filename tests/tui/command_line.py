@@ -158,8 +158,8 @@ def toml(config: Config) -> str:
         *_settings(max_share=config.guards.max_share),
     ]
     for database in config.databases:
-        lines += ["[[database]]", *_settings(url=database.url, name=database.name)]
-        lines += ["cdc = true"] if database.cdc else []
+        followed = {"cdc": True} if database.cdc else {}
+        lines += ["[[database]]", *_settings(url=database.url, name=database.name, **followed)]
     lines.append("[tables]")
     tables: dict[str, list[str]] = {}
     for source in config.sources:

@@ -19,11 +19,11 @@ LATER = 10.0
 TABLES = {"users": ["avatar"]}
 
 
-async def furnish(world: World) -> None:
-    """Make the table, its rows and the objects."""
+async def furnish(world: World, **settings: Any) -> None:
+    """Make the table, its rows and the objects; `settings` go into the configuration."""
     await world.app.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, avatar TEXT)")
     await world.app.executemany("INSERT INTO users VALUES (?, ?)", list(enumerate(USED, start=1)))
-    world.track(TABLES, exclude_prefixes=["backups/"])
+    world.track(TABLES, exclude_prefixes=["backups/"], **settings)
     async with world.bucket() as bucket:
         for key, body in {**USED, **FORGOTTEN, **PROTECTED}.items():
             await bucket.put(key, pieces(body), len(body), HEADERS)

@@ -30,12 +30,13 @@ async def test_all_views_before_and_after_an_execution(small: SmallWorld) -> Non
     operation_id = await small.collected()
     text = tame(await small.cli("--plain", "all"))
     titles = [line for line in text.splitlines() if line.endswith(":") and " " not in line]
-    assert titles == ["Jobs:", "Plans:", "Vault:", "History:", "Candidates:"]
+    assert titles == ["Jobs:", "Plans:", "Streams:", "Vault:", "History:", "Candidates:"]
     assert f"{operation_id} execute done" in text
     assert "3 backups" in text
     for view, words in (
         ("jobs", f"{operation_id} execute done"),
         ("plans", " executed by "),
+        ("streams", "No database is followed"),
         ("vault", "3 backups"),
         ("history", f"{operation_id} execute done"),
     ):
@@ -125,3 +126,15 @@ async def test_it_loads_no_textual(small: SmallWorld) -> None:
     from tests.tui.test_imports import loaded
 
     assert await loaded(small.cli, "--plain", "jobs") & {"textual", "PIL"} == set()
+
+
+async def test_the_change_streams(followed: SmallWorld) -> None:
+    lines = tame(await followed.cli("--plain", "streams")).splitlines()
+    step = "`s3gc follow` goes on with it; a scan comes up to now by itself"
+    assert lines == ["Nobody follows.", "main not begun; never heard from", f"Next: {step}"]
+    assert (await followed.world.scan()).blocked == []
+    text = tame(await followed.cli("--plain"))
+    assert "\nStreams:\nNobody follows.\nmain waiting; " in text
+    assert " behind; told at 20" in text
+    assert "; the server says reserved\n" in text
+    assert (await followed.cli("--plain", "streams", "x")).code == 2

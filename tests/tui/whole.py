@@ -57,6 +57,8 @@ RUNNING = "01JJJJJJJJJJJJJJJJJJJJJJJ1"
 # What has to be typed to clear the unknown column.
 CLEARED_NAME = "users.note"
 
+# Workers that look as long as their screen is there.
+_ENDLESS = ("watch", "streams")
 _NAMES = {"\r": "enter", "\x1b": "escape", "\x18": "ctrl+x", "\x0f": "ctrl+o", "\t": "tab"}
 
 
@@ -218,7 +220,7 @@ class Whole:
 
     def _working(self) -> bool:
         return any(
-            not worker.is_finished and worker.group != "watch" for worker in self.app.workers
+            not worker.is_finished and worker.group not in _ENDLESS for worker in self.app.workers
         )
 
     async def press(self, *names: str) -> None:
@@ -350,6 +352,7 @@ async def opened(
         options = ("--config", str(small.cli.config))
         launch = Launch(("/no/such/program",), ("s3gc", *options))
         gateway = NotingGateway(collector, launch, session, clock=clock, profile=profile)
+        stack.push_async_callback(gateway._close)
         gateway.intents, gateway.wishes = [], []
         gateway.output = small.cli.folder / "started.out"
         # The signals are the test runner's.

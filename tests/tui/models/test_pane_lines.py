@@ -53,7 +53,7 @@ READ_ONLY = " media-prod @prod-eu  [READ-ONLY]"
         (
             {"about": replace(ABOUT, mode="dry_run", profile="", cdc=True), "vault": None},
             100,
-            " media-prod  [READ-ONLY]  mode dry_run  refs 4m ago  cdc rescan  vault ?",
+            " media-prod  [READ-ONLY]  mode dry_run  refs 4m ago  stream ?  vault ?",
         ),
         (
             {"status": None, "problems": ("bucket: gone",)},

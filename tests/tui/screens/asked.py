@@ -121,10 +121,14 @@ class Shown:
         async with asyncio.timeout(SECONDS):
             while True:
                 await self.pilot.pause()
-                if all(worker.is_finished for worker in self.app.workers):
+                if not self._working():
                     await self.pilot.pause()
-                    if all(worker.is_finished for worker in self.app.workers):
+                    if not self._working():
                         return
+
+    def _working(self) -> bool:
+        """Whether a worker goes on; the endless look at the streams does not count."""
+        return any(not w.is_finished and w.group != "streams" for w in self.app.workers)
 
     async def ready(self) -> None:
         """The field has been left alone for long enough."""
@@ -178,7 +182,10 @@ async def staged(
     async with opened as collector:
         gateway = CountingGateway(collector, launch, session, clock=clock)
         gateway.intents = []
-        yield Stage(gateway)
+        try:
+            yield Stage(gateway)
+        finally:
+            await gateway._close()
 
 
 async def ended(stage: Stage, started: StartedJob) -> JobOutcome:
