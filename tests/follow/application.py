@@ -34,6 +34,13 @@ _CREATE = (
     "CREATE TABLE posts (id int PRIMARY KEY, body {wide}, title varchar(50))",
 )
 _KEY = {"photos": "id", "pages": "slug", "links": "post, place", "files": "id", "posts": "id"}
+_COLUMNS = {
+    "photos": "path original views",
+    "pages": "cover title",
+    "links": "path",
+    "files": "path deleted_at",
+    "posts": "body title",
+}
 
 
 class Statement(NamedTuple):
@@ -83,18 +90,12 @@ class Statements:
 
     def put(self, table: str, *values: object) -> Statement:
         """A whole row, whether there is one of this key or not."""
+        columns = _COLUMNS[table].split()
+        names = ", ".join((_KEY[table], *columns))
         marks = ", ".join("?" for _ in values)
         if self._engine is Engine.MYSQL:
-            return Statement(f"REPLACE INTO {table} VALUES ({marks})", values)
-        columns = {
-            "photos": "path original views",
-            "pages": "cover title",
-            "links": "path",
-            "files": "path deleted_at",
-            "posts": "body title",
-        }[table].split()
+            return Statement(f"REPLACE INTO {table} ({names}) VALUES ({marks})", values)
         update = ", ".join(f"{column} = excluded.{column}" for column in columns)
-        names = ", ".join((_KEY[table], *columns))
         return Statement(
             f"INSERT INTO {table} ({names}) VALUES ({marks})"
             f" ON CONFLICT ({_KEY[table]}) DO UPDATE SET {update}",

@@ -54,13 +54,13 @@ class Child:
         """What it told last; empty before anything."""
         return self.events[-1].event if self.events else ""
 
-    async def until(self, *events: str, after: int = 0) -> None:
-        """Wait until it has told one of these, as more than its first `after` events."""
+    async def until(self, *events: str, after: int = 0, seconds: float = LIMIT_SECONDS) -> None:
+        """Wait until it has told one of these, after its first `after` events."""
 
         def told() -> bool:
             return any(e.event in events for e in self.events[after:]) or self._hearing.done()
 
-        async with asyncio.timeout(LIMIT_SECONDS), self._came:
+        async with asyncio.timeout(seconds), self._came:
             await self._came.wait_for(told)
         assert any(e.event in events for e in self.events[after:]), f"it ended: {self.events}"
 

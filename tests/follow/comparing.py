@@ -15,9 +15,9 @@ from s3gc_core.config import Config
 from s3gc_core.databases import open_database
 from s3gc_core.references import BucketNames, CatchingUp, Drift, Registry, find_drift
 from s3gc_core.references.registry_tables import SourceStats
+from tests.follow.waiting import until
 from tests.servers.app_database import AppDatabase
 
-LIMIT_SECONDS = 60.0
 _COUNTS = """
     SELECT name, (SELECT count(*) FROM edge WHERE src = id),
         (SELECT count(*) FROM (SELECT DISTINCT row FROM edge WHERE src = id))
@@ -84,9 +84,12 @@ async def database_time(app: AppDatabase) -> datetime:
 
 async def _nothing_leaves(registry: Registry) -> None:
     """Edges that a row held no more when it was read again go with the next beat."""
-    async with asyncio.timeout(LIMIT_SECONDS):
-        while await asyncio.to_thread(_count, registry.path, "SELECT count(*) FROM leaving"):
-            await asyncio.sleep(0.05)
+    query = "SELECT count(*) FROM leaving"
+
+    async def nothing() -> bool:
+        return not await asyncio.to_thread(_count, registry.path, query)
+
+    await until(nothing)
 
 
 def _count(path: Path, query: str) -> int:

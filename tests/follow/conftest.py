@@ -7,7 +7,7 @@ import pytest
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
 
-ENGINES = ["postgres"]
+ENGINES = ["postgres", "mariadb"]
 
 
 @pytest.fixture(params=ENGINES)

@@ -32,7 +32,7 @@ class Moment(StrEnum):
 
 
 # How long after the moment came a kill may come at most, in seconds.
-_LATE = {Moment.LOAD: 0.4, Moment.BULK: 2.5, Moment.STREAM: 1.0}
+_LATE = {Moment.LOAD: 0.4, Moment.BULK: 2.5, Moment.STREAM: 0.4}
 
 
 @dataclass(slots=True)
@@ -56,9 +56,9 @@ class Outcome:
         """For people."""
         rate = (self.statements + self.bulk_rows) / self.seconds
         hits = ", ".join(f"{count} {moment}" for moment, count in sorted(self.hit.items()))
+        written = f"{self.statements:,} statements and {self.bulk_rows:,} rows in bulk transactions"
         return [
-            f"{self.statements:,} statements and {self.bulk_rows:,} rows in bulk transactions in"
-            f" {self.seconds:.1f} s ({rate:,.0f} a second)",
+            f"{written} in {self.seconds:.1f} s ({rate:,.0f} a second)",
             f"{self.hit.total()} kills, {self.at_work} of them at work: {hits}",
             f"came to now in {self.catching_up_seconds:.1f} s",
             f"keys by source: {self.keys}",
@@ -117,10 +117,10 @@ class Killing:
         if wanted is Moment.LOAD:
             await self._make_read_again()
         async with following(self._config, self._folder) as child:
-            writing = asyncio.create_task(work.write(portion))
+            doing = [asyncio.create_task(work.write(portion // 2))]
             try:
                 await child.until("loading" if wanted is Moment.LOAD else "following")
-                doing = [writing]
+                doing.append(asyncio.create_task(work.write(portion // 2)))
                 if wanted is Moment.BULK:
                     doing.append(asyncio.create_task(self._bulk(work, bulk)))
                 # No waiting for luck: this is the moment of the kill.
@@ -130,8 +130,9 @@ class Killing:
                 self._outcome.hit[moment] += 1
                 await asyncio.gather(*doing)
             finally:
-                writing.cancel()
-                await asyncio.gather(writing, return_exceptions=True)
+                for task in doing:
+                    task.cancel()
+                await asyncio.gather(*doing, return_exceptions=True)
 
     async def _make_read_again(self) -> None:
         """A table's definition changes: it has to be read as a whole."""
@@ -151,6 +152,6 @@ class Killing:
             return Moment.LOAD if child.phase else Moment.START
         state = (await registry.streams())["main"]
         told, done = state.told_at, self._bulk_done
-        if not all(task.done() for task in doing[1:]) or (done and (told is None or told < done)):
+        if not all(task.done() for task in doing[2:]) or (done and (told is None or told < done)):
             return Moment.BULK
-        return Moment.IDLE if doing[0].done() else Moment.STREAM
+        return Moment.IDLE if doing[1].done() else Moment.STREAM
