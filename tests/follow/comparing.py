@@ -14,6 +14,7 @@ from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
 from s3gc_core.databases import open_database
 from s3gc_core.references import BucketNames, CatchingUp, Drift, Registry, find_drift
+from s3gc_core.references.reading import RowsRead
 from s3gc_core.references.registry_tables import SourceStats
 from tests.follow.waiting import until
 from tests.servers.app_database import AppDatabase
@@ -27,7 +28,13 @@ _RELEASED_AND_HELD = "SELECT count(*) FROM released WHERE h IN (SELECT h FROM ed
 _WITHOUT_SOURCE = "SELECT count(*) FROM edge WHERE src NOT IN (SELECT id FROM source)"
 
 
-async def come_to_now(registry: Registry, config: Config, *, follow: bool) -> None:
+async def come_to_now(
+    registry: Registry,
+    config: Config,
+    *,
+    follow: bool,
+    rows_read: RowsRead = lambda _: None,
+) -> None:
     """Wait as a scan does: by following, or behind the process that does."""
     databases = [open_database(database) for database in config.databases]
     caught = await CatchingUp(
@@ -37,6 +44,7 @@ async def come_to_now(registry: Registry, config: Config, *, follow: bool) -> No
         BucketNames.of(config),
         SystemClock(),
         open_followings(config),
+        rows_read,
     ).to_now(follow=follow)
     assert (caught.lost, caught.stale) == ({}, {})
 

@@ -38,7 +38,9 @@ async def test_a_load_under_writers_that_is_killed_once(world: World, tmp_path: 
     outcome = await HandOff(world.config, world.app, tmp_path, seed=3).run(ROWS)
     assert outcome.differences == []
     assert outcome.was_loading, "the kill has to hit the load"
-    assert outcome.keys["main:photos.path"] >= ROWS
+    assert outcome.statements > 0, "nobody wrote during the load"
+    # The writers delete some of the rows.
+    assert outcome.keys["main:photos.path"] >= ROWS // 2
 
 
 async def test_commits_that_a_standby_delays(
