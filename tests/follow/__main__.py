@@ -25,7 +25,10 @@ from tests.servers.app_database import AppDatabase
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
 
-_SERVERS = {"postgres": PostgresServer, "mariadb": MariadbServer}
+_SERVERS: dict[str, type[PostgresServer | MariadbServer]] = {
+    "postgres": PostgresServer,
+    "mariadb": MariadbServer,
+}
 
 
 async def main() -> int:

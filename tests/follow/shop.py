@@ -48,7 +48,7 @@ class Shop:
     async def rows(self) -> dict[int, str]:
         """What the photos refer to, as the database says."""
         found = await self.app.execute("SELECT id, path FROM photos WHERE path IS NOT NULL")
-        return dict(found)  # type: ignore[arg-type]  # pairs
+        return dict(found)
 
     async def edges(self) -> set[tuple[str, object, str]]:
         """What the registry says of every key of the bucket."""

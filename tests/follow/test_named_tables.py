@@ -51,9 +51,7 @@ async def test_a_definition_that_changed(shop: Shop, statements: tuple[str, ...]
 @pytest.mark.parametrize(
     "statements",
     [
-        (
-            "ALTER TABLE photos ALTER COLUMN path TYPE text USING replace(path, 'photo-1.', 'next.')",
-        ),
+        ("ALTER TABLE photos ALTER path TYPE text USING replace(path, 'photo-1.', 'next.')",),
         (
             "ALTER TABLE photos REPLICA IDENTITY NOTHING",
             "INSERT INTO photos (id, path) VALUES (100, 'next.jpg')",
