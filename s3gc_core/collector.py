@@ -120,7 +120,8 @@ class Collector:
 
         `accept` holds labels of guards that a person takes responsibility for, with a reason.
         """
-        return await scanning.scan(self._parts, accept, reason)
+        may_write = self._session.may_write
+        return await scanning.scan(self._parts, accept, reason, may_write=may_write)
 
     async def follow(self, told: Callable[[FollowEvent], None], *, reload: bool = False) -> None:
         """Keep the registry true to the databases until cancelled.

@@ -21,6 +21,13 @@ class Mode(StrEnum):
     EXECUTE = "execute"
 
 
+class Heal(StrEnum):
+    """What is done when a row refers to a deleted object again. It is said in any case."""
+
+    ALERT = "alert"
+    RESTORE = "restore"
+
+
 class Codec(StrEnum):
     """How keys are written in a column (see `references.codecs`)."""
 
@@ -113,6 +120,7 @@ class Config:
     max_concurrency: int = 32
     plan_lifetime_hours: int = 24
     vault_horizon_days: int = 90
+    heal: Heal = Heal.ALERT
     guards: GuardLimits = GuardLimits()
     # Action of the dashboard -> its keys. Only the dashboard knows which there are.
     keys: dict[str, str] = field(default_factory=dict, hash=False)
@@ -121,6 +129,7 @@ class Config:
         """All settings as plain values for display and JSON, database URLs without password."""
         values: dict[str, object] = asdict(self)
         values["mode"] = str(self.mode)
+        values["heal"] = str(self.heal)
         values["vault_path"] = str(self.vault_path)
         values["databases"] = [
             {

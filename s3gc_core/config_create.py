@@ -31,6 +31,7 @@ SCALARS: dict[str, Rule[object]] = {
     "max_concurrency": rules.whole_number(1, 256),
     "plan_lifetime_hours": rules.whole_number(1, 720),
     "vault_horizon_days": rules.whole_number(1, 36500),
+    "heal": rules.heal,
 }
 LISTS: dict[str, Rule[str]] = {
     "exclude_prefixes": rules.prefix,
@@ -89,6 +90,7 @@ class Settings(TypedDict, total=False):
     max_concurrency: int
     plan_lifetime_hours: int
     vault_horizon_days: int
+    heal: str
     guards: GuardLimits | Mapping[str, float]
     keys: Mapping[str, str]
 

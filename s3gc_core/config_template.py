@@ -58,6 +58,9 @@ plan_lifetime_hours = 24
 # How many days back every deletion must be restorable from the vault.
 vault_horizon_days = 90
 
+# When a row refers to a deleted object again: "alert" says so, "restore" also brings it back.
+heal = "alert"
+
 # What stops a whole run. Shares are above 0, up to 1 (all).
 [guards]
 # Objects that one plan may delete.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,8 @@ from s3gc_core.config_create import create_config
 from s3gc_core.judgement import Judged, ScanSummary
 from tests.servers.app_database import AppDatabase
 
+# With FOLLOWED_WORLDS=1 every world's database is followed: the same stories have to be true.
+FOLLOWED = bool(os.environ.get("FOLLOWED_WORLDS"))
 PLAIN = ObjectHeaders(content_type="application/octet-stream")
 
 
@@ -39,7 +42,7 @@ class World:
             "vault_path": str(self.config.vault_path),
             "mode": "execute",
             "guards": {"max_share": 1.0},
-            "database": self.app.url,
+            "database": {"url": self.app.url, "cdc": FOLLOWED},
             "tables": tables,
             # Strong levels cost time and prove nothing more here.
             "compression_level": 3,

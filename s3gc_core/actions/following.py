@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from s3gc_core import log
+from s3gc_core.actions.healing import heal_for_ever
 from s3gc_core.actions.parts import Parts
 from s3gc_core.config import Config, DatabaseConfig
 from s3gc_core.database_url import Engine
@@ -27,8 +28,16 @@ from s3gc_core.errors import (
 )
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import FOLLOWER_FILE, LeaseHolder, actor, lease_holder, vault_lease
+from s3gc_core.judgement import row_in_words
 from s3gc_core.parallel import in_parallel
-from s3gc_core.references import BucketNames, FileFollower, Follower, OpenFollowings, Phase
+from s3gc_core.references import (
+    BucketNames,
+    FileFollower,
+    Follower,
+    OpenFollowings,
+    Phase,
+    Returned,
+)
 
 # How long to wait before a server that went away is tried again: from, up to.
 BACK_OFF_SECONDS = (0.5, 30.0)
@@ -40,7 +49,8 @@ FOLLOW = "follow"
 class FollowEvent(msgspec.Struct, frozen=True):
     """Something that following has to tell of a database.
 
-    `event`: `loading`, `following`, `unreachable` (it is tried again), `lost`.
+    `event`: `loading`, `following`, `unreachable` (it is tried again), `lost`; `returned`: a row
+    refers to a deleted object again.
     """
 
     database: str
@@ -92,13 +102,23 @@ async def follow(parts: Parts, told: Told, *, reload: bool = False) -> None:
         if reload:
             await forget_streams(parts)
         databases = {database.name: database for database in parts.databases}
-        running = [
+        following = [
             _go_on(parts, config.name, _runner(parts, config, databases[config.name], told), told)
             for config in followed
         ]
-        lost = [error for error in await in_parallel(running) if error is not None]
+        healing = asyncio.create_task(heal_for_ever(parts, partial(_alarm, told)))
+        try:
+            lost = [error for error in await in_parallel(following) if error is not None]
+        finally:
+            healing.cancel()
+            await asyncio.gather(healing, return_exceptions=True)
     if lost:
         raise lost[0]
+
+
+def _alarm(told: Told, one: Returned) -> None:
+    detail = f"{one.key} was deleted, and {row_in_words(one.source, one.row)} refers to it"
+    told(FollowEvent(one.source.partition(":")[0], "returned", detail))
 
 
 async def stop_following(parts: Parts, *, drop_slot: bool) -> list[str]:

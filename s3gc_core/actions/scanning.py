@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import msgspec
+
 from s3gc_core.actions.deciding import plan_record
 from s3gc_core.actions.following import hold_streams, open_followings
+from s3gc_core.actions.healing import heal
 from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts
 from s3gc_core.judgement import Identity, Scan, ScanSummary, before_this_scan, identity_bound
 from s3gc_core.vault import Bound, PlanRecorded, ScanRecorded
 
 
-async def scan(parts: Parts, accept: Sequence[str] = (), reason: str = "") -> ScanSummary:
+async def scan(
+    parts: Parts, accept: Sequence[str] = (), reason: str = "", *, may_write: bool = True
+) -> ScanSummary:
     """One scan; its plan (if any) waits for approval. `blocked` names tripped guards.
 
-    `accept` holds labels of guards that a person takes responsibility for, with a reason.
+    `accept` holds labels of guards that a person takes responsibility for, with a reason. Without
+    `may_write` no change stream is begun, and nothing is restored.
     """
     parts.refuse_nothing_tracked()
     arguments = {"accept": " ".join(accept), "reason": reason} if accept else {}
@@ -34,6 +40,7 @@ async def scan(parts: Parts, accept: Sequence[str] = (), reason: str = "") -> Sc
             run.journal,
             open_followings(parts.config),
             partial(hold_streams, parts.config.vault_path),
+            may_write,
         )
         summary = await scan.run(run.operation_id, before, accept)
         run.counts = {
@@ -48,7 +55,9 @@ async def scan(parts: Parts, accept: Sequence[str] = (), reason: str = "") -> Sc
             run.blocked = [trip.label for trip in summary.blocked]
         else:
             await _record_scan(parts, run, summary, present, accept)
-    return summary
+    # It may take an operation of its own, so this one has to have ended.
+    missing = await heal(parts, lambda _: None, may_restore=may_write)
+    return msgspec.structs.replace(summary, returned=len(missing))
 
 
 async def _record_scan(

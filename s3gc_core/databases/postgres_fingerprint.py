@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 # `family` is the table with all that inherits from it: partitions hold the rows of a root.
+# Labels of enums and names of a composite's fields can be renamed under the rows.
 # The publication's rows are taken as JSON, because each version has other columns.
 _FINGERPRINTS = """
     WITH RECURSIVE wanted AS (
@@ -44,6 +45,13 @@ _FINGERPRINTS = """
                 a.attisdropped, a.attgenerated) ORDER BY a.attrelid, a.attnum)
          FROM family f JOIN pg_catalog.pg_attribute a ON a.attrelid = f.oid AND a.attnum > 0
          WHERE f.root = w.root),
+        (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(
+                a.attnum, e.enumlabel, f.attname) ORDER BY a.attnum, e.oid, f.attrelid, f.attnum)
+         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+         JOIN pg_catalog.pg_type i ON i.oid IN (t.oid, t.typelem, t.typbasetype)
+         LEFT JOIN pg_catalog.pg_enum e ON e.enumtypid = i.oid
+         LEFT JOIN pg_catalog.pg_attribute f ON f.attrelid = i.typrelid AND f.attnum > 0
+         WHERE a.attrelid = w.root AND a.attnum > 0 AND i.typtype = ANY ('{e,c}')),
         (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(
                 i.indexrelid::int8, i.indkey::text, i.indisprimary, i.indisreplident,
                 i.indimmediate, i.indisvalid) ORDER BY i.indexrelid)

@@ -36,6 +36,8 @@ _STATES = {
 }
 _UNREACHABLE_CLASSES = ("08", "25", "28", "3D", "53", "57", "58", "F0")
 _IN_USE = "55006"
+# Results that come again and again, for as long as our side of the stream is open.
+_OPEN = {pq.ExecStatus.COPY_BOTH, pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,9 @@ class ReplicationConnection:
         self._address = address
         self._connection = connection
         self._pgconn = connection.pgconn
-        self._socket = self._pgconn.socket
+        # Our own number for it: libpq closes its own with a dead connection, and it may be given
+        # to somebody else while we still wait for it.
+        self._socket = os.dup(self._pgconn.socket)
 
     async def system(self) -> System:
         """Which cluster this is, on which timeline, and which of its databases."""
@@ -128,7 +132,6 @@ class ReplicationConnection:
             if not came.done():
                 came.set_result(None)
 
-        # By its number, kept: a dead connection has no socket to name any more.
         loop.add_reader(self._socket, ready)
         try:
             with suppress(TimeoutError):
@@ -139,6 +142,7 @@ class ReplicationConnection:
 
     async def close(self) -> None:
         """Close the connection."""
+        os.close(self._socket)
         await self._connection.close()
 
     @contextmanager
@@ -161,11 +165,13 @@ class ReplicationConnection:
         return StreamLost("refused", what)
 
     def _ended(self) -> S3gcError | None:
+        """What the server gave as its reason, if it is here: nothing is waited for."""
         try:
-            while (result := self._pgconn.get_result()) is not None:
-                if result.status == pq.ExecStatus.FATAL_ERROR:
+            while not self._pgconn.is_busy():
+                result = self._pgconn.get_result()
+                if result is not None and result.status == pq.ExecStatus.FATAL_ERROR:
                     return self.translated(result)
-                if result.status == pq.ExecStatus.COPY_BOTH:
+                if result is None or result.status in _OPEN:
                     return None
         except psycopg.Error as error:
             return naming.unreachable(self._address, error)

@@ -61,7 +61,8 @@ class ScanSummary(msgspec.Struct, frozen=True):
 
     listed = referenced + candidates, and candidates = orphans + held + kept. `matches` counts, by
     source, the rows that hold a key, and those of them whose object is there: the others dangle.
-    `unsearched` columns could not be looked into.
+    `unsearched` columns could not be looked into. `returned` objects were deleted, are referred to
+    again, and are not in the bucket.
     """
 
     scan_id: str
@@ -79,6 +80,7 @@ class ScanSummary(msgspec.Struct, frozen=True):
     matches: dict[str, tuple[int, int]] = {}
     open_columns: list[str] = []
     unsearched: int = 0
+    returned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Scan:
     """The parts a scan works with.
 
     Databases in `followings` are followed: by the scan itself while `hold_streams` gives True, else
-    by another process.
+    by another process. A new stream is begun only where `may_begin_streams`.
     """
 
     config: Config
@@ -98,6 +100,7 @@ class Scan:
     journal: JobJournal
     followings: OpenFollowings
     hold_streams: Callable[[], AbstractContextManager[bool]]
+    may_begin_streams: bool
 
     async def run(self, scan_id: str, before: Before, accepted: Sequence[str]) -> ScanSummary:
         """Do the whole scan. Raises what a read raises; nothing is judged from a partial one.
@@ -190,6 +193,7 @@ class Scan:
             self.clock,
             self.followings,
             rows_read=self.journal.rows_read("catch up"),
+            may_begin=self.may_begin_streams,
         )
         with self.hold_streams() as is_ours:
             return await catching_up.to_now(follow=is_ours)

@@ -31,6 +31,7 @@ from s3gc_core.references.registry import (
     Load,
     Registry,
     Released,
+    Returned,
     SourceStats,
     StreamState,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "Phase",
     "Registry",
     "Released",
+    "Returned",
     "SourceStats",
     "Standing",
     "StreamState",

@@ -119,7 +119,7 @@ class Applying:
         What they hold now is added. What they hold no more may be held by a row that the stream
         has not told yet, so it leaves when that beat has come.
         """
-        self._edges.add_read(source, asked, found, after)
+        self._edges.add_read(source, asked, found, after, self._stamp())
         self._finish()
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class Applying:
         return True
 
     def _write(self, changes: list[_Data]) -> None:
-        stamp = self._now().astimezone(UTC).isoformat()
+        stamp = self._stamp()
         self._changes += len(changes)
         for step in fold(changes):
             match step:
@@ -170,10 +170,13 @@ class Applying:
         changes.clear()
 
     def _finish(self) -> None:
-        self._edges.leave(self._state.counter, self._now().astimezone(UTC).isoformat())
+        self._edges.leave(self._state.counter, self._stamp())
         stream_tables.advance(self._connection, self._state)
         self._connection.execute("COMMIT")
         self._written = self._state.counter
+
+    def _stamp(self) -> str:
+        return self._now().astimezone(UTC).isoformat()
 
     def _reading(self) -> int:
         """The number of the reading that edges written now are first seen by."""

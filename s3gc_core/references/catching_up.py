@@ -49,7 +49,10 @@ class CaughtUp:
 
 @dataclass(frozen=True, slots=True)
 class CatchingUp:
-    """Brings the registry to the present. `followings` are the databases that are followed."""
+    """Brings the registry to the present. `followings` are the databases that are followed.
+
+    Without `may_begin` only by streams that there are: none is begun.
+    """
 
     registry: Registry
     databases: Sequence[Database]
@@ -58,6 +61,7 @@ class CatchingUp:
     clock: Clock
     followings: OpenFollowings
     rows_read: RowsRead = lambda _: None
+    may_begin: bool = True
 
     async def to_now(self, *, follow: bool) -> CaughtUp:
         """Make the registry true for now or later; `follow` the streams ourselves, or wait for who
@@ -92,6 +96,8 @@ class CatchingUp:
 
     async def _by_stream(self, database: Database, caught: CaughtUp, *, follow: bool) -> None:
         state = (await self.registry.streams()).get(database.name)
+        if state is None and not self.may_begin:
+            return
         if state is not None and state.lost is not None:
             caught.lost[database.name] = state.why or state.lost
             return

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from s3gc_core.databases.protocol import RowId
-from s3gc_core.references import edge_difference, stream_tables
+from s3gc_core.references import edge_difference, returned, stream_tables
 from s3gc_core.references.chunks import pack_ids, unpack_ids
 from s3gc_core.references.derivation import Derived
 from s3gc_core.references.edge_blocks import EDGE, NEAR, write_blocks
@@ -151,6 +151,7 @@ class Loading:
                 "DELETE FROM released WHERE EXISTS (SELECT 1 FROM edge WHERE edge.h = released.h)"
             )
         many("DELETE FROM source WHERE id = ?", left)
+        returned.note_all(self._connection, self._stamp)
         if self._added:
             self._execute("INSERT INTO reading VALUES (?, ?)", self._number, self._stamp)
         if positions is not None:

@@ -19,10 +19,11 @@ from s3gc_core.databases.protocol import RowId
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.local_store import LocalStore
 from s3gc_core.references import registry_tables as tables
-from s3gc_core.references import stream_tables
+from s3gc_core.references import returned, stream_tables
 from s3gc_core.references.loading import FreshChunk, Loading
 from s3gc_core.references.own_connection import OwnConnection
 from s3gc_core.references.registry_tables import Edge, Released, SourceStats
+from s3gc_core.references.returned import Returned
 from s3gc_core.references.spellings import key_hash
 from s3gc_core.references.stream_tables import FollowedSource, Shortfall, StreamState
 
@@ -35,6 +36,7 @@ __all__ = [
     "Load",
     "Registry",
     "Released",
+    "Returned",
     "Shortfall",
     "SourceStats",
     "StreamState",
@@ -190,6 +192,26 @@ class Registry:
     async def rereads(self, database: str, serial: int, most: int) -> dict[str, list[RowId]]:
         """At most so many rows to be read again, by source: told of up to that portion."""
         return await self._store.read(stream_tables.rereads, database, serial, most)
+
+    async def vaulted_upto(self) -> int:
+        """The last record of the audit log that `add_vaulted` knows."""
+        return await self._store.read(returned.vaulted_upto)
+
+    async def add_vaulted(self, keys: Sequence[str], upto: int, at: datetime) -> None:
+        """These keys were deleted, by the audit log's records up to that one."""
+        await self._write(returned.add_vaulted, keys, upto, at.isoformat())
+
+    async def returned(self) -> list[Returned]:
+        """Deleted keys that a row refers to, by key."""
+        return await self._write(returned.returned)
+
+    async def note_told(self, keys: Collection[str]) -> None:
+        """An alarm was raised for these returned keys."""
+        await self._write(returned.note_told, keys)
+
+    async def forget_returned(self, keys: Collection[str]) -> None:
+        """The objects of these keys are in the bucket again."""
+        await self._write(returned.forget_returned, keys)
 
     async def stats(self) -> list[SourceStats]:
         """What the last complete reading found in each source, by name."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from s3gc_core.databases.protocol import RowId
 from s3gc_core.errors import RegistryTooNew, VaultBusy
 from s3gc_core.jobs import lease_holder
-from s3gc_core.references import stream_tables
+from s3gc_core.references import returned, stream_tables
 
 # One more with every change of the tables. Files of the first s3gc, which wrote none, have 0; 1 had
 # no tables for streams.
@@ -116,8 +116,9 @@ def make_ours(connection: sqlite3.Connection, vault_path: Path) -> None:
         )
     for name in older:
         connection.execute(f'ALTER TABLE "{name}" RENAME TO "older_{name}"')
-    for statement in [*([] if version else SCHEMA.split(";")), *stream_tables.SCHEMA.split(";")]:
-        connection.execute(statement)
+    for schema in ([] if version else [SCHEMA]) + [stream_tables.SCHEMA, returned.SCHEMA]:
+        for statement in schema.split(";"):
+            connection.execute(statement)
     if "state" in older:  # made last: without it there is nothing in the others
         _take_over(connection)
     for name in older:

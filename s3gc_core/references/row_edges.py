@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from s3gc_core.config import SourceConfig
 from s3gc_core.databases.changes import Untold
 from s3gc_core.databases.protocol import Page, RowId, Value
-from s3gc_core.references import edge_difference
+from s3gc_core.references import edge_difference, returned
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.derivation import Derived, derive
 from s3gc_core.references.edge_blocks import EDGE, NEAR, write_blocks
@@ -85,13 +85,14 @@ class RowEdges:
             self._execute("UPDATE source SET rows = 0, keyed = 0, keys = 0 WHERE id = ?", id_)
 
     def add_read(
-        self, source: SourceConfig, asked: Sequence[RowId], found: Page, after: int
+        self, source: SourceConfig, asked: Sequence[RowId], found: Page, after: int, stamp: str
     ) -> None:
         """Rows as they were read before the beat `after`. What they hold no more leaves with it."""
         id_ = self._ids[source.name]
         edge_difference.touch(self._connection, asked)
         held = self._held(id_)
         added = self._add(id_, derive(source, found, self._names))
+        returned.note_fresh(self._connection, source.name, stamp)
         edge_difference.find_gone_of_touched(self._connection, id_)
         for statement in (
             "DELETE FROM reread WHERE src = ?1 AND row IN (SELECT row FROM touched)",
@@ -136,6 +137,7 @@ class RowEdges:
                 )
         held = self._held(id_)
         added = self._add(id_, derive(source, told, self._names))
+        returned.note_fresh(self._connection, source.name, stamp)
         edge_difference.find_gone_of_touched(self._connection, id_)
         self._remove(id_, held, added, stamp)
 

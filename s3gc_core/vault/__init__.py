@@ -2,7 +2,7 @@
 
 from s3gc_core.vault.anchors import Anchor
 from s3gc_core.vault.audit import AuditLog
-from s3gc_core.vault.backup_states import BackupState, DeletedObject
+from s3gc_core.vault.backup_states import GONE, BackupState, DeletedObject
 from s3gc_core.vault.encoding import Encoder, choose_codec, decode
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable
 from s3gc_core.vault.files import BackupFiles
@@ -31,6 +31,7 @@ from s3gc_core.vault.records import (
 from s3gc_core.vault.writer import BackupWriter
 
 __all__ = [
+    "GONE",
     "Anchor",
     "AnyRecord",
     "AuditLog",

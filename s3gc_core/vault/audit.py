@@ -117,9 +117,13 @@ class AuditLog:
         *,
         newest_first: bool = False,
         limit: int | None = None,
+        after: int = reading.FIRST,
     ) -> AsyncIterator[list[Entry]]:
-        """Records in their order, in pages; each condition that is given must hold."""
-        start = reading.LAST if newest_first else reading.FIRST
+        """Records in their order, in pages; each condition that is given must hold.
+
+        Without `newest_first` those that follow the record `after`.
+        """
+        start = reading.LAST if newest_first else after
         left = limit
         while left is None or left > 0:
             size = PAGE if left is None else min(PAGE, left)

@@ -13,6 +13,7 @@ _WORDS = {
     "following": "is followed",
     "unreachable": "does not answer; it is tried again",
     "lost": "cannot be followed any more",
+    "returned": "refers to what was deleted",
 }
 
 

@@ -41,6 +41,7 @@ def tell(context: Context, summary: ScanSummary) -> ExitCode:
         sources=summary.sources,
         matches=summary.matches,
         unsearched=summary.unsearched,
+        returned=summary.returned,
         blocked=[
             {"guard": t.label, "reason": t.reason, "next_step": t.next_step}
             for t in summary.blocked

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from s3gc_core import Settings, create_config
-from s3gc_core.config import Codec, Config, DatabaseConfig, GuardLimits, Mode, SourceConfig
+from s3gc_core.config import Codec, Config, DatabaseConfig, GuardLimits, Heal, Mode, SourceConfig
 from s3gc_core.config_create import CREATE_NAMES, DEFAULTS, GUARDS, LISTS, SCALARS
 from s3gc_core.errors import ConfigurationError, ExitCode
 
@@ -75,6 +75,7 @@ def test_everything_at_once() -> None:
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
+        heal="restore",
         guards={"max_objects": 5, "max_share": 1},
     )
     assert config == Config(
@@ -95,6 +96,7 @@ def test_everything_at_once() -> None:
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
+        heal=Heal.RESTORE,
         guards=GuardLimits(max_objects=5, max_share=1.0),
     )
     assert create(guards=GuardLimits(max_objects=5)).guards == GuardLimits(max_objects=5)

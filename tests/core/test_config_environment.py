@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3gc_core import create_config_from_env
-from s3gc_core.config import Config, DatabaseConfig, GuardLimits, Mode, SourceConfig
+from s3gc_core.config import Config, DatabaseConfig, GuardLimits, Heal, Mode, SourceConfig
 from s3gc_core.config_environment import VARIABLES
 from s3gc_core.errors import ConfigurationError
 
@@ -35,6 +35,7 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_MAX_CONCURRENCY": ("max_concurrency",),
         "S3GC_PLAN_LIFETIME_HOURS": ("plan_lifetime_hours",),
         "S3GC_VAULT_HORIZON_DAYS": ("vault_horizon_days",),
+        "S3GC_HEAL": ("heal",),
         "S3GC_EXCLUDE_PREFIXES": ("exclude_prefixes",),
         "S3GC_EXCLUDE_PATTERNS": ("exclude_patterns",),
         "S3GC_CDN_BASES": ("cdn_bases",),
@@ -67,6 +68,7 @@ def test_all_of_them() -> None:
         "S3GC_MAX_CONCURRENCY": "8",
         "S3GC_PLAN_LIFETIME_HOURS": "2",
         "S3GC_VAULT_HORIZON_DAYS": "10",
+        "S3GC_HEAL": "restore",
         "S3GC_EXCLUDE_PREFIXES": "backups/, static/",
         "S3GC_EXCLUDE_PATTERNS": "*.keep",
         "S3GC_CDN_BASES": "https://a.example/,https://b.example/",
@@ -100,6 +102,7 @@ def test_all_of_them() -> None:
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
+        heal=Heal.RESTORE,
         guards=GuardLimits(5, 6, 0.25, 1.0, 0.5),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from s3gc_core import config_rules as rules
-from s3gc_core.config import Codec, Mode
+from s3gc_core.config import Codec, Heal, Mode
 from s3gc_core.config_create import GUARDS, LISTS, SCALARS
 from s3gc_core.config_rules import Unusable
 from s3gc_core.config_schedule import BadSchedule, parse_schedule
@@ -34,6 +34,7 @@ GOOD: list[tuple[str, object, object]] = [
     ],
     *[("mode", str(mode), mode) for mode in Mode],
     ("mode", Mode.EXECUTE, Mode.EXECUTE),
+    *[("heal", str(heal), heal) for heal in Heal],
     *[("retention_days", days, days) for days in (1, 7, 3650)],
     ("vault_path", "vault", Path("vault")),
     ("vault_path", Path("/srv/vault"), Path("/srv/vault")),
@@ -84,6 +85,7 @@ BAD: list[tuple[str, object]] = [
         for url in ("http://x#a", "http://x y", "http://x\n", "http://x:a", " ")
     ],
     *[("mode", mode) for mode in ("", "Execute", "dry-run", "delete", None, True)],
+    *[("heal", heal) for heal in ("", "Restore", "yes", None, True)],
     *[("retention_days", days) for days in (0, -1, 3651, *NO_NUMBER)],
     *[("vault_path", path) for path in ("", " ", "a\0b", None, 5, b"vault")],
     *[

@@ -383,4 +383,4 @@ def test_the_version_changes_with_what_it_stands_for() -> None:
     fields = {one.__name__: one.__annotations__ for one in kept}
     shape = scan_tables.SCHEMA + plan_tables.SCHEMA + finding_tables.SCHEMA + json.dumps(fields)
     digest = hashlib.sha256(shape.encode()).hexdigest()[:16]
-    assert (VERSION, digest) == (3, "a3dbfe56c8725a77")
+    assert (VERSION, digest) == (4, "0563423628a415a3")

@@ -104,7 +104,7 @@ async def test_doubts_hold_what_cannot_be_read(
     monkeypatch.setattr(LAYERS + "UNREADABLE_CLASSES", frozenset({"STANDARD"}))
     summary = await world.scan()
     assert (summary.blocked, summary.plan_id, summary.held) == ([], None, 1)
-    monkeypatch.setattr(LAYERS + "doubts_about", lambda _: ())
+    monkeypatch.setattr(LAYERS + "doubts_about", lambda *_: ())
     assert await planned(world, await world.scan()) == {"x"}
 
 

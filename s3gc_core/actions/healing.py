@@ -1,0 +1,96 @@
+"""A reference that arrives for a key which the vault has deleted: said at once, and mended where
+the operator wants that (design, section 4, step 7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from s3gc_core import log
+from s3gc_core.actions.parts import Parts
+from s3gc_core.actions.restoring import restore
+from s3gc_core.collection import Selection
+from s3gc_core.config import Heal
+from s3gc_core.errors import NoSuchKey, S3gcError, VaultBusy
+from s3gc_core.references import Returned
+from s3gc_core.vault import GONE, Entry, Result
+
+# How often a follower looks.
+LOOK_SECONDS = 1.0
+# How often it tries once more to bring back what could not be brought back.
+AGAIN_SECONDS = 60.0
+
+Alarm = Callable[[Returned], None]
+
+
+async def heal(parts: Parts, alarm: Alarm, *, may_restore: bool = True) -> list[Returned]:
+    """Raise an alarm for each deleted key that a row refers to again; restore those objects where
+    `heal = "restore"`. Returns what is still referred to and not there.
+
+    Whoever holds the vault now is not waited for: the next look tries again.
+    """
+    await _note_deletions(parts)
+    missing = [one for one in await parts.registry.returned() if not await _is_back(parts, one)]
+    fresh = [one for one in missing if not one.told]
+    for one in fresh:
+        log.warning("reference_returned", key=one.key, source=one.source, row=one.row)
+        alarm(one)
+    await parts.registry.note_told([one.key for one in fresh])
+    if missing and may_restore and parts.config.heal is Heal.RESTORE:
+        await _restore(parts, missing)
+        missing = [one for one in missing if not await _is_back(parts, one)]
+    return missing
+
+
+async def heal_for_ever(parts: Parts, alarm: Alarm) -> None:
+    """Look again and again, until cancelled."""
+    tried: frozenset[str] = frozenset()
+    tried_at = 0.0
+    loop = asyncio.get_running_loop()
+    while True:
+        keys = frozenset(one.key for one in await parts.registry.returned())
+        if (
+            (await parts.audit.head())[0] > await parts.registry.vaulted_upto()
+            or keys - tried
+            or (keys and loop.time() - tried_at > AGAIN_SECONDS)
+        ):
+            try:
+                tried = frozenset(one.key for one in await heal(parts, alarm))
+                tried_at = loop.time()
+            except S3gcError as error:
+                # Following goes on; what is to be healed is in the registry.
+                log.warning("healing_failed", what=error.what)
+                tried, tried_at = keys, loop.time()
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _note_deletions(parts: Parts) -> None:
+    """What was deleted since the last look, by the audit log."""
+    after = await parts.registry.vaulted_upto()
+    head, _ = await parts.audit.head()
+    async for page in parts.audit.entries(kinds=("result",), after=after):
+        keys = {key for entry in page if (key := _deleted_key(entry)) is not None}
+        await parts.registry.add_vaulted(sorted(keys), page[-1].seq, parts.clock.now())
+    await parts.registry.add_vaulted([], head, parts.clock.now())
+
+
+def _deleted_key(entry: Entry) -> str | None:
+    record = entry.record
+    return record.key if isinstance(record, Result) and record.outcome in GONE else None
+
+
+async def _is_back(parts: Parts, one: Returned) -> bool:
+    if await parts.bucket.head(one.key) is None:
+        return False
+    await parts.registry.forget_returned([one.key])
+    return True
+
+
+async def _restore(parts: Parts, missing: Sequence[Returned]) -> None:
+    try:
+        await restore(parts, Selection(keys=tuple(one.key for one in missing)))
+    except VaultBusy as error:
+        log.info("healing_waits", what=error.what)
+    except NoSuchKey as error:
+        log.warning("healing_failed", what=error.what)
