@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from s3gc_core.actions.following import FollowEvent
 from s3gc_core.judgement import ScanSummary
 from s3gc_core.references import Registry
+from tests.follow.application import without_jit
 from tests.follow.comparing import drift
 from tests.servers.app_database import AppDatabase
 from tests.world import World
@@ -131,6 +132,7 @@ class Shop:
 async def open_shop(world: World) -> Shop:
     """Every photo's object is there, and three that nobody uses."""
     shop = Shop(world)
+    await without_jit(shop.app)
     await shop.app.execute(_CREATE)
     await shop.app.executemany(
         "INSERT INTO photos (id, path, other) VALUES (?, ?, ?)",
