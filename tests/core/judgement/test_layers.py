@@ -180,6 +180,31 @@ def test_what_cannot_be_read_is_held(storage_class: str, doubtful: bool) -> None
         assert judged.reason == doubts[0]
 
 
+@pytest.mark.parametrize(
+    ("age", "held"),
+    [
+        # The store's clock and the database's may differ by five minutes.
+        (DAY * 30 + timedelta(minutes=5), True),
+        (DAY * 30 + timedelta(minutes=5) + MICROSECOND, False),
+        (DAY * 30, True),
+        (DAY * 10, True),
+        (DAY * 40, False),
+    ],
+)
+def test_what_is_younger_than_an_open_transaction_is_held(age: timedelta, held: bool) -> None:
+    candidate = listed(last_modified=NOW - age)
+    since = NOW - DAY * 30
+    judged = judge_object(candidate, evidence(), WEEK, now=NOW, bucket_now=NOW, open_since=since)
+    assert judged.verdict is (ObjectVerdict.HELD if held else ObjectVerdict.ORPHAN)
+    doubt = "younger than a transaction that is open since 2026-05-02 12:00:00 UTC"
+    assert judged.doubts == ((doubt,) if held else ())
+    # Where no transaction is open, nothing is held for it.
+    assert (
+        judge_object(candidate, evidence(), WEEK, now=NOW, bucket_now=NOW).verdict
+        is ObjectVerdict.ORPHAN
+    )
+
+
 def oracle(verdicts: tuple[Verdict, ...], doubtful: bool) -> str:
     """By the design's table of words: each verdict's sentence, spelled out on its own."""
     if any(verdict == "keep" for verdict in verdicts):

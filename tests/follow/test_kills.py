@@ -1,0 +1,19 @@
+"""A follower that is killed again and again ends with a registry that is exact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.follow.application import TRACKED
+from tests.follow.kills import Killing
+from tests.world import World
+
+
+async def test_a_killed_follower_loses_nothing(world: World, tmp_path: Path) -> None:
+    world.track(TRACKED, database={"url": world.app.url, "cdc": True})
+    killing = Killing(world.config, world.app, tmp_path, seed=1)
+    outcome = await killing.run(changes=2_000, kills=4, bulk=3_000)
+    assert outcome.differences == []
+    assert outcome.hit.total() == 4
+    # What is compared is there: no source is empty.
+    assert all(outcome.keys.values()), outcome.keys
