@@ -34,6 +34,7 @@ async def test_no_accident_executes(small: SmallWorld, monkeypatch: Patch) -> No
         *("MainScreen", "PlanScreen", "ExecuteScreen", "RejectScreen", "ApproveScreen"),
         *("RestoreScreen", "JobScreen", "CancelScreen", "OperationScreen", "DetailScreen"),
         *("PreviewScreen", "HelpScreen", "Palette", "ReferencesScreen", "DecideColumnsScreen"),
+        "StreamsScreen",
     }
     assert {screen for screen, n in ran.screens.items() if n} == reached
     assert {kind for kind, n in ran.kinds.items() if n} == {
