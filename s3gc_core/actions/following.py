@@ -129,7 +129,7 @@ async def stop_following(parts: Parts, *, drop_slot: bool) -> list[str]:
     """
     holder = lease_holder(parts.config.vault_path, FOLLOWER_FILE)
     if holder is not None and holder.what == FOLLOW:
-        os.kill(holder.pid, signal.SIGTERM)
+        _end(holder)
         await _let_go(parts.config.vault_path, holder)
     if not drop_slot:
         return []
@@ -140,6 +140,18 @@ async def stop_following(parts: Parts, *, drop_slot: bool) -> list[str]:
 def streams_held(parts: Parts) -> AbstractContextManager[None]:
     """Hold the vault's change streams. Raises `VaultBusy` where another process does."""
     return vault_lease(parts.config.vault_path, new_id(), FOLLOW, actor(), file=FOLLOWER_FILE)
+
+
+def _end(holder: LeaseHolder) -> None:
+    try:
+        os.kill(holder.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass  # it has just ended by itself
+    except PermissionError as error:
+        raise VaultBusy(
+            f"process {holder.pid} of {holder.actor} follows, and may not be ended by this user",
+            next_step="run it as that user, or end the service that runs it",
+        ) from error
 
 
 async def _let_go(vault_path: Path, holder: LeaseHolder) -> None:

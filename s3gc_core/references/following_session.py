@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from s3gc_core.clock import Clock
-from s3gc_core.databases import ChangeStream, Following, Page, RowId, Start
+from s3gc_core.databases import Change, ChangeStream, Following, Page, RowId, Start
 from s3gc_core.parallel import to_the_end
 from s3gc_core.references import stream_tables
 from s3gc_core.references.applying import Applied, Applying
@@ -19,6 +19,8 @@ from s3gc_core.references.reading import table_read
 from s3gc_core.references.registry import Registry
 from s3gc_core.references.stream_tables import StreamState
 
+# Changes that are written together, if so many have come.
+_PORTION = 20_000
 # Rows that are read again at once.
 _REREADS = 2_000
 # How long to wait before asking once more whether others still write to the registry.
@@ -45,6 +47,7 @@ class FollowingSession:
         self._own = own
         self._applying = applying
         self._settling: tuple[asyncio.Task[None], int] | None = None
+        self._ahead: list[Change] = []
         # At the start there may be rows from before; whether there are is looked up once.
         self.applied = Applied(state, 0, False, 1, True)
 
@@ -53,15 +56,29 @@ class FollowingSession:
 
         Raises `StreamLost`, `DatabaseUnreachable`, and what reading a source raises.
         """
-        changes = await self._stream.read(seconds)
+        changes = self._ahead or await self._portion(seconds)
+        self._ahead = []
         if changes:
             await self._begin()
-            self.applied = await self._own.run(lambda _: self._applying.take(changes))
+            writing = self._own.run(lambda _: self._applying.take(changes))
+            taking = asyncio.create_task(to_the_end(writing))
+            try:
+                # The next portion is decoded while this one is written.
+                self._ahead = await self._portion(0)
+            finally:
+                self.applied = await taking
             if self.applied.state.anchored:
                 self._stream.acknowledge(self.applied.state.anchor)
         if self.applied.rereads and self.applied.is_whole:
             await self._read_again()
         return len(changes)
+
+    async def _portion(self, seconds: float) -> list[Change]:
+        """What comes next; with what has come meanwhile, since large portions cost half."""
+        changes = list(await self._stream.read(seconds))
+        while changes and len(changes) < _PORTION and (more := await self._stream.read(0)):
+            changes += more
+        return changes
 
     async def close(self) -> None:
         """End what runs beside."""
