@@ -10,6 +10,7 @@ from time import monotonic
 from s3gc_core.clock import Clock
 from s3gc_core.databases import Following
 from s3gc_core.errors import StreamLost
+from s3gc_core.references.chain import refuse_set_back
 from s3gc_core.references.registry import Registry
 
 # How often we beat while following.
@@ -46,7 +47,9 @@ class Beats:
             if now >= self._made_at + BEAT_SECONDS:
                 # The moment before: what was committed by then comes before the beat.
                 at = self._clock.now()
-                self._made = (await self._following.beat()).counter, at
+                beat = await self._following.beat()
+                refuse_set_back(self._database, beat, counter)
+                self._made = beat.counter, at
                 self._made_at = now
         elif self._quiet_since is not None and now - max(self._quiet_since, self._made_at) > (
             SILENCE_SECONDS

@@ -17,6 +17,7 @@ from s3gc_core.config import SourceConfig
 from s3gc_core.databases import Database, Following
 from s3gc_core.errors import StreamLost
 from s3gc_core.ids import new_id
+from s3gc_core.references.chain import refuse_set_back
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.follower import Follower, OpenFollowing
 from s3gc_core.references.following_sources import followable
@@ -164,7 +165,9 @@ class CatchingUp:
                 following = self.followings[database](state.name)
                 if beat is None or beat[0] <= 0:
                     at = self.clock.now()
-                    beat = (await following.beat()).counter, at
+                    made = await following.beat()
+                    refuse_set_back(database, made, state.counter)
+                    beat = made.counter, at
                 lacking = await self.registry.confirm(database, *beat)
                 if lacking.is_none and not await self._soiled(database, following):
                     return ""

@@ -44,3 +44,17 @@ class Chain:
             "history-changed",
             f"{self._database}: the change stream is not the one that was followed: {how}",
         )
+
+
+def refuse_set_back(database: str, beat: Beat, counter: int) -> None:
+    """A beat that was made now comes after the beat `counter`, which the stream has told already.
+
+    Otherwise the row was set back, and what it says has come would be taken for true at once.
+    Raises `StreamLost`.
+    """
+    if beat.counter <= counter:
+        raise StreamLost(
+            "history-changed",
+            f"{database}: our heartbeat was set back: beat {beat.counter} was made after beat"
+            f" {counter}",
+        )

@@ -19,6 +19,7 @@ from s3gc_core.databases import Beat, Database, Following
 from s3gc_core.errors import StreamLost
 from s3gc_core.ids import new_id
 from s3gc_core.references.beats import Beats
+from s3gc_core.references.chain import refuse_set_back
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.following_session import FollowingSession, open_session
 from s3gc_core.references.following_sources import Followable, definition_digest, followable
@@ -122,7 +123,9 @@ class Follower:
             # A server may go on to pass over a table that joined, for a stream that knows it from
             # before; one that is opened from here on does not (PostgreSQL before the minor releases
             # of August 2025).
-            await self._follow(state, until=_beat_came(await self._following.beat()))
+            beat = await self._following.beat()
+            refuse_set_back(self.database.name, beat, state.counter)
+            await self._follow(state, until=_beat_came(beat))
             await self._following.settle()
         for name in missing:
             await self._load(name)
@@ -151,6 +154,7 @@ class Follower:
             async with self.database.snapshot() as snapshot:
                 await read_source(load, snapshot, source, self.names, self.rows_read)
             beat = await self._following.beat()
+            refuse_set_back(self.database.name, beat, (await self._state()).counter)
             loaded = FollowedSource(
                 name, now.table, now.definition, now.fingerprint, complete_at=beat.counter
             )

@@ -12,6 +12,7 @@ from s3gc_core.databases import Change, ChangeStream, Following, Page, RowId, St
 from s3gc_core.parallel import to_the_end
 from s3gc_core.references import stream_tables
 from s3gc_core.references.applying import Applied, Applying
+from s3gc_core.references.chain import refuse_set_back
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.following_sources import Followable
 from s3gc_core.references.own_connection import OwnConnection
@@ -102,12 +103,13 @@ class FollowingSession:
         name = self.applied.state.database
         wanted = await self._registry.rereads(name, serial, _REREADS)
         read = [(source, rows, await self._rows(source, rows)) for source, rows in wanted.items()]
-        after = (await self._following.beat()).counter
+        beat = await self._following.beat()
+        refuse_set_back(name, beat, self.applied.state.counter)
         for source, rows, found in read:
             await self._begin()
             await self._own.run(
                 lambda _, source=source, rows=rows, found=found: self._applying.read_again(  # type: ignore[misc]  # mypy cannot infer a lambda's defaults
-                    self._sources[source], rows, found, after
+                    self._sources[source], rows, found, beat.counter
                 )
             )
         left = await self._own.run(stream_tables.unread, name)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from s3gc_core.actions.following import FollowEvent
+from s3gc_core.database_url import DatabaseUrl, Engine
 from s3gc_core.judgement import ScanSummary
 from s3gc_core.references import Registry
 from tests.follow.application import without_jit
@@ -38,7 +39,8 @@ class Shop:
 
     def accept_coverage(self, *columns: str) -> None:
         """Columns (`table.column`) that may hold keys and are not tracked."""
-        schema = "public." if self.app.engine == "postgresql" else ""
+        parsed = DatabaseUrl.parse(self.app.url)
+        schema = "public." if self.app.engine is Engine.POSTGRESQL else f"{parsed.database}."
         self.accepted = tuple(f"coverage:main:{schema}{column}" for column in columns)
 
     async def put(self, *keys: str) -> None:
@@ -69,17 +71,20 @@ class Shop:
         `used` are keys that other tables hold.
         """
         summary = await self.world.scan(self.accepted)
-        assert [trip.label for trip in summary.blocked] == []
+        labels = [trip.label for trip in summary.blocked]
+        assert labels == [], labels
         rows = await self.rows()
         held = {*rows.values(), *used}
         never = NEVER_USED - held - {*released}
         assert await self.world.keys() - held == never | set(released)
-        assert await self.world.verdicts() == {
-            **dict.fromkeys(never, "orphan"),
-            **dict.fromkeys(released, "keep"),
-        }
+        expected = dict.fromkeys(never, "orphan") | dict.fromkeys(released, "keep")
+        verdicts = await self.world.verdicts()
+        assert verdicts == expected, set(verdicts.items()) ^ set(expected.items())
         of_photos = {edge for edge in await self.edges() if edge[0] == "main:photos.path"}
-        assert of_photos == {("main:photos.path", row, key) for row, key in rows.items()}
+        wanted: set[tuple[str, object, str]] = {
+            ("main:photos.path", row, key) for row, key in rows.items()
+        }
+        assert of_photos == wanted, of_photos ^ wanted
         await self.registry_is_exact()
 
     async def registry_is_exact(self) -> None:

@@ -38,7 +38,9 @@ from tests.follow.shop import ROWS, TABLES, Shop
 )
 async def test_a_definition_that_changed(shop: Shop, statements: tuple[str, ...]) -> None:
     # That keys are in columns and tables nobody tracks is what this is about.
-    shop.accept_coverage("photos.other", "photos.aside", "photos_old.path", "photos_old.other")
+    shop.accept_coverage(
+        *("photos.other", "photos.more", "photos.aside", "photos_old.path", "photos_old.other")
+    )
     await shop.app.execute("UPDATE photos SET other = path WHERE id > 1")
     await shop.app.execute("UPDATE photos SET other = 'next.jpg' WHERE id = 1")
     before = set((await shop.rows()).values())
@@ -115,6 +117,7 @@ async def test_a_source_that_joins_is_read_alone(shop: Shop) -> None:
     await shop.app.executemany(
         "INSERT INTO pages VALUES (?, ?)", [(1, "next.jpg"), (2, None), (3, "photo-1.jpg")]
     )
+    shop.accept_coverage("pages.cover")
     await shop.scan_is_exact()
     shop.track(TABLES | {"pages": ["cover"]})
     read: list[int] = []
