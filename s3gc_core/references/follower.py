@@ -148,13 +148,15 @@ class Follower:
         """Read one source as a whole. What was loaded stays when a later one is interrupted."""
         source = next(s for s in self.sources if s.name == name)
         began_at = self.clock.now()
+        # Not within the load: who waits to write meanwhile keeps reads of the store waiting.
+        told = (await self._state()).counter
         # Looked at before the rows: what changes meanwhile is noticed by the next look.
         now = (await self._as_of_now())[name]
         async with self.registry.load(began_at, None, trust=False, keep=None) as load:
             async with self.database.snapshot() as snapshot:
                 await read_source(load, snapshot, source, self.names, self.rows_read)
             beat = await self._following.beat()
-            refuse_set_back(self.database.name, beat, (await self._state()).counter)
+            refuse_set_back(self.database.name, beat, told)
             loaded = FollowedSource(
                 name, now.table, now.definition, now.fingerprint, complete_at=beat.counter
             )
