@@ -90,7 +90,7 @@ async def _open_transactions(name: str, following: Following) -> Check:
 async def _standing(
     name: str, following: Following, state: StreamState | None
 ) -> AsyncIterator[Check]:
-    if state is None:
+    if state is None or not state.has_begun:
         yield Check(name, True, "not begun: the next scan, or `s3gc follow`, begins it")
         return
     if state.lost is not None:

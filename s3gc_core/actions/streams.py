@@ -46,7 +46,7 @@ async def stream_status(parts: Parts) -> list[StreamStatus]:
 async def _status(
     parts: Parts, name: str, state: StreamState | None, is_followed: bool
 ) -> StreamStatus:
-    if state is None:
+    if state is None or not state.has_begun:
         return StreamStatus(name, "loading" if is_followed else "not begun")
     detail, size, word = state.why or "", None, ""
     try:

@@ -14,6 +14,7 @@ from s3gc_core.databases.mysql_connection import Connection, error_code, fetch
 from s3gc_core.errors import StreamLost
 
 _SQL_NAME = "`s3gc`.`heartbeat`"
+_SCHEMA = "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 's3gc'"
 _CREATE = f"""
     CREATE TABLE {_SQL_NAME} (
         name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,
@@ -64,7 +65,9 @@ async def refused(connection: Connection) -> str | None:
 async def make_row(connection: Connection, name: str) -> None:
     """Make the database, the table and our row, as far as they are missing; give it a new token."""
     if not await exists(connection):
-        await fetch(connection, "CREATE DATABASE IF NOT EXISTS `s3gc`")
+        # Asked first: where it is there, the server's note would be a warning of the driver's.
+        if not await fetch(connection, _SCHEMA):
+            await fetch(connection, "CREATE DATABASE `s3gc`")
         await fetch(connection, _CREATE.replace("TABLE", "TABLE IF NOT EXISTS", 1))
     token = secrets.token_hex(16)
     await fetch(

@@ -86,7 +86,7 @@ class PostgresFollowing:
     async def begin(self, watched: Sequence[Watched]) -> Start:
         """Make slot, publication and heartbeat anew: see `Following`."""
         await self._refuse(watched)
-        async with self._database.connection() as connection, replication(self._url) as stream:
+        async with self._connection() as connection, replication(self._url) as stream:
             with self._database.reaching():
                 await drop_slot(connection, self._mark)
                 await self._publish(connection, watched)
@@ -100,7 +100,7 @@ class PostgresFollowing:
 
     async def extend(self, watched: Sequence[Watched]) -> None:
         """Let the publication tell of these tables: see `Following`."""
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             with self._database.reaching():
                 refuse_lost(await find_slot(connection, self._mark), self._mark)
                 found = await publication(connection, self._mark)
@@ -108,7 +108,7 @@ class PostgresFollowing:
             if lacks := found.lacks([]):
                 raise StreamLost("publication-changed", lacks)
         await self._refuse(watched)
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             with self._database.reaching():
                 await self._publish(connection, watched)
 
@@ -129,7 +129,7 @@ class PostgresFollowing:
 
     async def beat(self) -> Beat:
         """Update our heartbeat: see `Following`."""
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             with self._database.reaching():
                 try:
                     async with connection.transaction():
@@ -147,7 +147,7 @@ class PostgresFollowing:
 
         All that was told has a smaller transaction id than one that is given out now.
         """
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             with self._database.reaching():
                 async with connection.transaction():
                     await connection.execute("SET LOCAL synchronous_commit = local")
@@ -163,7 +163,7 @@ class PostgresFollowing:
 
     async def fingerprints(self, tables: Sequence[str]) -> Mapping[str, str]:
         """What each table is: see `Following`."""
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             with self._database.reaching():
                 return await fingerprints(connection, self._mark, tables)
 
@@ -178,20 +178,20 @@ class PostgresFollowing:
         pg_read_all_stats to see those of other users), when the server itself was started: no
         transaction is older.
         """
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             with self._database.reaching():
                 return await oldest_transaction(connection)
 
     async def lag(self, start: Start) -> Lag:
         """How much of the log the slot keeps: see `Following`."""
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             with self._database.reaching():
                 found = await find_slot(connection, self._mark)
         return Lag(None, "missing") if found is None else Lag(found.bytes, found.state)
 
     async def end(self) -> None:
         """Take everything of this name away: see `Following`."""
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             with self._database.reaching():
                 await drop_slot(connection, self._mark)
                 await connection.execute(f"DROP PUBLICATION IF EXISTS {self._mark}")
@@ -199,9 +199,17 @@ class PostgresFollowing:
 
     async def left_behind(self, known: Sequence[str]) -> list[LeftBehind]:
         """Slots and publications of other names: see `Following`."""
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             with self._database.reaching():
                 return await left_behind(connection, [MARK + name.lower() for name in known])
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        async with self._database.connection() as connection:
+            with self._database.reaching():
+                # Compiling a question to the catalogue takes a hundred times as long as asking it.
+                await connection.execute("SET jit = off")
+            yield connection
 
     async def _refuse(self, watched: Sequence[Watched]) -> None:
         found = await self.obstacles(watched)
@@ -240,7 +248,7 @@ class PostgresFollowing:
         if system.history != start.history:
             what = f"{self._database.address} is {system.history}, no more {start.history}"
             raise StreamLost("history-changed", what)
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             with self._database.reaching():
                 refuse_lost(await find_slot(connection, self._mark), self._mark, start.position)
                 found = await publication(connection, self._mark)

@@ -65,6 +65,8 @@ class Applying:
         self._whole: list[_Data] = []
         self._part: list[_Data] = []
         self._beat: Beat | None = None
+        # Those that have come with the transactions that are not written yet.
+        self._beats: list[Beat] = []
         # Whether a part of a transaction that has not ended is written.
         self._spilled = False
         self._changes = 0
@@ -143,6 +145,7 @@ class Applying:
         self._spilled = False
         self._state = replace(self._state, position=commit.position, told_at=commit.at)
         if beat is not None:
+            self._beats.append(beat)
             self._state = replace(
                 self._state,
                 counter=beat.counter,
@@ -170,8 +173,9 @@ class Applying:
 
     def _finish(self) -> None:
         self._edges.finish(self._state.counter)
-        stream_tables.advance(self._connection, self._state)
+        stream_tables.advance(self._connection, self._state, self._beats)
         self._connection.execute("COMMIT")
+        self._beats.clear()
         self._written = self._state.counter
 
     def _stamp(self) -> str:

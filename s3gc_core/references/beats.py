@@ -29,7 +29,7 @@ class Beats:
         self._following = following
         self._database = database
         self._clock = clock
-        self._made: tuple[int, datetime] | None = None
+        self._made: tuple[int, datetime, str] | None = None
         self._made_at = 0.0
         self._quiet_since: float | None = None
 
@@ -49,7 +49,7 @@ class Beats:
                 at = self._clock.now()
                 beat = await self._following.beat()
                 refuse_set_back(self._database, beat, counter)
-                self._made = beat.counter, at
+                self._made = beat.counter, at, beat.token
                 self._made_at = now
         elif self._quiet_since is not None and now - max(self._quiet_since, self._made_at) > (
             SILENCE_SECONDS

@@ -97,7 +97,7 @@ class CatchingUp:
 
     async def _by_stream(self, database: Database, caught: CaughtUp, *, follow: bool) -> None:
         state = (await self.registry.streams()).get(database.name)
-        if state is None and not self.may_begin:
+        if not self.may_begin and (state is None or not state.has_begun):
             return
         if state is not None and state.lost is not None:
             caught.lost[database.name] = state.why or state.lost
@@ -152,7 +152,8 @@ class CatchingUp:
         Raises `StreamLost`, and what ended the task that follows.
         """
         progress, since = "", monotonic()
-        beat: tuple[int, datetime] | None = None
+        beat: tuple[int, datetime, str] | None = None
+        name = ""
         poll = _POLL_SECONDS
         while monotonic() - since < PATIENCE_SECONDS:
             if task is not None and task.done():
@@ -161,13 +162,15 @@ class CatchingUp:
             if state is not None and state.lost is not None:
                 raise StreamLost(state.lost, state.why or "")
             now = "no stream was begun"
-            if state is not None:
+            if state is not None and state.has_begun:
                 following = self.followings[database](state.name)
-                if beat is None or beat[0] <= 0:
+                # A stream that was begun anew meanwhile counts its own beats.
+                if beat is None or state.name != name:
+                    name = state.name
                     at = self.clock.now()
                     made = await following.beat()
                     refuse_set_back(database, made, state.counter)
-                    beat = made.counter, at
+                    beat = made.counter, at, made.token
                 lacking = await self.registry.confirm(database, *beat)
                 if lacking.is_none and not await self._soiled(database, following):
                     return ""

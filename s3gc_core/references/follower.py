@@ -9,7 +9,7 @@ So the source counts only from a beat on that was made after the load.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from time import monotonic
 
@@ -75,7 +75,8 @@ class Follower:
                 self.told(self.database.name, Phase.FOLLOWING)
                 await self._follow(await self._state(), until=self._is_soiled)
         except StreamLost as error:
-            await self.registry.lose_stream(self.database.name, error.state, error.what)
+            name = self._following.name
+            await self.registry.lose_stream(self.database.name, error.state, error.what, name)
             raise
 
     async def _state(self) -> StreamState:
@@ -91,22 +92,23 @@ class Follower:
         state = (await self.registry.streams()).get(self.database.name)
         self._following = self.open_following(state.name if state else new_id().lower())
         self._followable = await followable(self.database, self._following, self.sources)
-        if state is not None:
+        if state is not None and state.has_begun:
             state = await self._state()
             await self._following.extend(self._followable.watched)
             return state
+        # Its name is known before anything is made for it: what is made can be found again.
+        new = StreamState(self.database.name, self._following.name, "", "", "", 0, "", False)
+        await self.registry.begin_stream(new)
         start = await self._following.begin(self._followable.watched)
         beat = await self._following.beat()
         await self.registry.begin_stream(
-            StreamState(
-                self.database.name,
-                self._following.name,
-                start.history,
-                start.position,
+            replace(
+                new,
+                history=start.history,
+                position=start.position,
                 anchor=start.position,
                 counter=beat.counter - 1,
                 token=beat.previous,
-                anchored=False,
             )
         )
         return await self._state()

@@ -164,9 +164,11 @@ class Registry:
         """The database is followed no more; its sources have to be read as a whole."""
         await self._write(stream_tables.forget_stream, database)
 
-    async def lose_stream(self, database: str, state: str, why: str) -> None:
-        """The stream cannot go on, and nothing is true by it; the first reason stays."""
-        await self._write(stream_tables.lose_stream, database, state, why)
+    async def lose_stream(
+        self, database: str, state: str, why: str, name: str | None = None
+    ) -> None:
+        """The stream (if it still has that name) cannot go on, and nothing is true by it."""
+        await self._write(stream_tables.lose_stream, database, state, why, name)
 
     async def followed(self, database: str) -> dict[str, FollowedSource]:
         """The sources of a database that its stream keeps true, by name."""
@@ -185,9 +187,14 @@ class Registry:
         """What the stream lacks for being true as of that beat."""
         return await self._store.read(stream_tables.shortfall, database, counter)
 
-    async def confirm(self, database: str, counter: int, at: datetime) -> Shortfall:
-        """A beat was made at `at` (UTC): if nothing is lacking, the registry is true for then."""
-        return await self._write(stream_tables.confirm, database, counter, at)
+    async def confirm(
+        self, database: str, counter: int, at: datetime, token: str | None = None
+    ) -> Shortfall:
+        """A beat was made at `at` (UTC): if nothing is lacking, the registry is true for then.
+
+        With its token, it has to be that very beat that has come.
+        """
+        return await self._write(stream_tables.confirm, database, counter, at, token)
 
     async def rereads(self, database: str, serial: int, most: int) -> dict[str, list[RowId]]:
         """At most so many rows to be read again, by source: told of up to that portion."""

@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from s3gc_core.databases.changes import Beat
 from s3gc_core.databases.protocol import RowId
 from s3gc_core.errors import StreamLost
 
 # stream: `position` is applied; from `anchor` the stream is opened again, and (if `anchored`) gives
 # the beat with that counter and token first. True for `valid_at`, as the beat `valid_counter` says.
-# followed: a source is true from the beat `complete_at` on; NULL: it was never read.
+# beat: the last ones that have come. followed: a source is true from the beat `complete_at` on;
+# NULL: it was never read.
 # reread: rows that the stream told too little of, since the beat `queued`, and last by the portion
 # `serial`; where they were read (which was before the beat `after`), what they held until then is
 # not known until that beat has come. leaving: edges that their rows lost before the beat `after`.
@@ -24,6 +26,9 @@ CREATE TABLE stream (
     anchor TEXT NOT NULL, counter INTEGER NOT NULL, token TEXT NOT NULL, anchored INTEGER NOT NULL,
     valid_at TEXT, valid_counter INTEGER, told_at TEXT, lost TEXT, why TEXT
 ) STRICT;
+CREATE TABLE beat (
+    database TEXT, counter INTEGER, token TEXT NOT NULL, PRIMARY KEY (database, counter)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE followed (
     source TEXT PRIMARY KEY, database TEXT NOT NULL, tbl TEXT NOT NULL, definition BLOB NOT NULL,
     fingerprint TEXT NOT NULL, complete_at INTEGER, dirty TEXT
@@ -33,6 +38,10 @@ CREATE TABLE reread (
 ) WITHOUT ROWID;
 CREATE TABLE leaving (src INT, row, h INT, after INT, PRIMARY KEY (src, row, h)) WITHOUT ROWID;
 """
+
+
+# So many beats are remembered: whoever waits for one looks several times in a second.
+_BEATS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,11 @@ class StreamState:
     told_at: datetime | None = None
     lost: str | None = None
     why: str | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is more of it than a name."""
+        return bool(self.history)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +145,15 @@ def forget_stream(connection: sqlite3.Connection, database: str) -> None:
     """The database is followed no more. Its edges stay until its sources are read again."""
     for source in followed(connection, database):
         unfollow(connection, source)
-    connection.execute("DELETE FROM stream WHERE database = ?", (database,))
+    for table in ("beat", "stream"):
+        connection.execute(f"DELETE FROM {table} WHERE database = ?", (database,))
 
 
-def advance(connection: sqlite3.Connection, state: StreamState) -> None:
-    """The stream was applied up to there. Raises `StreamLost` where it is no longer the same."""
+def advance(connection: sqlite3.Connection, state: StreamState, beats: Sequence[Beat] = ()) -> None:
+    """The stream was applied up to there, with these beats in it.
+
+    Raises `StreamLost` where it is no longer the same.
+    """
     updated = connection.execute(
         "UPDATE stream SET position = ?, anchor = ?, counter = ?, token = ?, anchored = ?,"
         " told_at = ? WHERE database = ? AND name = ? AND lost IS NULL",
@@ -148,13 +166,25 @@ def advance(connection: sqlite3.Connection, state: StreamState) -> None:
         raise StreamLost(
             "replaced", f"{state.database}: its stream was ended or begun anew by another process"
         )
+    connection.executemany(
+        "INSERT OR REPLACE INTO beat VALUES (?, ?, ?)",
+        ((state.database, beat.counter, beat.token) for beat in beats),
+    )
+    if beats:
+        connection.execute(
+            "DELETE FROM beat WHERE database = ? AND counter < ?",
+            (state.database, state.counter - _BEATS),
+        )
 
 
-def lose_stream(connection: sqlite3.Connection, database: str, state: str, why: str) -> None:
-    """The stream cannot go on; the first reason stays."""
+def lose_stream(
+    connection: sqlite3.Connection, database: str, state: str, why: str, name: str | None = None
+) -> None:
+    """The stream (if it still has that name) cannot go on; the first reason stays."""
     connection.execute(
-        "UPDATE stream SET lost = ?, why = ? WHERE database = ? AND lost IS NULL",
-        (state, why, database),
+        "UPDATE stream SET lost = ?1, why = ?2"
+        " WHERE database = ?3 AND lost IS NULL AND (?4 IS NULL OR name = ?4)",
+        (state, why, database, name),
     )
 
 
@@ -238,9 +268,23 @@ def shortfall(connection: sqlite3.Connection, database: str, counter: int) -> Sh
     )
 
 
-def confirm(connection: sqlite3.Connection, database: str, counter: int, at: datetime) -> Shortfall:
-    """A beat made at `at` (UTC): if nothing is lacking, the registry is true for that moment."""
+def confirm(
+    connection: sqlite3.Connection,
+    database: str,
+    counter: int,
+    at: datetime,
+    token: str | None = None,
+) -> Shortfall:
+    """A beat made at `at` (UTC): if nothing is lacking, the registry is true for that moment.
+
+    With its token, it has to be that very beat that has come: of a heartbeat that was set back, an
+    older one had its number.
+    """
     lacking = shortfall(connection, database, counter)
+    if token is not None and not lacking.behind:
+        query = "SELECT token FROM beat WHERE database = ? AND counter = ?"
+        came = connection.execute(query, (database, counter)).fetchone()
+        lacking = replace(lacking, behind=came != (token,))
     if lacking.is_none:
         connection.execute(
             "UPDATE stream SET valid_at = ?1, valid_counter = ?2 WHERE database = ?3"

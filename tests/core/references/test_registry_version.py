@@ -50,7 +50,7 @@ def write_first(path: Path, reading: Reading, released: dict[str, datetime]) -> 
 
 
 STREAMS = (
-    *("stream", "followed", "reread", "leaving"),
+    *("stream", "beat", "followed", "reread", "leaving"),
     *("vaulted", "vaulted_upto", "returned"),
 )
 READING: Reading = {"s": {(1, "a"), (2, "B"), ("2", "c")}, "t": {(1, "d")}}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from s3gc_core.databases import Beat
 from s3gc_core.errors import StreamLost
 from s3gc_core.references import Edge, Registry
 from s3gc_core.references import stream_tables as tables
@@ -310,3 +311,24 @@ async def test_when_it_was_told_is_kept(followed: Registry, tmp_path: Path) -> N
     with closing(sqlite3.connect(tmp_path / "registry.db")) as file, file:
         tables.advance(file, told)
     assert (await followed.streams())["main"] == told
+
+
+async def test_the_very_beat_has_to_have_come(followed: Registry) -> None:
+    """Of a heartbeat that was set back, another beat had the number that waits."""
+    with closing(sqlite3.connect(followed.path)) as file:
+        state = tables.streams(file)["main"]
+        tables.advance(file, state, [Beat(5, "five", "four"), Beat(4, "four", "three")])
+        file.commit()
+    assert (await followed.confirm("main", 5, day(2), "another")).behind
+    assert (await followed.confirm("main", 3, day(2), "three")).behind
+    assert await followed.valid_at() is None
+    assert await followed.confirm("main", 5, day(2), "five") == NOTHING
+    assert await followed.valid_at() == day(2)
+
+
+async def test_a_stream_of_another_name_is_not_lost(followed: Registry) -> None:
+    name = (await followed.streams())["main"].name
+    await followed.lose_stream("main", "replaced", "another process began one", "not-" + name)
+    assert (await followed.streams())["main"].lost is None
+    await followed.lose_stream("main", "replaced", "another process began one", name)
+    assert (await followed.streams())["main"].lost == "replaced"
