@@ -5,7 +5,7 @@ reading the rest as a whole.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -110,17 +110,17 @@ class CatchingUp:
                 log.warning("not_followed", database=database.name, obstacle=obstacle.what)
             await self.registry.forget_stream(database.name)
             return
-        try:
-            async with self._followed(database, follow=follow) as failed:
-                stale = await self._wait(database.name, failed)
-                if stale:
-                    caught.stale[database.name] = stale
-                since = await following.oldest_transaction()
-        except StreamLost as error:
-            caught.lost[database.name] = error.what
-            return
+        # Before the beat: what is open then was open now, or is younger.
+        since = await following.oldest_transaction()
         if since is not None:
             caught.open_since = min(since, caught.open_since or since)
+        try:
+            async with self._followed(database, follow=follow) as task:
+                stale = await self._wait(database.name, task, found.names())
+                if stale:
+                    caught.stale[database.name] = stale
+        except StreamLost as error:
+            caught.lost[database.name] = error.what
 
     @asynccontextmanager
     async def _followed(
@@ -146,10 +146,13 @@ class CatchingUp:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _wait(self, database: str, task: asyncio.Task[None] | None) -> str:
+    async def _wait(
+        self, database: str, task: asyncio.Task[None] | None, expected: Collection[str]
+    ) -> str:
         """Wait until the stream has told all up to now; returns what is lacking at last, if any.
 
-        Raises `StreamLost`, and what ended the task that follows.
+        If it is our `task` that follows, the sources `expected` have to be loaded too; another
+        process may know of other ones. Raises `StreamLost`, and what ended the task that follows.
         """
         progress, since = "", monotonic()
         beat: tuple[int, datetime, str] | None = None
@@ -171,12 +174,15 @@ class CatchingUp:
                     made = await following.beat()
                     refuse_set_back(database, made, state.counter)
                     beat = made.counter, at, made.token
+                known = await self.registry.followed(database)
+                missing = sorted(set(expected) - known.keys()) if task is not None else []
+                # Afterwards: what was loaded in between is lacking for a beat made before.
                 lacking = await self.registry.confirm(database, *beat)
-                if lacking.is_none and not await self._soiled(database, following):
+                if lacking.is_none and not missing and not await self._soiled(database, following):
                     return ""
                 if lacking.incomplete and not lacking.behind:
                     beat = None  # a source was read as a whole after it
-                now = f"{state.position} {lacking}"
+                now = f"{state.position} {lacking} {missing}"
             if now != progress:
                 progress, since = now, monotonic()
             await asyncio.sleep(poll)
