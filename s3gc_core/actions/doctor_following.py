@@ -41,7 +41,9 @@ async def following_checks(config: Config) -> AsyncIterator[Check]:
             for left in await following.left_behind(known):
                 size = "" if left.bytes is None else f" and keeps {left.bytes} bytes"
                 detail = f"{left.name} is nobody's in this vault{size}"
-                yield Check(name, False, detail, f"if no other vault follows by it: {left.mend}")
+                yield Check(
+                    f"{name}, left", False, detail, f"if no other vault follows by it: {left.mend}"
+                )
         except S3gcError as error:
             yield failed(name, error)
 

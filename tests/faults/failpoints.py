@@ -17,7 +17,8 @@ from typing import Any
 from s3gc_core.bucket import Bucket
 from s3gc_core.collection import execute, recovery, restore
 from s3gc_core.collection.execute import Execution
-from s3gc_core.judgement import Catalogue, scan
+from s3gc_core.judgement import Catalogue
+from s3gc_core.references import catching_up
 from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit
 from s3gc_core.vault.writer import BackupWriter
 
@@ -44,7 +45,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "classify": (recovery, "classify_intent"),
     "remove-stray": (BackupFiles, "remove"),
     "add-listing": (Catalogue, "add_listing"),
-    "refresh": (scan, "refresh"),
+    "refresh": (catching_up, "refresh"),
     "add-unreferenced": (Catalogue, "add_unreferenced"),
     "add-candidates": (Catalogue, "add_candidates"),
     "add-folders": (Catalogue, "add_folders"),

@@ -12,7 +12,7 @@ LAYERS = ("registry", "database", "retention", "exclusion")
 SOURCE = "main:users.avatar"
 # The design's fields of a scan's summary, and what was added to them since.
 SCAN_FIELDS = {"plan_id", "listed", "candidates", "orphans", "held", "kept", "bytes", "blocked"}
-SCAN_FIELDS_ADDED = {"referenced", "sources", "matches", "unsearched"}
+SCAN_FIELDS_ADDED = {"referenced", "sources", "matches", "unsearched", "returned"}
 SUMMARY_FIELDS = {"type", "outcome", "operation_id"}
 CANDIDATE_FIELDS = {"key", "size", "etag", "last_modified", "verdict", "layers"}
 CANDIDATE_FIELDS_ADDED = {"type", "doubts"}
@@ -48,6 +48,7 @@ async def test_a_scan_says_what_it_found(small: SmallWorld) -> None:
         "sources": {SOURCE: 2},
         "matches": {SOURCE: [2, 2]},
         "unsearched": 0,
+        "returned": 0,
         "blocked": [],
     }
     # Diagnostics are on the other stream.

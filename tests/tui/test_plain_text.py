@@ -31,6 +31,7 @@ SCAN = """
   sources        main:users.avatar 2
   matches        main:users.avatar (2, 2)
   unsearched     0
+  returned       0
 """
 
 CANDIDATES = """\
