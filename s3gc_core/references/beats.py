@@ -33,14 +33,15 @@ class Beats:
         self._made_at = 0.0
         self._quiet_since: float | None = None
 
-    async def go_on(self, counter: int, *, idle: bool) -> None:
+    async def go_on(self, counter: int, *, idle: bool, is_whole: bool) -> None:
         """The stream has come to the beat `counter`; `idle` if nothing came in the last step.
 
-        Raises `StreamLost`, `DatabaseUnreachable`.
+        The registry is asked only if it `is_whole`: between transactions. Raises `StreamLost`,
+        `DatabaseUnreachable`.
         """
         now = monotonic()
         self._quiet_since = (self._quiet_since or now) if idle else None
-        if self._made is not None and counter >= self._made[0]:
+        if is_whole and self._made is not None and counter >= self._made[0]:
             await self._registry.confirm(self._database, *self._made)
             self._made = None
         if self._made is None:

@@ -171,9 +171,12 @@ class Follower:
             self.registry, self._following, self._followable, state, self.names, self.clock
         ) as session:
             beats = Beats(self.registry, self._following, self.database.name, self.clock)
-            while not await until(session):
+            # Between the parts of a transaction its lock is ours. The registry is asked nothing
+            # then: its thread may wait for the lock, and the transaction would wait for the thread.
+            while not (session.applied.is_whole and await until(session)):
                 came = await session.step(_READ_SECONDS)
-                await beats.go_on(session.applied.state.counter, idle=not came)
+                applied = session.applied
+                await beats.go_on(applied.state.counter, idle=not came, is_whole=applied.is_whole)
 
     async def _is_soiled(self, session: FollowingSession) -> bool:
         """Whether tables have to be read again: the stream says so, a scan, or the catalogue."""

@@ -74,6 +74,11 @@ def _return(connection: sqlite3.Connection, condition: str, stamp: str, *values:
     )
 
 
+def any_returned(connection: sqlite3.Connection) -> bool:
+    """Whether a deleted key got an edge, which it may have lost again."""
+    return connection.execute("SELECT 1 FROM returned LIMIT 1").fetchone() is not None
+
+
 def returned(connection: sqlite3.Connection) -> list[Returned]:
     """The deleted keys that are referred to now; those whose edges went again are forgotten."""
     connection.execute(
