@@ -98,7 +98,7 @@ async def _standing(
     if state.lost is not None:
         yield Check(name, False, state.why or state.lost, _RELOAD)
         return
-    lag = await following.lag(Start(state.history, state.anchor))
+    lag = await following.lag(Start(state.history, state.anchor), state.transaction)
     kept = lag.bytes or 0
     word = f", {lag.state}" if lag.state else ""
     fix = (

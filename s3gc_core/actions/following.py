@@ -70,19 +70,21 @@ def open_followings(config: Config) -> OpenFollowings:
     }
 
 
+def streams_held(vault_path: Path, what: str) -> AbstractContextManager[None]:
+    """Hold the vault's change streams for `what`. Raises `VaultBusy` where another process does."""
+    return vault_lease(vault_path, new_id(), what, actor(), file=FOLLOWER_FILE)
+
+
 @contextmanager
-def hold_streams(vault_path: Path) -> Iterator[bool]:
+def hold_streams_if_free(vault_path: Path, what: str) -> Iterator[bool]:
     """Hold the vault's change streams if nobody else does; gives whether they are ours."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(
-                vault_lease(vault_path, new_id(), "scan", actor(), file=FOLLOWER_FILE)
-            )
+            stack.enter_context(streams_held(vault_path, what))
         except VaultBusy:
-            is_ours = False
-        else:
-            is_ours = True
-        yield is_ours
+            yield False
+            return
+        yield True
 
 
 async def follow(parts: Parts, told: Told, *, reload: bool = False) -> None:
@@ -133,13 +135,8 @@ async def stop_following(parts: Parts, *, drop_slot: bool) -> list[str]:
         await _let_go(parts.config.vault_path, holder)
     if not drop_slot:
         return []
-    with streams_held(parts):
+    with streams_held(parts.config.vault_path, "drop-slot"):
         return await forget_streams(parts)
-
-
-def streams_held(parts: Parts) -> AbstractContextManager[None]:
-    """Hold the vault's change streams. Raises `VaultBusy` where another process does."""
-    return vault_lease(parts.config.vault_path, new_id(), FOLLOW, actor(), file=FOLLOWER_FILE)
 
 
 def _end(holder: LeaseHolder) -> None:
@@ -179,7 +176,7 @@ async def _take_streams(parts: Parts, stack: ExitStack) -> None:
     path = parts.config.vault_path
     while True:
         try:
-            stack.enter_context(streams_held(parts))
+            stack.enter_context(streams_held(path, FOLLOW))
         except VaultBusy:
             holder = lease_holder(path, FOLLOWER_FILE)
             if holder is not None and holder.what == FOLLOW:

@@ -87,17 +87,18 @@ async def rebuild_registry(parts: Parts, *, dry_run: bool = False) -> Rebuilt:
     parts.refuse_nothing_tracked()
     async with parts.operation("rebuild registry") as run:
         await parts.check_identity()
-        with following.streams_held(parts):
+        # To the end: what a stream told meanwhile would bring rows back to an older state.
+        with following.streams_held(parts.config.vault_path, "rebuild registry"):
             await following.forget_streams(parts)
-        changes = await refresh(
-            parts.registry,
-            parts.databases,
-            parts.config.sources,
-            BucketNames.of(parts.config),
-            began_at=parts.clock.now(),
-            rows_read=run.journal.rows_read("read sources"),
-            trust=False,
-        )
+            changes = await refresh(
+                parts.registry,
+                parts.databases,
+                parts.config.sources,
+                BucketNames.of(parts.config),
+                began_at=parts.clock.now(),
+                rows_read=run.journal.rows_read("read sources"),
+                trust=False,
+            )
         run.counts = {stats.name: stats.keys for stats in await parts.registry.stats()}
     drift = [SourceDrift(name, *changed) for name, changed in sorted(changes.items())]
     return Rebuilt(run.operation_id, [one for one in drift if one.missing or one.surplus])

@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 
 from s3gc_core.actions.deciding import plan_record
-from s3gc_core.actions.following import hold_streams, open_followings
+from s3gc_core.actions.following import hold_streams_if_free, open_followings
 from s3gc_core.actions.healing import heal
 from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts
@@ -39,7 +39,7 @@ async def scan(
             parts.catalogue,
             run.journal,
             open_followings(parts.config),
-            partial(hold_streams, parts.config.vault_path),
+            partial(hold_streams_if_free, parts.config.vault_path, "scan"),
             may_write,
         )
         summary = await scan.run(run.operation_id, before, accept)

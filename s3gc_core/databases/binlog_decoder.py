@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from struct import Struct
 
 from s3gc_core.databases import binlog_events as events
+from s3gc_core.databases import binlog_gtids
 from s3gc_core.databases.binlog_events import Event, Kind, Query, Undecodable
 from s3gc_core.databases.binlog_maps import HEARTBEAT, TableMaps, Unread
 from s3gc_core.databases.binlog_payload import inner_events
@@ -54,6 +55,8 @@ class _Transaction:
     """The one we are in. `touched` are the tables of which something was told."""
 
     anchor: str
+    # What the server calls it (GTID), empty where it has no name.
+    name: str
     touched: dict[str, None]
     altered: set[str | None]
     # Ends with an event of its own; the statements that are not, with themselves.
@@ -128,11 +131,11 @@ class Decoder:
         elif kind is Kind.TABLE_MAP:
             self._tables.add(event.body)
         elif kind is Kind.MARIADB_GTID:
-            transaction = self._begin(start)
+            transaction = self._begin(start, binlog_gtids.of_mariadb(event.body))
             transaction.is_open = not event.body[12] & _STANDALONE
             transaction.is_prepared = bool(event.body[12] & _PREPARED)
         elif kind in _MYSQL_GTIDS:
-            self._begin(start)
+            self._begin(start, binlog_gtids.of_mysql(event.body) if kind is Kind.GTID else "")
         elif kind in (Kind.QUERY, Kind.QUERY_COMPRESSED):
             yield self._query(events.query(event), event)
         elif kind is Kind.XID:
@@ -178,10 +181,10 @@ class Decoder:
         self._index, self._offset = index, offset
         self._after_head = False
 
-    def _begin(self, start: int) -> _Transaction:
+    def _begin(self, start: int, name: str) -> _Transaction:
         if self._transaction is not None:
             raise Undecodable("a transaction begins within another one")
-        self._transaction = _Transaction(position(self._index, start), {}, set())
+        self._transaction = _Transaction(position(self._index, start), name, {}, set())
         return self._transaction
 
     def _current(self) -> _Transaction:
@@ -307,7 +310,8 @@ class Decoder:
         self._end()
         if not transaction.touched and not transaction.altered:
             return []
-        return [Commit(self.position, datetime.fromtimestamp(event.timestamp, UTC))]
+        at = datetime.fromtimestamp(event.timestamp, UTC)
+        return [Commit(self.position, at, transaction.name)]
 
     def _end(self) -> None:
         self._transaction = None

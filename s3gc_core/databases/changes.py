@@ -75,11 +75,13 @@ class Beat(msgspec.Struct, frozen=True, gc=False):
 class Commit(msgspec.Struct, frozen=True, gc=False):
     """The end of a transaction. `position` compares as text: later ones are greater.
 
-    `at` is when the database committed it (UTC, by the database's clock).
+    `at` is when the database committed it (UTC, by the database's clock); `transaction` is the
+    server's own name for it, by which it can tell how many came since (empty: it has none).
     """
 
     position: str
     at: datetime
+    transaction: str = ""
 
 
 Change = RowChange | TableEmptied | TableAltered | Beat | Commit

@@ -61,10 +61,13 @@ class Lag:
     """How far a stream is behind. `bytes` is what the server keeps for it (None: not known).
 
     `state` is the server's word for the stream's place, such as a slot's `wal_status`.
+    `transactions` is how many the server has begun since, in all its databases, whether they wrote
+    to followed tables or not (None: it does not count them).
     """
 
     bytes: int | None
     state: str = ""
+    transactions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +202,10 @@ class Following(Protocol):
         """
         ...
 
-    async def lag(self, start: Start) -> Lag:
-        """How much the server keeps beyond `start` for us. Raises `DatabaseUnreachable`."""
+    async def lag(self, start: Start, transaction: str = "") -> Lag:
+        """How much the server keeps beyond `start` for us, and how many transactions came after
+        that one (of a `Commit`; empty: none is known). Raises `DatabaseUnreachable`.
+        """
         ...
 
     async def end(self) -> None:

@@ -13,6 +13,7 @@ from s3gc_core.databases import mysql_heartbeat as heartbeat
 from s3gc_core.databases import naming
 from s3gc_core.databases.binlog_decoder import Decoder
 from s3gc_core.databases.binlog_events import Undecodable
+from s3gc_core.databases.binlog_gtids import after_in_mariadb, after_in_mysql
 from s3gc_core.databases.binlog_maps import HEARTBEAT
 from s3gc_core.databases.binlog_obstacles import schemas, table_obstacles
 from s3gc_core.databases.binlog_positions import file_name, position, split_file, split_position
@@ -207,14 +208,15 @@ class MysqlFollowing:
             ((at,),) = await fetch(connection, _OLDEST)
         return None if at is None else datetime.fromtimestamp(float(at), UTC)
 
-    async def lag(self, start: Start) -> Lag:
+    async def lag(self, start: Start, transaction: str = "") -> Lag:
         """Bytes of the log behind `start`; the server keeps them by its own settings."""
         index, offset = split_position(start.position)
         async with self._connection() as connection:
             files = await heartbeat.log_files(connection)
+            since = await _transactions_since(connection, transaction) if transaction else None
         sizes = {_split(file)[1]: size for file, size in files}
         behind = sum(size for number, size in sizes.items() if number > index)
-        return Lag(behind + max(sizes.get(index, 0) - offset, 0))
+        return Lag(behind + max(sizes.get(index, 0) - offset, 0), transactions=since)
 
     async def end(self) -> None:
         """Delete our row, and what is empty then; see `Following`."""
@@ -251,6 +253,14 @@ def _split(file: str) -> tuple[str, int]:
         return split_file(file)
     except Undecodable as error:
         raise StreamLost("binlog-refused", str(error)) from error
+
+
+async def _transactions_since(connection: Connection, transaction: str) -> int | None:
+    if await _is_mariadb(connection):
+        ((written,),) = await fetch(connection, "SELECT @@gtid_binlog_pos")
+        return after_in_mariadb(transaction, str(written))
+    ((executed,),) = await fetch(connection, "SELECT @@gtid_executed")
+    return after_in_mysql(transaction, str(executed))
 
 
 async def _is_mariadb(connection: Connection) -> bool:

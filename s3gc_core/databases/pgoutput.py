@@ -63,6 +63,7 @@ class Decoder:
         self._plans: dict[int, Plan | None] = {}
         self._altered: set[str] = set()
         self._anchor = ""
+        self._transaction = ""
         # The anchor of the last beat that was told.
         self.told = ""
 
@@ -77,10 +78,12 @@ class Decoder:
             elif kind == 68:
                 self._delete(data, out)
             elif kind == 66:
-                self._anchor = position(_begin(data, 1)[0])
+                final, _, number = _begin(data, 1)
+                self._anchor, self._transaction = position(final), str(number)
             elif kind == 67:
                 _, _, end, at = _commit(data, 1)
-                out.append(Commit(position(end), _MIDNIGHT + timedelta(microseconds=at)))
+                when = _MIDNIGHT + timedelta(microseconds=at)
+                out.append(Commit(position(end), when, self._transaction))
             elif kind == 82:
                 self._relation(data, out)
             elif kind == 84:

@@ -38,6 +38,7 @@ from s3gc_core.databases.postgres_slot import (
     make_slot,
     oldest_transaction,
     refuse_lost,
+    transactions_since,
 )
 from s3gc_core.databases.postgres_stream import STATUS_SECONDS_AT_MOST, PostgresStream
 from s3gc_core.databases.protocol import Page, RowId, TableRead
@@ -182,12 +183,15 @@ class PostgresFollowing:
             with self._database.reaching():
                 return await oldest_transaction(connection)
 
-    async def lag(self, start: Start) -> Lag:
+    async def lag(self, start: Start, transaction: str = "") -> Lag:
         """How much of the log the slot keeps: see `Following`."""
         async with self._connection() as connection:
             with self._database.reaching():
                 found = await find_slot(connection, self._mark)
-        return Lag(None, "missing") if found is None else Lag(found.bytes, found.state)
+                since = await transactions_since(connection, transaction) if transaction else None
+        if found is None:
+            return Lag(None, "missing", since)
+        return Lag(found.bytes, found.state, since)
 
     async def end(self) -> None:
         """Take everything of this name away: see `Following`."""

@@ -128,6 +128,13 @@ async def oldest_transaction(connection: Connection) -> datetime | None:
     return found
 
 
+async def transactions_since(connection: Connection, transaction: str) -> int:
+    """How many numbers the server gave to transactions after that one, subtransactions counted."""
+    query = "SELECT pg_catalog.age($1::text::pg_catalog.xid)"
+    # Its distance to the number that is given out next.
+    return max(int(await connection.fetchval(query, transaction)) - 1, 0)
+
+
 async def left_behind(connection: Connection, known: Sequence[str]) -> list[LeftBehind]:
     """Slots and publications of ours in this database that are not among `known`."""
     return [

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from s3gc_core.config import SourceConfig
 from s3gc_core.databases.changes import Beat, Change, Commit, RowChange, TableAltered, TableEmptied
 from s3gc_core.databases.protocol import Page, RowId
-from s3gc_core.references import edge_difference, stream_tables
+from s3gc_core.references import edge_difference, rereads, stream_tables
 from s3gc_core.references.chain import Chain
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.row_changes import RowMoved, RowsNow, fold
@@ -98,9 +98,9 @@ class Applying:
             self._write(self._part)
         elif not self._spilled:
             self.close()
-        rereads = stream_tables.unread(self._connection, self._state.database)
+        unread = rereads.unread(self._connection, self._state.database)
         is_whole = not self._connection.in_transaction
-        return Applied(self._state, self._changes, self._soiled, rereads, is_whole)
+        return Applied(self._state, self._changes, self._soiled, unread, is_whole)
 
     def begin(self) -> None:
         """Begin to write. Raises `sqlite3.OperationalError` while others write to the registry."""
@@ -143,7 +143,12 @@ class Applying:
         self._whole += self._part
         self._part.clear()
         self._spilled = False
-        self._state = replace(self._state, position=commit.position, told_at=commit.at)
+        self._state = replace(
+            self._state,
+            position=commit.position,
+            told_at=commit.at,
+            transaction=commit.transaction,
+        )
         if beat is not None:
             self._beats.append(beat)
             self._state = replace(

@@ -8,7 +8,7 @@ from datetime import datetime
 from time import monotonic
 
 from s3gc_core.clock import Clock
-from s3gc_core.databases import Following
+from s3gc_core.databases import Beat, Following
 from s3gc_core.errors import StreamLost
 from s3gc_core.references.chain import refuse_set_back
 from s3gc_core.references.registry import Registry
@@ -17,6 +17,16 @@ from s3gc_core.references.registry import Registry
 BEAT_SECONDS = 1.0
 # So long a beat may be missing from a stream that tells nothing else: it lacks our own row.
 SILENCE_SECONDS = 60.0
+
+
+async def beat_after(following: Following, database: str, counter: int) -> Beat:
+    """Make a beat now, after the beat `counter`, which the stream has told.
+
+    Raises `StreamLost`, also where the row was set back, `DatabaseUnreachable`.
+    """
+    beat = await following.beat()
+    refuse_set_back(database, beat, counter)
+    return beat
 
 
 class Beats:
@@ -48,8 +58,7 @@ class Beats:
             if now >= self._made_at + BEAT_SECONDS:
                 # The moment before: what was committed by then comes before the beat.
                 at = self._clock.now()
-                beat = await self._following.beat()
-                refuse_set_back(self._database, beat, counter)
+                beat = await beat_after(self._following, self._database, counter)
                 self._made = beat.counter, at, beat.token
                 self._made_at = now
         elif self._quiet_since is not None and now - max(self._quiet_since, self._made_at) > (

@@ -17,7 +17,7 @@ from s3gc_core.config import SourceConfig
 from s3gc_core.databases import Database, Following
 from s3gc_core.errors import StreamLost
 from s3gc_core.ids import new_id
-from s3gc_core.references.chain import refuse_set_back
+from s3gc_core.references.beats import beat_after
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.follower import Follower, OpenFollowing
 from s3gc_core.references.following_sources import followable
@@ -171,8 +171,7 @@ class CatchingUp:
                 if beat is None or state.name != name:
                     name = state.name
                     at = self.clock.now()
-                    made = await following.beat()
-                    refuse_set_back(database, made, state.counter)
+                    made = await beat_after(following, database, state.counter)
                     beat = made.counter, at, made.token
                 known = await self.registry.followed(database)
                 missing = sorted(set(expected) - known.keys()) if task is not None else []

@@ -18,8 +18,7 @@ from s3gc_core.config import SourceConfig
 from s3gc_core.databases import Beat, Database, Following
 from s3gc_core.errors import StreamLost
 from s3gc_core.ids import new_id
-from s3gc_core.references.beats import Beats
-from s3gc_core.references.chain import refuse_set_back
+from s3gc_core.references.beats import Beats, beat_after
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.following_session import FollowingSession, open_session
 from s3gc_core.references.following_sources import Followable, definition_digest, followable
@@ -76,7 +75,7 @@ class Follower:
                 await self._follow(await self._state(), until=self._is_soiled)
         except StreamLost as error:
             name = self._following.name
-            await self.registry.lose_stream(self.database.name, error.state, error.what, name)
+            await self.registry.lose_stream(self.database.name, name, error.state, error.what)
             raise
 
     async def _state(self) -> StreamState:
@@ -125,8 +124,7 @@ class Follower:
             # A server may go on to pass over a table that joined, for a stream that knows it from
             # before; one that is opened from here on does not (PostgreSQL before the minor releases
             # of August 2025).
-            beat = await self._following.beat()
-            refuse_set_back(self.database.name, beat, state.counter)
+            beat = await beat_after(self._following, self.database.name, state.counter)
             await self._follow(state, until=_beat_came(beat))
             await self._following.settle()
         for name in missing:
@@ -157,8 +155,7 @@ class Follower:
         async with self.registry.load(began_at, None, trust=False, keep=None) as load:
             async with self.database.snapshot() as snapshot:
                 await read_source(load, snapshot, source, self.names, self.rows_read)
-            beat = await self._following.beat()
-            refuse_set_back(self.database.name, beat, told)
+            beat = await beat_after(self._following, self.database.name, told)
             loaded = FollowedSource(
                 name, now.table, now.definition, now.fingerprint, complete_at=beat.counter
             )

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from s3gc_core.clock import Clock
 from s3gc_core.databases import Change, ChangeStream, Following, Page, RowId, Start
 from s3gc_core.parallel import to_the_end
-from s3gc_core.references import stream_tables
+from s3gc_core.references import rereads
 from s3gc_core.references.applying import Applied, Applying
-from s3gc_core.references.chain import refuse_set_back
+from s3gc_core.references.beats import beat_after
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.following_sources import Followable
 from s3gc_core.references.own_connection import OwnConnection
@@ -103,8 +103,7 @@ class FollowingSession:
         name = self.applied.state.database
         wanted = await self._registry.rereads(name, serial, _REREADS)
         read = [(source, rows, await self._rows(source, rows)) for source, rows in wanted.items()]
-        beat = await self._following.beat()
-        refuse_set_back(name, beat, self.applied.state.counter)
+        beat = await beat_after(self._following, name, self.applied.state.counter)
         for source, rows, found in read:
             await self._begin()
             await self._own.run(
@@ -112,7 +111,7 @@ class FollowingSession:
                     self._sources[source], rows, found, beat.counter
                 )
             )
-        left = await self._own.run(stream_tables.unread, name)
+        left = await self._own.run(rereads.unread, name)
         self.applied = Applied(self.applied.state, 0, self.applied.soiled, left, True)
 
     async def _rows(self, source: str, rows: Sequence[RowId]) -> Page:

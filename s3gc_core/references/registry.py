@@ -19,7 +19,7 @@ from s3gc_core.databases.protocol import RowId
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.local_store import LocalStore
 from s3gc_core.references import registry_tables as tables
-from s3gc_core.references import returned, stream_tables
+from s3gc_core.references import rereads, returned, stream_tables
 from s3gc_core.references.loading import FreshChunk, Loading
 from s3gc_core.references.own_connection import OwnConnection
 from s3gc_core.references.registry_tables import Edge, Released, SourceStats
@@ -164,11 +164,9 @@ class Registry:
         """The database is followed no more; its sources have to be read as a whole."""
         await self._write(stream_tables.forget_stream, database)
 
-    async def lose_stream(
-        self, database: str, state: str, why: str, name: str | None = None
-    ) -> None:
+    async def lose_stream(self, database: str, name: str, state: str, why: str) -> None:
         """The stream (if it still has that name) cannot go on, and nothing is true by it."""
-        await self._write(stream_tables.lose_stream, database, state, why, name)
+        await self._write(stream_tables.lose_stream, database, name, state, why)
 
     async def followed(self, database: str) -> dict[str, FollowedSource]:
         """The sources of a database that its stream keeps true, by name."""
@@ -187,18 +185,15 @@ class Registry:
         """What the stream lacks for being true as of that beat."""
         return await self._store.read(stream_tables.shortfall, database, counter)
 
-    async def confirm(
-        self, database: str, counter: int, at: datetime, token: str | None = None
-    ) -> Shortfall:
-        """A beat was made at `at` (UTC): if nothing is lacking, the registry is true for then.
-
-        With its token, it has to be that very beat that has come.
+    async def confirm(self, database: str, counter: int, at: datetime, token: str) -> Shortfall:
+        """A beat was made at `at` (UTC): if that very one has come, and nothing is lacking, the
+        registry is true for then.
         """
         return await self._write(stream_tables.confirm, database, counter, at, token)
 
     async def rereads(self, database: str, serial: int, most: int) -> dict[str, list[RowId]]:
         """At most so many rows to be read again, by source: told of up to that portion."""
-        return await self._store.read(stream_tables.rereads, database, serial, most)
+        return await self._store.read(rereads.wanted, database, serial, most)
 
     async def vaulted_upto(self) -> int:
         """The last record of the audit log that `add_vaulted` knows."""

@@ -15,11 +15,15 @@ from pathlib import Path
 from s3gc_core.databases.protocol import RowId
 from s3gc_core.errors import RegistryTooNew, VaultBusy
 from s3gc_core.jobs import lease_holder
-from s3gc_core.references import returned, stream_tables
+from s3gc_core.references import rereads, returned, stream_tables
 
 # One more with every change of the tables. Files of the first s3gc, which wrote none, have 0; 1 had
-# no tables for streams.
-VERSION = 2
+# no tables for streams, 2 no name of a stream's last transaction.
+VERSION = 3
+_SECOND_TO_THIRD: tuple[str, ...] = (
+    "ALTER TABLE stream ADD COLUMN txn TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE stream DROP COLUMN valid_counter",
+)
 
 # An edge's `seen` is the number of the reading that first saw it. `form` is the hash of the key's
 # folded form, with the key as it is written, where that form is none of the row's keys itself.
@@ -116,9 +120,17 @@ def make_ours(connection: sqlite3.Connection, vault_path: Path) -> None:
         )
     for name in older:
         connection.execute(f'ALTER TABLE "{name}" RENAME TO "older_{name}"')
-    for schema in ([] if version else [SCHEMA]) + [stream_tables.SCHEMA, returned.SCHEMA]:
-        for statement in schema.split(";"):
-            connection.execute(statement)
+    if version == 2:
+        statements = _SECOND_TO_THIRD
+    else:
+        schemas = ([] if version else [SCHEMA]) + [
+            stream_tables.SCHEMA,
+            rereads.SCHEMA,
+            returned.SCHEMA,
+        ]
+        statements = tuple(";".join(schemas).split(";"))
+    for statement in statements:
+        connection.execute(statement)
     if "state" in older:  # made last: without it there is nothing in the others
         _take_over(connection)
     for name in older:

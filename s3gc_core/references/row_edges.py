@@ -21,6 +21,8 @@ from s3gc_core.references.row_changes import RowMoved, RowsNow, Told
 # A source with the places of its columns among the values told of its table.
 Placed = tuple[SourceConfig, tuple[int, ...]]
 
+_OF_TOUCHED = "src = ? AND row IN (SELECT row FROM touched)"
+
 
 class RowEdges:
     """Writes for the sources of one database. Every edge that goes is remembered as released.
@@ -111,16 +113,9 @@ class RowEdges:
         """
         id_ = self._ids[source.name]
         edge_difference.touch(self._connection, asked)
-        held = self._held(id_)
-        added = self._add(id_, derive(source, found, self._names))
-        returned.note_fresh(self._connection, source.name, self._stamp)
-        edge_difference.find_gone_of_touched(self._connection, id_)
-        of_touched = "WHERE src = ? AND row IN (SELECT row FROM touched)"
-        self._execute(f"UPDATE reread SET after = ? {of_touched}", after, id_)
-        self._execute(f"DELETE FROM leaving {of_touched}", id_)
-        self._let_go(after)
-        self._count(id_, added, self._held(id_) - held)
-        edge_difference.forget_rows(self._connection)
+        self._execute(f"UPDATE reread SET after = ? WHERE {_OF_TOUCHED}", after, id_)
+        self._execute(f"DELETE FROM leaving WHERE {_OF_TOUCHED}", id_)
+        self._replace_touched(source, found, after)
 
     def finish(self, counter: int) -> None:
         """The transaction ends, the beat has come: what nothing speaks for any more goes."""
@@ -158,16 +153,20 @@ class RowEdges:
             return
         id_ = self._ids[source.name]
         edge_difference.touch(self._connection, touched)
-        of_touched = "src = ? AND row IN (SELECT row FROM touched)"
-        self._note_unread(of_touched, id_)
+        self._note_unread(_OF_TOUCHED, id_)
         for pending in ("reread", "leaving"):
             if self._execute(f"SELECT 1 FROM {pending} WHERE src = ? LIMIT 1", id_).fetchone():
-                self._execute(f"DELETE FROM {pending} WHERE {of_touched}", id_)
+                self._execute(f"DELETE FROM {pending} WHERE {_OF_TOUCHED}", id_)
+        self._replace_touched(source, told, queued)
+
+    def _replace_touched(self, source: SourceConfig, now: Page, after: int) -> None:
+        """The touched rows hold what `now` says; what they hold no more leaves with that beat."""
+        id_ = self._ids[source.name]
         held = self._held(id_)
-        added = self._add(id_, derive(source, told, self._names))
+        added = self._add(id_, derive(source, now, self._names))
         returned.note_fresh(self._connection, source.name, self._stamp)
         edge_difference.find_gone_of_touched(self._connection, id_)
-        self._let_go(queued)
+        self._let_go(after)
         self._count(id_, added, self._held(id_) - held)
         edge_difference.forget_rows(self._connection)
 
@@ -180,10 +179,8 @@ class RowEdges:
     def _note_unread(self, rows: str, *values: object) -> None:
         """Before rows change: since when the first of them was unread, if one was."""
         [since] = self._execute(f"SELECT min(queued) FROM reread WHERE {rows}", *values).fetchone()
-        if since is not None:
-            self._unread_since = min(
-                since, since if self._unread_since is None else self._unread_since
-            )
+        if since is not None and (self._unread_since is None or since < self._unread_since):
+            self._unread_since = since
 
     def _add(self, id_: int, derived: Derived) -> int:
         """Write edges, and note them as fresh; returns how many are new."""

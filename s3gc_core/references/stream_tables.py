@@ -1,5 +1,5 @@
-"""The tables of `registry.db` that say how far each followed database has come, and what of it is
-not true yet. Functions run in a thread, within a transaction. Times are ISO 8601, UTC.
+"""The tables of `registry.db` that say how far each followed database has come, and which sources
+its stream keeps true. Functions run in a thread, within a transaction. Times are ISO 8601, UTC.
 """
 
 from __future__ import annotations
@@ -10,21 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from s3gc_core.databases.changes import Beat
-from s3gc_core.databases.protocol import RowId
 from s3gc_core.errors import StreamLost
+from s3gc_core.references import rereads
 
 # stream: `position` is applied; from `anchor` the stream is opened again, and (if `anchored`) gives
-# the beat with that counter and token first. True for `valid_at`, as the beat `valid_counter` says.
+# the beat with that counter and token first. True for `valid_at`; `txn` is the last one applied.
 # beat: the last ones that have come. followed: a source is true from the beat `complete_at` on;
 # NULL: it was never read.
-# reread: rows that the stream told too little of, since the beat `queued`, and last by the portion
-# `serial`; where they were read (which was before the beat `after`), what they held until then is
-# not known until that beat has come. leaving: edges that their rows lost before the beat `after`.
 SCHEMA = """
 CREATE TABLE stream (
     database TEXT PRIMARY KEY, name TEXT NOT NULL, history TEXT NOT NULL, position TEXT NOT NULL,
     anchor TEXT NOT NULL, counter INTEGER NOT NULL, token TEXT NOT NULL, anchored INTEGER NOT NULL,
-    valid_at TEXT, valid_counter INTEGER, told_at TEXT, lost TEXT, why TEXT
+    valid_at TEXT, told_at TEXT, lost TEXT, why TEXT, txn TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE TABLE beat (
     database TEXT, counter INTEGER, token TEXT NOT NULL, PRIMARY KEY (database, counter)
@@ -33,13 +30,7 @@ CREATE TABLE followed (
     source TEXT PRIMARY KEY, database TEXT NOT NULL, tbl TEXT NOT NULL, definition BLOB NOT NULL,
     fingerprint TEXT NOT NULL, complete_at INTEGER, dirty TEXT
 ) STRICT;
-CREATE TABLE reread (
-    src INT, row, queued INT, serial INT, after INT, PRIMARY KEY (src, row)
-) WITHOUT ROWID;
-CREATE TABLE leaving (src INT, row, h INT, after INT, PRIMARY KEY (src, row, h)) WITHOUT ROWID;
 """
-
-
 # So many beats are remembered: whoever waits for one looks several times in a second.
 _BEATS = 10_000
 
@@ -49,7 +40,7 @@ class StreamState:
     """How far one database is followed. `lost` names the state that ended it, `why` in words.
 
     `valid_at` is when the registry was last known to be true for it, `told_at` when the database
-    committed what was applied last (both UTC).
+    committed what was applied last (both UTC), `transaction` the server's name for that.
     """
 
     database: str
@@ -64,6 +55,7 @@ class StreamState:
     told_at: datetime | None = None
     lost: str | None = None
     why: str | None = None
+    transaction: str = ""
 
     @property
     def has_begun(self) -> bool:
@@ -103,7 +95,7 @@ class Shortfall:
 
 _COLUMNS = (
     "database, name, history, position, anchor, counter, token, anchored, valid_at, told_at, lost,"
-    " why"
+    " why, txn"
 )
 
 
@@ -120,6 +112,7 @@ def streams(connection: sqlite3.Connection) -> dict[str, StreamState]:
             told_at=told_at,
             lost=row[10],
             why=row[11],
+            transaction=row[12],
         )
     return found
 
@@ -156,10 +149,11 @@ def advance(connection: sqlite3.Connection, state: StreamState, beats: Sequence[
     """
     updated = connection.execute(
         "UPDATE stream SET position = ?, anchor = ?, counter = ?, token = ?, anchored = ?,"
-        " told_at = ? WHERE database = ? AND name = ? AND lost IS NULL",
+        " told_at = ?, txn = ? WHERE database = ? AND name = ? AND lost IS NULL",
         (
             *(state.position, state.anchor, state.counter, state.token, state.anchored),
-            *(state.told_at and state.told_at.isoformat(), state.database, state.name),
+            *(state.told_at and state.told_at.isoformat(), state.transaction),
+            *(state.database, state.name),
         ),
     ).rowcount
     if updated != 1:
@@ -178,12 +172,11 @@ def advance(connection: sqlite3.Connection, state: StreamState, beats: Sequence[
 
 
 def lose_stream(
-    connection: sqlite3.Connection, database: str, state: str, why: str, name: str | None = None
+    connection: sqlite3.Connection, database: str, name: str, state: str, why: str
 ) -> None:
     """The stream (if it still has that name) cannot go on; the first reason stays."""
     connection.execute(
-        "UPDATE stream SET lost = ?1, why = ?2"
-        " WHERE database = ?3 AND lost IS NULL AND (?4 IS NULL OR name = ?4)",
+        "UPDATE stream SET lost = ?, why = ? WHERE database = ? AND name = ? AND lost IS NULL",
         (state, why, database, name),
     )
 
@@ -207,9 +200,7 @@ def follow_sources(
     stream changes could not be told from what a chunk says. For when the database was true before
     says nothing of what they hold now.
     """
-    connection.execute(
-        "UPDATE stream SET valid_at = NULL, valid_counter = NULL WHERE database = ?", (database,)
-    )
+    connection.execute("UPDATE stream SET valid_at = NULL WHERE database = ?", (database,))
     for source in sources:
         unfollow(connection, source.source)
         connection.execute(
@@ -226,10 +217,7 @@ def follow_sources(
 
 def unfollow(connection: sqlite3.Connection, source: str) -> None:
     """No stream keeps the source true any more; its edges stay until it is read, or goes."""
-    for table in ("reread", "leaving"):
-        connection.execute(
-            f"DELETE FROM {table} WHERE src = (SELECT id FROM source WHERE name = ?)", (source,)
-        )
+    rereads.forget(connection, source)
     connection.execute("DELETE FROM followed WHERE source = ?", (source,))
 
 
@@ -251,20 +239,13 @@ def shortfall(connection: sqlite3.Connection, database: str, counter: int) -> Sh
         "SELECT counter FROM stream WHERE database = ?", (database,)
     ).fetchone() or (-1,)
     sources = followed(connection, database).values()
-    # A row queued since a later beat changed after this one: what it was then is still there.
-    [rereads] = connection.execute(
-        "SELECT count(*) FROM reread JOIN source ON source.id = reread.src"
-        " JOIN followed ON followed.source = source.name"
-        " WHERE followed.database = ? AND reread.queued < ?",
-        (database, counter),
-    ).fetchone()
     # What a source held before it was read as a whole may have passed to a row that is not told.
     since = min(came, counter)
     return Shortfall(
         came < counter,
         tuple(s.source for s in sources if s.complete_at is None or s.complete_at > since),
         tuple(s.source for s in sources if s.dirty is not None),
-        rereads,
+        rereads.unknown_before(connection, database, counter),
     )
 
 
@@ -273,23 +254,23 @@ def confirm(
     database: str,
     counter: int,
     at: datetime,
-    token: str | None = None,
+    token: str,
 ) -> Shortfall:
     """A beat made at `at` (UTC): if nothing is lacking, the registry is true for that moment.
 
-    With its token, it has to be that very beat that has come: of a heartbeat that was set back, an
+    By its token it has to be that very beat that has come: of a heartbeat that was set back, an
     older one had its number.
     """
     lacking = shortfall(connection, database, counter)
-    if token is not None and not lacking.behind:
+    if not lacking.behind:
         query = "SELECT token FROM beat WHERE database = ? AND counter = ?"
         came = connection.execute(query, (database, counter)).fetchone()
         lacking = replace(lacking, behind=came != (token,))
     if lacking.is_none:
         connection.execute(
-            "UPDATE stream SET valid_at = ?1, valid_counter = ?2 WHERE database = ?3"
+            "UPDATE stream SET valid_at = ?1 WHERE database = ?2"
             " AND lost IS NULL AND (valid_at IS NULL OR valid_at < ?1)",
-            (at.isoformat(), counter, database),
+            (at.isoformat(), database),
         )
     return lacking
 
@@ -305,29 +286,3 @@ def valid_since(connection: sqlite3.Connection) -> list[datetime | None]:
         is_true = state.lost is None and not lacking.incomplete and not lacking.dirty
         found.append(state.valid_at if is_true else None)
     return found
-
-
-def rereads(
-    connection: sqlite3.Connection, database: str, serial: int, most: int
-) -> dict[str, list[RowId]]:
-    """At most so many rows that have to be read again, by source: told of up to that portion."""
-    wanted: dict[str, list[RowId]] = {}
-    for source, row in connection.execute(
-        "SELECT source.name, reread.row FROM reread JOIN source ON source.id = reread.src"
-        " JOIN followed ON followed.source = source.name"
-        " WHERE followed.database = ? AND serial <= ? AND after IS NULL ORDER BY queued LIMIT ?",
-        (database, serial, most),
-    ):
-        wanted.setdefault(source, []).append(row)
-    return wanted
-
-
-def unread(connection: sqlite3.Connection, database: str) -> int:
-    """How many rows have to be read again."""
-    [rows] = connection.execute(
-        "SELECT count(*) FROM reread JOIN source ON source.id = reread.src"
-        " JOIN followed ON followed.source = source.name"
-        " WHERE followed.database = ? AND after IS NULL",
-        (database,),
-    ).fetchone()
-    return int(rows)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from s3gc_core.errors import ExitCode
 from s3gc_tui.context import Context
+from s3gc_tui.display import counted, size
+
+if TYPE_CHECKING:
+    from s3gc_core.actions.streams import StreamStatus
 
 
 async def run(context: Context) -> ExitCode:
@@ -24,15 +31,8 @@ async def run(context: Context) -> ExitCode:
             }
         )
     for stream in streams:
-        age = "" if stream.true_at is None else f", true for {stream.true_at:%Y-%m-%d %H:%M:%S} UTC"
-        context.emit(
-            {
-                "type": "stream",
-                **msgspec.structs.asdict(stream),
-                "text": f"stream of {stream.database}: {stream.state}{age}"
-                + (f"; {stream.detail}" if stream.detail else ""),
-            }
-        )
+        text = f"stream of {stream.database}: {'; '.join(_standing(stream))}"
+        context.emit({"type": "stream", **msgspec.structs.asdict(stream), "text": text})
     holder = status.holder
     return context.summary(
         mode=status.mode,
@@ -44,3 +44,15 @@ async def run(context: Context) -> ExitCode:
         to_recover=status.to_recover,
         audit_records=status.audit_records,
     )
+
+
+def _standing(stream: StreamStatus) -> Iterator[str]:
+    yield stream.state
+    if stream.true_at is not None:
+        yield f"true for {stream.true_at:%Y-%m-%d %H:%M:%S} UTC"
+    if stream.transactions is not None:
+        yield f"{counted(stream.transactions, 'transaction')} since"
+    if stream.bytes is not None:
+        yield f"{size(stream.bytes)} kept by its server"
+    if stream.detail:
+        yield stream.detail

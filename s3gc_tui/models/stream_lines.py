@@ -178,11 +178,18 @@ def about_lines(picture: Picture, database: str | None, width: int) -> list[Line
         return []
     lines = [line(strong(f" {fit(stream.database, width - 2)}"))]
     lines += _fact("true for", _true_for(stream), width)
+    if stream.transactions is not None:
+        lines += _fact("since", f"{_transactions(stream.transactions)} of its server", width)
     if stream.reading:
         lines += _fact("reading", f"as a whole first: {', '.join(stream.reading)}", width)
     if stream.detail:
         lines += _fact("detail", stream.detail, width)
     return lines + _fact("next", next_step(stream, picture.is_followed), width)
+
+
+def _transactions(number: int) -> str:
+    """How many came after the last one that the registry has."""
+    return counted(number, "transaction")
 
 
 def _true_for(stream: StreamStatus) -> str:
@@ -245,6 +252,8 @@ def _words(stream: StreamStatus, behind: timedelta | None) -> Iterator[str]:
     yield "never heard from" if behind is None else f"{span_words(behind)} behind"
     if stream.told_at is not None:
         yield f"told at {stream.told_at:%Y-%m-%d %H:%M:%S} UTC"
+    if stream.transactions is not None:
+        yield f"{_transactions(stream.transactions)} since"
     if stream.bytes is not None:
         yield f"{size(stream.bytes)} kept by the server"
     if stream.server_state:

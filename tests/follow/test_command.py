@@ -76,6 +76,8 @@ async def test_a_life_of_following(world: World, cli: CommandLine) -> None:
     [stream] = (await cli.batch("status")).of("stream")
     assert (stream["state"], stream["detail"], stream["reading"]) == ("following", "", [])
     assert stream["true_at"] is not None
+    assert 0 < stream["seconds"] < 60
+    assert stream["transactions"] is not None
     # One process follows a vault.
     assert (await cli.batch("follow")).code == 5
     assert (await cli.batch("registry", "rebuild")).code == 5
@@ -98,7 +100,9 @@ async def test_a_reload_begins_anew(world: World, cli: CommandLine) -> None:
     summary = await world.scan()
     assert summary.blocked == []
     async with world.collector() as collector:
-        await collector.registry.lose_stream("main", "slot-missing", "somebody dropped the slot")
+        registry = collector.registry
+        name = (await registry.streams())["main"].name
+        await registry.lose_stream("main", name, "slot-missing", "somebody dropped the slot")
     lost = await cli.batch("follow")
     assert (lost.code, lost.summary["blocked"]) == (3, ["stream-lost"])
     assert [(r["event"], r["detail"]) for r in lost.of("stream")] == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from s3gc_core.collector import Collector
 from s3gc_core.jobs import FOLLOWER_FILE, lease_holder
 from tests.follow.child import following
 from tests.follow.shop import NEVER_USED, ROWS, Shop
@@ -29,6 +30,37 @@ async def test_a_scan_alone_follows_by_itself(shop: Shop) -> None:
         await shop.scan_is_exact(*(f"photo-{n}.jpg" for n in range(1, row)))
         await shop.app.execute("UPDATE photos SET path = 'next.jpg' WHERE id = ?", row)
     assert lease_holder(shop.world.config.vault_path, FOLLOWER_FILE) is None
+
+
+async def test_what_keeps_a_server_from_being_followed_is_said(postgres_shop: Shop) -> None:
+    """Scans read it as a whole then."""
+    shop = postgres_shop
+    await shop.app.execute("CREATE SCHEMA s3gc")
+    await shop.app.execute("CREATE TABLE s3gc.heartbeat (name text)")
+    shop.accept_coverage()
+    await shop.scan_is_exact()
+    async with shop.world.collector() as collector:
+        [stream] = await collector.stream_status()
+    assert (stream.state, stream.true_at) == ("not begun", None)
+    assert stream.detail.startswith("s3gc.heartbeat is not the table that we make (DROP TABLE")
+
+
+async def test_nobody_follows_while_the_registry_is_rebuilt(shop: Shop) -> None:
+    """What a stream told then would bring rows back to an older state."""
+    await shop.scan_is_exact()
+    vault = shop.world.config.vault_path
+    holders: list[str] = []
+
+    def look(phase: str, done: int, total: int | None = None) -> None:
+        holder = lease_holder(vault, FOLLOWER_FILE)
+        holders.append(f"{phase}: {holder and holder.what}")
+
+    world = shop.world
+    async with Collector.open(world.config, clock=world.clock, progress=look) as collector:
+        await collector.rebuild_registry()
+    assert set(holders) == {"read sources: rebuild registry"}
+    assert lease_holder(vault, FOLLOWER_FILE) is None
+    await shop.scan_is_exact()
 
 
 async def test_what_is_younger_than_an_open_transaction_is_held(shop: Shop) -> None:

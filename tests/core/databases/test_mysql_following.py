@@ -544,6 +544,20 @@ async def test_lag_counts_the_bytes_of_the_log(db: Followed) -> None:
     assert 20_000 < held < 25_000
 
 
+async def test_lag_counts_the_transactions_since_one(db: Followed) -> None:
+    start = await made(db)
+    beat = await db.following.beat()
+    async with db.following.stream(start, [db.watched("t", "k")]) as stream:
+        last = [c for c in await until(stream, beat.token) if isinstance(c, Commit)][-1]
+    assert (await db.following.lag(start, last.transaction)).transactions == 0
+    # Whether we follow the table or not.
+    await db.app.execute("CREATE TABLE other (id INT PRIMARY KEY)")
+    for row in range(3):
+        await db.app.execute("INSERT INTO other VALUES (?)", row)
+    assert (await db.following.lag(start, last.transaction)).transactions == 4
+    assert (await db.following.lag(start)).transactions is None
+
+
 async def test_what_other_names_left_is_listed_with_its_end(db: Followed) -> None:
     await made(db)
     other = MysqlFollowing(db.url, "main", "registry_2")

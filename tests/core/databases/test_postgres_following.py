@@ -901,6 +901,24 @@ async def test_single_rows(app: AppDatabase, follow: Follow) -> None:
         await found("c", ["abc"], "k = $1")
 
 
+async def test_lag_counts_the_transactions_since_one(app: AppDatabase, follow: Follow) -> None:
+    """Of the whole server; those that only read, and those of other tests' servers, are none."""
+    await simple(app)
+    following = follow()
+    start = await following.begin(T)
+    async with following.stream(start, T) as stream:
+        last = [c for c in await heard(following, stream) if isinstance(c, Commit)][-1]
+    before = (await following.lag(start, last.transaction)).transactions
+    assert before is not None
+    await statements(app, *(f"INSERT INTO t VALUES ({row}, 'k')" for row in range(3)))
+    await app.execute("SELECT count(*) FROM t")
+    after = (await following.lag(start, last.transaction)).transactions
+    # The server's own work may take a number too.
+    assert after is not None
+    assert before + 3 <= after < before + 10
+    assert (await following.lag(start)).transactions is None
+
+
 async def test_the_end_leaves_nothing(app: AppDatabase, follow: Follow) -> None:
     await simple(app)
     one, two = follow(), follow()

@@ -11,7 +11,7 @@ import pytest
 
 from s3gc_core.errors import RegistryTooNew, VaultBusy, VaultUnreachable
 from s3gc_core.jobs import vault_lease
-from s3gc_core.references import Edge, Registry, Released, fold, key_hash
+from s3gc_core.references import Edge, Registry, Released, StreamState, fold, key_hash
 from s3gc_core.references.registry_tables import VERSION
 from tests.core.references.readings import Reading, day, load, stored
 
@@ -140,6 +140,27 @@ async def test_one_without_streams_gets_their_tables_and_keeps_the_rest(tmp_path
     registry = await Registry.open(tmp_path)
     assert await load(registry, READING, day(1)) == 0
     await registry.close()
+
+
+async def test_streams_of_the_third_s3gc_go_on(tmp_path: Path) -> None:
+    """Begun anew they would leave something on their servers, and read every table."""
+    registry = await Registry.open(tmp_path)
+    state = StreamState("main", "name", "history", "10", "09", 5, "token", anchored=True)
+    await registry.begin_stream(state)
+    await registry.close()
+    with closing(sqlite3.connect(tmp_path / "registry.db")) as file:
+        file.execute("ALTER TABLE stream DROP COLUMN txn")
+        file.execute("ALTER TABLE stream ADD COLUMN valid_counter INTEGER")
+        file.execute("PRAGMA user_version = 2")
+    for _ in range(2):
+        registry = await Registry.open(tmp_path)
+        assert await registry.streams() == {"main": state}
+        await registry.close()
+    with closing(sqlite3.connect(tmp_path / "registry.db")) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        columns = {row[1] for row in file.execute("PRAGMA table_info(stream)")}
+    assert "txn" in columns
+    assert "valid_counter" not in columns
 
 
 async def test_one_without_streams_in_use_is_left_alone(tmp_path: Path) -> None:

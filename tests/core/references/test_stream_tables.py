@@ -11,7 +11,7 @@ import pytest
 
 from s3gc_core.databases import Beat
 from s3gc_core.errors import StreamLost
-from s3gc_core.references import Edge, Registry
+from s3gc_core.references import Edge, Registry, rereads
 from s3gc_core.references import stream_tables as tables
 from s3gc_core.references.stream_tables import FollowedSource, Shortfall, StreamState
 from tests.core.references.readings import Reading, chunks, day, edges, load, stored
@@ -24,6 +24,14 @@ def state(database: str = "main", *, counter: int = 5, position: str = "10") -> 
 
 def source(name: str, *, complete_at: int | None = 3, table: str = "t") -> FollowedSource:
     return FollowedSource(name, table, b"definition", "fingerprint", complete_at)
+
+
+async def begin(registry: Registry, database: str) -> None:
+    """A stream of which five beats came."""
+    await registry.begin_stream(state(database))
+    beats = [Beat(n, f"token {n}", f"token {n - 1}") for n in range(1, 6)]
+    with closing(sqlite3.connect(registry.path)) as file, file:
+        tables.advance(file, state(database), beats)
 
 
 async def follow(registry: Registry, database: str, *sources: FollowedSource) -> None:
@@ -49,7 +57,7 @@ def queue(path: Path, name: str, row: int, queued: int, after: int | None = None
 @pytest.fixture
 async def followed(registry: Registry) -> Registry:
     """One stream, which beat 5 of was applied, with two sources that are true from beat 3 on."""
-    await registry.begin_stream(state())
+    await begin(registry, "main")
     await follow(registry, "main", source("a"), source("b", table="u"))
     return registry
 
@@ -61,13 +69,13 @@ async def test_nothing_is_lacking(followed: Registry) -> None:
     assert await followed.shortfall("main", 5) == NOTHING
     assert await followed.shortfall("main", 3) == NOTHING
     assert NOTHING.is_none
-    assert await followed.confirm("main", 5, day(2)) == NOTHING
+    assert await followed.confirm("main", 5, day(2), "token 5") == NOTHING
     assert await followed.valid_at() == day(2)
     assert (await followed.streams())["main"].valid_at == day(2)
 
 
 async def test_a_stream_that_is_behind(followed: Registry) -> None:
-    lacking = await followed.confirm("main", 6, day(2))
+    lacking = await followed.confirm("main", 6, day(2), "token 6")
     assert lacking == Shortfall(True, (), (), 0)
     assert not lacking.is_none
     assert await followed.valid_at() is None
@@ -81,9 +89,9 @@ async def test_a_stream_that_is_not_there_is_behind(registry: Registry) -> None:
 async def test_a_source_that_is_not_read_to_its_end(
     followed: Registry, complete_at: int | None
 ) -> None:
-    await followed.confirm("main", 5, day(2))
+    await followed.confirm("main", 5, day(2), "token 5")
     await follow(followed, "main", source("b", complete_at=complete_at))
-    lacking = await followed.confirm("main", 5, day(3))
+    lacking = await followed.confirm("main", 5, day(3), "token 5")
     assert lacking == Shortfall(False, ("b",), (), 0)
     assert not lacking.is_none
     assert await followed.valid_at() is None
@@ -94,17 +102,17 @@ async def test_a_beat_from_before_a_source_was_read(followed: Registry) -> None:
 
 
 async def test_a_source_that_was_read_anew_has_to_be_confirmed_anew(followed: Registry) -> None:
-    await followed.confirm("main", 5, day(2))
+    await followed.confirm("main", 5, day(2), "token 5")
     await follow(followed, "main", source("b", complete_at=5))
     assert await followed.valid_at() is None
-    await followed.confirm("main", 5, day(3))
+    await followed.confirm("main", 5, day(3), "token 5")
     assert await followed.valid_at() == day(3)
 
 
 async def test_a_dirty_table(followed: Registry) -> None:
-    await followed.confirm("main", 5, day(2))
+    await followed.confirm("main", 5, day(2), "token 5")
     await followed.soil_tables("main", {"u": "altered", "other": "no matter"})
-    lacking = await followed.confirm("main", 5, day(3))
+    lacking = await followed.confirm("main", 5, day(3), "token 5")
     assert lacking == Shortfall(False, (), ("b",), 0)
     assert not lacking.is_none
     assert await followed.valid_at() is None
@@ -126,21 +134,21 @@ async def test_rows_to_be_read(followed: Registry, tmp_path: Path) -> None:
 
 
 async def test_rows_of_another_database_are_its_own(followed: Registry, tmp_path: Path) -> None:
-    await followed.begin_stream(state("other"))
+    await begin(followed, "other")
     await follow(followed, "other", source("o"))
     queue(tmp_path, "o", 1, queued=1)
     assert (await followed.shortfall("main", 5)).is_none
     assert await followed.shortfall("other", 5) == Shortfall(False, (), (), 1)
     assert await followed.rereads("main", 1, 10) == {}
     with closing(sqlite3.connect(tmp_path / "registry.db")) as file:
-        assert [tables.unread(file, name) for name in ("main", "other", "no")] == [0, 1, 0]
+        assert [rereads.unread(file, name) for name in ("main", "other", "no")] == [0, 1, 0]
 
 
 async def test_confirming_never_goes_back(followed: Registry) -> None:
-    await followed.confirm("main", 5, day(2))
-    await followed.confirm("main", 4, day(1))
+    await followed.confirm("main", 5, day(2), "token 5")
+    await followed.confirm("main", 4, day(1), "token 4")
     assert await followed.valid_at() == day(2)
-    await followed.confirm("main", 5, day(3))
+    await followed.confirm("main", 5, day(3), "token 5")
     assert await followed.valid_at() == day(3)
 
 
@@ -149,30 +157,30 @@ async def test_what_was_never_confirmed_is_true_for_no_moment(followed: Registry
 
 
 async def test_a_lost_stream_is_true_for_no_moment(followed: Registry) -> None:
-    await followed.confirm("main", 5, day(2))
-    await followed.lose_stream("main", "slot-gone", "the server forgot it")
-    await followed.lose_stream("main", "again", "the first reason stays")
-    await followed.confirm("main", 5, day(3))
+    await followed.confirm("main", 5, day(2), "token 5")
+    await followed.lose_stream("main", "name", "slot-gone", "the server forgot it")
+    await followed.lose_stream("main", "name", "again", "the first reason stays")
+    await followed.confirm("main", 5, day(3), "token 5")
     assert await followed.valid_at() is None
     lost = (await followed.streams())["main"]
     assert (lost.lost, lost.why, lost.valid_at) == ("slot-gone", "the server forgot it", day(2))
 
 
 async def test_of_several_databases_the_earliest_counts(followed: Registry) -> None:
-    await followed.begin_stream(state("other"))
+    await begin(followed, "other")
     await follow(followed, "other", source("o"))
-    await followed.confirm("main", 5, day(2))
+    await followed.confirm("main", 5, day(2), "token 5")
     assert await followed.valid_at() is None
-    await followed.confirm("other", 5, day(1))
+    await followed.confirm("other", 5, day(1), "token 5")
     assert await followed.valid_at() == day(1)
-    await followed.confirm("other", 5, day(4))
+    await followed.confirm("other", 5, day(4), "token 5")
     assert await followed.valid_at() == day(2)
 
 
 async def test_a_source_that_is_read_as_a_whole_counts_with_its_reading(
     followed: Registry,
 ) -> None:
-    await followed.confirm("main", 5, day(3))
+    await followed.confirm("main", 5, day(3), "token 5")
     whole: Reading = {"whole": {(1, "w")}}
     for at, valid_at in [(day(2), day(2)), (day(4), day(3))]:
         async with followed.load(at, {}, keep=["a", "b"]) as loading:
@@ -191,7 +199,7 @@ async def test_a_source_that_is_read_as_a_whole_counts_with_its_reading(
 async def test_a_source_that_was_never_read_as_a_whole_is_true_for_no_moment(
     followed: Registry,
 ) -> None:
-    await followed.confirm("main", 5, day(3))
+    await followed.confirm("main", 5, day(3), "token 5")
     await followed.unfollow(["b"])
     assert await followed.valid_at() is None
 
@@ -254,7 +262,7 @@ async def test_following_anew_forgets_what_was_to_be_done(
 
 
 async def test_the_first_reason_for_reading_again_stays(followed: Registry) -> None:
-    await followed.begin_stream(state("other"))
+    await begin(followed, "other")
     await follow(followed, "other", source("o"))
     await followed.soil_tables("main", {"t": "altered"})
     await followed.soil_tables("main", "all of them")
@@ -266,8 +274,8 @@ async def test_the_first_reason_for_reading_again_stays(followed: Registry) -> N
 async def test_a_stream_that_begins_anew_knows_nothing_of_the_one_before(
     followed: Registry, tmp_path: Path
 ) -> None:
-    await followed.confirm("main", 5, day(2))
-    await followed.lose_stream("main", "lost", "why")
+    await followed.confirm("main", 5, day(2), "token 5")
+    await followed.lose_stream("main", "name", "lost", "why")
     queue(tmp_path, "a", 1, queued=4)
     await followed.begin_stream(state(counter=0, position="20"))
     assert await followed.streams() == {"main": state(counter=0, position="20")}
@@ -279,7 +287,7 @@ async def test_a_stream_that_begins_anew_knows_nothing_of_the_one_before(
 
 
 async def test_a_forgotten_stream_leaves_others_alone(followed: Registry, tmp_path: Path) -> None:
-    await followed.begin_stream(state("other"))
+    await begin(followed, "other")
     await follow(followed, "other", source("o"))
     queue(tmp_path, "o", 1, queued=4)
     await followed.forget_stream("main")
@@ -300,7 +308,7 @@ async def test_only_the_stream_that_there_is_advances(followed: Registry, tmp_pa
         with pytest.raises(StreamLost) as lost:
             tables.advance(file, later)
         assert lost.value.state == "replaced"
-        tables.lose_stream(file, "main", "lost", "why")
+        tables.lose_stream(file, "main", "another", "lost", "why")
         with pytest.raises(StreamLost):
             tables.advance(file, anew)
 
@@ -315,20 +323,17 @@ async def test_when_it_was_told_is_kept(followed: Registry, tmp_path: Path) -> N
 
 async def test_the_very_beat_has_to_have_come(followed: Registry) -> None:
     """Of a heartbeat that was set back, another beat had the number that waits."""
-    with closing(sqlite3.connect(followed.path)) as file:
-        state = tables.streams(file)["main"]
-        tables.advance(file, state, [Beat(5, "five", "four"), Beat(4, "four", "three")])
-        file.commit()
+    write(followed.path.parent, "DELETE FROM beat WHERE counter = 3")
     assert (await followed.confirm("main", 5, day(2), "another")).behind
-    assert (await followed.confirm("main", 3, day(2), "three")).behind
+    assert (await followed.confirm("main", 3, day(2), "token 3")).behind
     assert await followed.valid_at() is None
-    assert await followed.confirm("main", 5, day(2), "five") == NOTHING
+    assert await followed.confirm("main", 5, day(2), "token 5") == NOTHING
     assert await followed.valid_at() == day(2)
 
 
 async def test_a_stream_of_another_name_is_not_lost(followed: Registry) -> None:
     name = (await followed.streams())["main"].name
-    await followed.lose_stream("main", "replaced", "another process began one", "not-" + name)
+    await followed.lose_stream("main", f"not-{name}", "replaced", "somebody began one")
     assert (await followed.streams())["main"].lost is None
-    await followed.lose_stream("main", "replaced", "another process began one", name)
+    await followed.lose_stream("main", name, "replaced", "somebody began one")
     assert (await followed.streams())["main"].lost == "replaced"

@@ -183,7 +183,7 @@ class ToldRegistry:
         for counter in range(state.counter, 0, -1):
             if (await self.registry.shortfall(DATABASE, counter)).is_none:
                 self._check_since(counter, applied, present, "true for the beat")
-                await self.registry.confirm(DATABASE, counter, day(counter))
+                await self.registry.confirm(DATABASE, counter, day(counter), f"token {counter}")
                 break
         valid_at = await self.registry.valid_at()
         if valid_at is not None:

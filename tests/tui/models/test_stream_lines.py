@@ -90,8 +90,15 @@ def test_what_is_not_lost_is_none() -> None:
 
 
 ROWS = followed(
-    stream(told_at=NOW, bytes=1234, server_state="reserved"),
-    stream("shop", "loading", 75, reading=["shop:users.avatar"], server_state="unreserved"),
+    stream(told_at=NOW, transactions=1, bytes=1234, server_state="reserved"),
+    stream(
+        "shop",
+        "loading",
+        75,
+        transactions=12_000,
+        reading=["shop:users.avatar"],
+        server_state="unreserved",
+    ),
     stream("old", "lost", 7200, detail="the slot is gone", server_state="missing"),
     stream("new", "not begun"),
     files=("files",),
@@ -178,9 +185,10 @@ def test_nothing_of_theirs_reaches_the_terminal(wild: str, width: int) -> None:
 
 
 def test_as_linear_text() -> None:
-    told = "0.4 s behind; told at 2026-11-21 08:34:00 UTC; 1.2 KiB kept by the server;"
-    told += " the server says reserved"
-    reading = "1m 15s behind; the server says unreserved; reading 1 source: shop:users.avatar"
+    told = "0.4 s behind; told at 2026-11-21 08:34:00 UTC; 1 transaction since;"
+    told += " 1.2 KiB kept by the server; the server says reserved"
+    reading = "1m 15s behind; 12,000 transactions since; the server says unreserved;"
+    reading += " reading 1 source: shop:users.avatar"
     assert plain_text(list(stream_lines.stream_text(ROWS))).splitlines() == [
         "Held by a follow of kim@ops-1, process 4711.",
         f"main following; {told}",
