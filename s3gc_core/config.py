@@ -42,17 +42,24 @@ class Codec(StrEnum):
     TEMPLATE = "template"
 
 
+# Where nobody says how much of its log a database's server may keep for us.
+MAX_KEPT_BYTES = 10 << 30
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseConfig:
     """One application database. `url` holds a password and is never shown.
 
     With `cdc`, references follow the database's change stream; `cdc_backend` then is its engine.
+    `max_kept_bytes` is how much of its log the server may keep for the stream; a tenth of that is
+    worth a warning.
     """
 
     url: str = field(repr=False)
     name: str = "main"
     cdc: bool = False
     cdc_backend: str | None = None
+    max_kept_bytes: int = MAX_KEPT_BYTES
 
     @property
     def engine(self) -> Engine:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from s3gc_core import config_rules as rules
-from s3gc_core.config import Codec, DatabaseConfig, SourceConfig
+from s3gc_core.config import MAX_KEPT_BYTES, Codec, DatabaseConfig, SourceConfig
 from s3gc_core.config_codecs import read_options
 from s3gc_core.config_rules import Findings, Where
 from s3gc_core.database_url import DatabaseUrl
@@ -81,7 +81,11 @@ def _values(entry: object) -> dict[str, object] | None:
         case DatabaseConfig():
             values: dict[str, object] = {"url": entry.url, "name": entry.name}
             if entry.cdc:
-                values |= {"cdc": True, "cdc_backend": entry.cdc_backend}
+                values |= {
+                    "cdc": True,
+                    "cdc_backend": entry.cdc_backend,
+                    "max_kept_bytes": entry.max_kept_bytes,
+                }
             elif entry.cdc_backend is not None:
                 values |= {"cdc": False, "cdc_backend": entry.cdc_backend}
             return values
@@ -139,7 +143,16 @@ def _database(entry: _Written, findings: Findings) -> DatabaseConfig:
             findings.add(where, backend, f"{engine}, which the database's URL names")
         if not cdc and entry.values.get("cdc") is False:
             findings.add(where, written_backend, "left out where cdc is false")
-    return DatabaseConfig(url, name, cdc, engine if cdc else None)
+    kept = entry.values.get("max_kept_bytes")
+    if kept is not None and not cdc:
+        findings.add(entry.place("max_kept_bytes"), kept, "left out where cdc is false")
+    most = findings.take(
+        entry.place("max_kept_bytes"),
+        rules.whole_number(1 << 20, 1 << 50),
+        MAX_KEPT_BYTES if kept is None else kept,
+        MAX_KEPT_BYTES,
+    )
+    return DatabaseConfig(url, name, cdc, engine if cdc else None, most)
 
 
 def read_sources(

@@ -1,5 +1,5 @@
-"""Running coroutines: several at a time with one error coming out as itself, one to its end, or
-one behind what its caller does meanwhile.
+"""Running coroutines: several at a time with one error coming out as itself, one with others beside
+it, one to its end, or one behind what its caller does meanwhile.
 """
 
 from __future__ import annotations
@@ -25,6 +25,27 @@ async def in_parallel(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
+
+
+async def with_beside(
+    main: Coroutine[Any, Any, T], beside: Iterable[Coroutine[Any, Any, None]]
+) -> T:
+    """Await `main`; what goes on for ever `beside` it is cancelled then.
+
+    An error of either ends all, and is raised as it was: nothing beside dies unnoticed.
+    """
+    first = asyncio.ensure_future(main)
+    others = [asyncio.ensure_future(coroutine) for coroutine in beside]
+    try:
+        await asyncio.wait([first, *others], return_when=asyncio.FIRST_COMPLETED)
+        for other in others:
+            if other.done():
+                other.result()
+        return await first
+    finally:
+        for task in (first, *others):
+            task.cancel()
+        await asyncio.gather(first, *others, return_exceptions=True)
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from s3gc_core.actions.checks import Check, failed
+from s3gc_core.actions.streams import is_much_kept
 from s3gc_core.config import Config, DatabaseConfig
 from s3gc_core.database_url import Engine
 from s3gc_core.databases import Following, Start, open_database, open_following
@@ -13,8 +14,6 @@ from s3gc_core.errors import S3gcError
 from s3gc_core.ids import new_id
 from s3gc_core.references import Registry, StreamState, followable
 
-# A slot keeps the primary's log for us until we have read it, up to its whole disk.
-KEPT_BYTES = 1 << 30
 # Objects have to be this old in any case.
 OPEN_FOR = timedelta(hours=24)
 _RELOAD = "s3gc follow --reload reads the followed tables anew and starts a new stream"
@@ -34,7 +33,7 @@ async def following_checks(config: Config) -> AsyncIterator[Check]:
         try:
             async for check in _obstacles(name, database, following, config):
                 yield check
-            async for check in _standing(name, following, state):
+            async for check in _standing(name, database, following, state):
                 yield check
             yield await _open_transactions(name, following)
             known = [each.name for each in states.values()]
@@ -90,7 +89,7 @@ async def _open_transactions(name: str, following: Following) -> Check:
 
 
 async def _standing(
-    name: str, following: Following, state: StreamState | None
+    name: str, settings: DatabaseConfig, following: Following, state: StreamState | None
 ) -> AsyncIterator[Check]:
     if state is None or not state.has_begun:
         yield Check(name, True, "not begun: the next scan, or `s3gc follow`, begins it")
@@ -99,9 +98,18 @@ async def _standing(
         yield Check(name, False, state.why or state.lost, _RELOAD)
         return
     lag = await following.lag(Start(state.history, state.anchor), state.transaction)
-    kept = lag.bytes or 0
+    most = settings.max_kept_bytes
     word = f", {lag.state}" if lag.state else ""
-    fix = (
-        "run `s3gc follow`; or `s3gc follow --stop --drop-slot` where nobody is to follow any more"
+    detail = f"the server keeps {lag.bytes or 0} bytes for it, of {most} at most{word}"
+    if settings.engine is Engine.POSTGRESQL and lag.bound is None:
+        # Its slot lives on when nobody runs s3gc any more, and then only this ends it.
+        detail += (
+            "; by itself it keeps them until its disk is full: ALTER SYSTEM SET"
+            f" max_slot_wal_keep_size = '{most >> 20}MB'; SELECT pg_reload_conf()"
+        )
+    yield Check(
+        name,
+        not is_much_kept(lag.bytes, most),
+        detail,
+        "run `s3gc follow`; or `s3gc follow --stop --drop-slot` where nobody is to follow any more",
     )
-    yield Check(name, kept < KEPT_BYTES, f"the server keeps {kept} bytes for it{word}", fix)

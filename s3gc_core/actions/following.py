@@ -15,9 +15,10 @@ import msgspec
 from s3gc_core import log
 from s3gc_core.actions.healing import heal_for_ever
 from s3gc_core.actions.parts import Parts
-from s3gc_core.config import Config, DatabaseConfig
+from s3gc_core.actions.streams import stream_status
+from s3gc_core.config import DatabaseConfig
 from s3gc_core.database_url import Engine
-from s3gc_core.databases import Database, open_following, watch_file
+from s3gc_core.databases import Database, open_following, open_followings, watch_file
 from s3gc_core.errors import (
     DatabaseUnreachable,
     NothingFollowed,
@@ -29,12 +30,11 @@ from s3gc_core.errors import (
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import FOLLOWER_FILE, LeaseHolder, actor, lease_holder, vault_lease
 from s3gc_core.judgement import row_in_words
-from s3gc_core.parallel import in_parallel
+from s3gc_core.parallel import in_parallel, with_beside
 from s3gc_core.references import (
     BucketNames,
     FileFollower,
     Follower,
-    OpenFollowings,
     Phase,
     Returned,
 )
@@ -43,14 +43,16 @@ from s3gc_core.references import (
 BACK_OFF_SECONDS = (0.5, 30.0)
 # How often to look whether a scan, which follows for itself meanwhile, has ended.
 _LOOK_SECONDS = 0.2
+# How often to look what the servers keep for us.
+KEPT_SECONDS = 60.0
 FOLLOW = "follow"
 
 
 class FollowEvent(msgspec.Struct, frozen=True):
     """Something that following has to tell of a database.
 
-    `event`: `loading`, `following`, `unreachable` (it is tried again), `lost`; `returned`: a row
-    refers to a deleted object again.
+    `event`: `loading`, `following`, `unreachable` (it is tried again), `lost`; `kept`: its server
+    keeps much of its log for us; `returned`: a row refers to a deleted object again.
     """
 
     database: str
@@ -59,15 +61,6 @@ class FollowEvent(msgspec.Struct, frozen=True):
 
 
 Told = Callable[[FollowEvent], None]
-
-
-def open_followings(config: Config) -> OpenFollowings:
-    """The databases with a change stream that are to be followed."""
-    return {
-        database.name: partial(open_following, database)
-        for database in config.databases
-        if database.cdc and database.engine is not Engine.SQLITE
-    }
 
 
 def streams_held(vault_path: Path, what: str) -> AbstractContextManager[None]:
@@ -108,12 +101,11 @@ async def follow(parts: Parts, told: Told, *, reload: bool = False) -> None:
             _go_on(parts, config.name, _runner(parts, config, databases[config.name], told), told)
             for config in followed
         ]
-        healing = asyncio.create_task(heal_for_ever(parts, partial(_alarm, told)))
-        try:
-            lost = [error for error in await in_parallel(following) if error is not None]
-        finally:
-            healing.cancel()
-            await asyncio.gather(healing, return_exceptions=True)
+        ended = await with_beside(
+            in_parallel(following),
+            [heal_for_ever(parts, partial(_alarm, told)), _watch_kept(parts, told)],
+        )
+    lost = [error for error in ended if error is not None]
     if lost:
         raise lost[0]
 
@@ -121,6 +113,21 @@ async def follow(parts: Parts, told: Told, *, reload: bool = False) -> None:
 def _alarm(told: Told, one: Returned) -> None:
     detail = f"{one.key} was deleted, and {row_in_words(one.source, one.row)} refers to it"
     told(FollowEvent(one.source.partition(":")[0], "returned", detail))
+
+
+async def _watch_kept(parts: Parts, told: Told) -> None:
+    """Say what servers keep too much for us: at first, and when it has doubled."""
+    said: dict[str, int] = {}
+    while True:
+        for stream in await stream_status(parts):
+            kept = stream.bytes or 0
+            if stream.is_much_kept and kept >= 2 * said.get(stream.database, 0):
+                said[stream.database] = kept
+                log.warning("log_kept", database=stream.database, kept=kept)
+                told(FollowEvent(stream.database, "kept", stream.kept_words))
+            elif not stream.is_much_kept:
+                said.pop(stream.database, None)
+        await asyncio.sleep(KEPT_SECONDS)
 
 
 async def stop_following(parts: Parts, *, drop_slot: bool) -> list[str]:
@@ -161,7 +168,7 @@ async def _let_go(vault_path: Path, holder: LeaseHolder) -> None:
 
 async def forget_streams(parts: Parts) -> list[str]:
     """Take every stream away, from its server and from the registry; returns their databases."""
-    followings = open_followings(parts.config)
+    followings = open_followings(parts.config.databases)
     ended = []
     for database, state in (await parts.registry.streams()).items():
         if database in followings:

@@ -50,11 +50,9 @@ async def heal_for_ever(parts: Parts, alarm: Alarm) -> None:
     loop = asyncio.get_running_loop()
     while True:
         keys = frozenset(one.key for one in await parts.registry.returned())
-        if (
-            (await parts.audit.head())[0] > await parts.registry.vaulted_upto()
-            or keys - tried
-            or (keys and loop.time() - tried_at > AGAIN_SECONDS)
-        ):
+        were_deleted = (await parts.audit.head())[0] > await parts.registry.vaulted_upto()
+        is_time = bool(keys) and loop.time() - tried_at > AGAIN_SECONDS
+        if were_deleted or keys - tried or is_time:
             try:
                 tried = frozenset(one.key for one in await heal(parts, alarm))
                 tried_at = loop.time()
@@ -72,6 +70,7 @@ async def _note_deletions(parts: Parts) -> None:
     async for page in parts.audit.entries(kinds=("result",), after=after):
         keys = {key for entry in page if (key := _deleted_key(entry)) is not None}
         await parts.registry.add_vaulted(sorted(keys), page[-1].seq, parts.clock.now())
+    # The records behind the last page, which are of other kinds.
     await parts.registry.add_vaulted([], head, parts.clock.now())
 
 

@@ -7,11 +7,14 @@ from functools import partial
 
 import msgspec
 
+from s3gc_core import log
 from s3gc_core.actions.deciding import plan_record
-from s3gc_core.actions.following import hold_streams_if_free, open_followings
+from s3gc_core.actions.following import hold_streams_if_free
 from s3gc_core.actions.healing import heal
 from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts
+from s3gc_core.actions.streams import stream_status
+from s3gc_core.databases import open_followings
 from s3gc_core.judgement import Identity, Scan, ScanSummary, before_this_scan, identity_bound
 from s3gc_core.vault import Bound, PlanRecorded, ScanRecorded
 
@@ -29,6 +32,7 @@ async def scan(
     async with parts.operation("scan", arguments=arguments) as run:
         await parts.bucket.check()
         present = await parts.check_identity(accept)
+        await _warn_of_kept(parts)
         before = await before_this_scan(parts.audit)
         scan = Scan(
             parts.config,
@@ -38,7 +42,7 @@ async def scan(
             parts.registry,
             parts.catalogue,
             run.journal,
-            open_followings(parts.config),
+            open_followings(parts.config.databases),
             partial(hold_streams_if_free, parts.config.vault_path, "scan"),
             may_write,
         )
@@ -58,6 +62,13 @@ async def scan(
     # It may take an operation of its own, so this one has to have ended.
     missing = await heal(parts, lambda _: None, may_restore=may_write)
     return msgspec.structs.replace(summary, returned=len(missing))
+
+
+async def _warn_of_kept(parts: Parts) -> None:
+    """Where only scans follow, servers keep their log from one to the next."""
+    for stream in await stream_status(parts):
+        if stream.is_much_kept:
+            log.warning("log_kept", database=stream.database, detail=stream.kept_words)
 
 
 async def _record_scan(

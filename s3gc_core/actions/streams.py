@@ -6,13 +6,16 @@ from datetime import datetime
 
 import msgspec
 
-from s3gc_core.actions.following import open_followings
 from s3gc_core.actions.parts import Parts
-from s3gc_core.databases import Database, Following, Lag, Start
+from s3gc_core.config import MAX_KEPT_BYTES
+from s3gc_core.databases import Database, Following, Lag, Start, open_followings
 from s3gc_core.errors import S3gcError
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import FOLLOWER_FILE, lease_holder
 from s3gc_core.references import StreamState, followable
+
+# From this part of what a server may keep on, it is worth a warning.
+_WARNED_SHARE = 10
 
 
 class StreamStatus(msgspec.Struct, frozen=True):
@@ -21,8 +24,8 @@ class StreamStatus(msgspec.Struct, frozen=True):
     `state`: `following`, `loading`, `waiting` (nobody follows now), `lost`, `not begun`. `true_at`
     is the moment for which the registry is true, so many `seconds` ago; `told_at` when the database
     committed what was applied last (both UTC), `transactions` how many its server has begun since.
-    `bytes` is what the server keeps for us, `server_state` its own word for that (None, and empty:
-    not known). `reading` has to be read as a whole first.
+    `bytes` is what the server keeps for us, `max_bytes` what it may keep, `server_state` its own
+    word for that (None, and empty: not known). `reading` has to be read as a whole first.
     """
 
     database: str
@@ -33,8 +36,29 @@ class StreamStatus(msgspec.Struct, frozen=True):
     seconds: float | None = None
     transactions: int | None = None
     bytes: int | None = None
+    max_bytes: int = MAX_KEPT_BYTES
     server_state: str = ""
     reading: list[str] = []
+
+    @property
+    def is_much_kept(self) -> bool:
+        """Whether somebody should look after it: long before the server's disk is full."""
+        return is_much_kept(self.bytes, self.max_bytes)
+
+    @property
+    def is_too_much_kept(self) -> bool:
+        """Whether the server keeps more than it may."""
+        return self.bytes is not None and self.bytes > self.max_bytes
+
+    @property
+    def kept_words(self) -> str:
+        """What it keeps, and may keep."""
+        return f"its server keeps {self.bytes} bytes of its log, of {self.max_bytes} at most"
+
+
+def is_much_kept(kept: int | None, most: int) -> bool:
+    """Whether what a server keeps for us (bytes; None: not known) is worth a warning."""
+    return kept is not None and kept * _WARNED_SHARE >= most
 
 
 async def stream_status(parts: Parts) -> list[StreamStatus]:
@@ -42,11 +66,12 @@ async def stream_status(parts: Parts) -> list[StreamStatus]:
     is_followed = lease_holder(parts.config.vault_path, FOLLOWER_FILE) is not None
     states = await parts.registry.streams()
     databases = {database.name: database for database in parts.databases}
+    most = {config.name: config.max_kept_bytes for config in parts.config.databases}
     found = []
-    for name, opened in open_followings(parts.config).items():
+    for name, opened in open_followings(parts.config.databases).items():
         state = states.get(name)
         if state is not None and state.has_begun:
-            found.append(await _status(parts, opened(state.name), state, is_followed))
+            found.append(await _status(parts, opened(state.name), state, is_followed, most[name]))
         else:
             detail = await _in_the_way(parts, databases[name], opened(new_id().lower()))
             standing = "loading" if is_followed and not detail else "not begun"
@@ -67,7 +92,7 @@ async def _in_the_way(parts: Parts, database: Database, following: Following) ->
 
 
 async def _status(
-    parts: Parts, following: Following, state: StreamState, is_followed: bool
+    parts: Parts, following: Following, state: StreamState, is_followed: bool, most: int
 ) -> StreamStatus:
     detail, lag, true_at = state.why or "", Lag(None), state.valid_at
     try:
@@ -90,6 +115,7 @@ async def _status(
         seconds=None if true_at is None else (parts.clock.now() - true_at).total_seconds(),
         transactions=lag.transactions,
         bytes=lag.bytes,
+        max_bytes=most,
         server_state=lag.state,
         reading=reading,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 from s3gc_core.config import DatabaseConfig
 from s3gc_core.database_url import DatabaseUrl, Engine
@@ -74,6 +76,7 @@ __all__ = [
     "Watched",
     "open_database",
     "open_following",
+    "open_followings",
     "watch_file",
 ]
 
@@ -117,6 +120,15 @@ def open_following(config: DatabaseConfig, name: str) -> Following:
             return MysqlFollowing(url, config.name, name)
         case Engine.SQLITE:
             raise ValueError("SQLite has no change stream")
+
+
+def open_followings(configs: Iterable[DatabaseConfig]) -> dict[str, Callable[[str], Following]]:
+    """For each database with a change stream that is to be followed: opens the way to do so."""
+    return {
+        config.name: partial(open_following, config)
+        for config in configs
+        if config.cdc and config.engine is not Engine.SQLITE
+    }
 
 
 def watch_file(config: DatabaseConfig) -> AbstractAsyncContextManager[FileWatch]:

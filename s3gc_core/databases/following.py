@@ -60,7 +60,8 @@ class Start:
 class Lag:
     """How far a stream is behind. `bytes` is what the server keeps for it (None: not known).
 
-    `state` is the server's word for the stream's place, such as a slot's `wal_status`.
+    `state` is the server's word for the stream's place, such as a slot's `wal_status`; `bound` is
+    how many bytes it keeps at most before it gives the stream up (None: as many as it takes).
     `transactions` is how many the server has begun since, in all its databases, whether they wrote
     to followed tables or not (None: it does not count them).
     """
@@ -68,6 +69,7 @@ class Lag:
     bytes: int | None
     state: str = ""
     transactions: int | None = None
+    bound: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

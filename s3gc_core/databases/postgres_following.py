@@ -32,6 +32,7 @@ from s3gc_core.databases.postgres_relations import TEXT_SETTINGS, followed, hear
 from s3gc_core.databases.postgres_replication import ReplicationConnection, replication
 from s3gc_core.databases.postgres_slot import (
     MARK,
+    bound_of_slots,
     drop_slot,
     find_slot,
     left_behind,
@@ -189,9 +190,10 @@ class PostgresFollowing:
             with self._database.reaching():
                 found = await find_slot(connection, self._mark)
                 since = await transactions_since(connection, transaction) if transaction else None
+                bound = await bound_of_slots(connection)
         if found is None:
-            return Lag(None, "missing", since)
-        return Lag(found.bytes, found.state, since)
+            return Lag(None, "missing", since, bound)
+        return Lag(found.bytes, found.state, since, bound)
 
     async def end(self) -> None:
         """Take everything of this name away: see `Following`."""

@@ -128,6 +128,14 @@ async def oldest_transaction(connection: Connection) -> datetime | None:
     return found
 
 
+async def bound_of_slots(connection: Connection) -> int | None:
+    """How many bytes of the log any slot keeps at most; None: until the disk is full."""
+    megabytes = await connection.fetchval(
+        "SELECT setting::int8 FROM pg_catalog.pg_settings WHERE name = 'max_slot_wal_keep_size'"
+    )
+    return None if megabytes is None or megabytes < 0 else int(megabytes) << 20
+
+
 async def transactions_since(connection: Connection, transaction: str) -> int:
     """How many numbers the server gave to transactions after that one, subtransactions counted."""
     query = "SELECT pg_catalog.age($1::text::pg_catalog.xid)"

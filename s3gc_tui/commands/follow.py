@@ -12,6 +12,7 @@ _WORDS = {
     "loading": "is read as a whole",
     "following": "is followed",
     "unreachable": "does not answer; it is tried again",
+    "kept": "costs room",
     "lost": "cannot be followed any more",
     "returned": "refers to what was deleted",
 }

@@ -53,6 +53,7 @@ def _standing(stream: StreamStatus) -> Iterator[str]:
     if stream.transactions is not None:
         yield f"{counted(stream.transactions, 'transaction')} since"
     if stream.bytes is not None:
-        yield f"{size(stream.bytes)} kept by its server"
+        most = f", of {size(stream.max_bytes)} at most" if stream.is_much_kept else ""
+        yield f"{size(stream.bytes)} kept by its server{most}"
     if stream.detail:
         yield stream.detail

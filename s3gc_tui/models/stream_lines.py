@@ -28,6 +28,10 @@ _RELOADED = (
     " process begins new ones: it reads every followed table as a whole. Until that is done no scan"
     " makes a plan. Nothing in the bucket or in the databases' own tables is changed."
 )
+_KEPT_STEP = (
+    "`s3gc follow`, or `s3gc follow --stop --drop-slot` where nobody is to follow any more: until"
+    " then the server keeps its log, on its own disk"
+)
 _FILE = "a file: it is looked at for changes, and no server keeps anything"
 _LOOKS = {"lost": Look.BAD, "waiting": Look.WARN, "not begun": Look.WARN, "loading": Look.WARN}
 
@@ -42,6 +46,10 @@ def stream_piece(picture: Picture) -> Piece:
         return dim("cdc off")
     if picture.lost_streams:
         return bad(f"stream lost: {lost_names(picture)}")
+    if look is not None and (much := [s for s in look.streams if s.is_much_kept]):
+        most = max(much, key=lambda stream: stream.bytes or 0)
+        piece = bad if any(stream.is_too_much_kept for stream in much) else warn
+        return piece(f"stream keeps {size(most.bytes or 0)}")
     if look is None:
         return dim("stream ?")
     if look.problem:
@@ -146,7 +154,7 @@ def _row(stream: StreamStatus, now: datetime, width: int) -> Line:
             Look.WARN if behind is not None and behind > _BEHIND else Look.PLAIN,
         ),
         Piece(column(f"{stream.told_at:%Y-%m-%d %H:%M}" if stream.told_at else "-", 18)),
-        Piece(column(kept, 11)),
+        Piece(column(kept, 11), _kept_look(stream)),
     ]
     server, look = stream.server_state or "-", _SERVER_LOOKS.get(stream.server_state, Look.PLAIN)
     if width < _WIDE:
@@ -155,6 +163,12 @@ def _row(stream: StreamStatus, now: datetime, width: int) -> Line:
         pieces.append(Piece(column(server, 16), look))
         pieces.append(dim(fit(", ".join(stream.reading) or "-", width - 99)))
     return line(*pieces, id=stream.database)
+
+
+def _kept_look(stream: StreamStatus) -> Look:
+    if stream.is_too_much_kept:
+        return Look.BAD
+    return Look.WARN if stream.is_much_kept else Look.PLAIN
 
 
 def _file_row(name: str, picture: Picture, width: int) -> Line:
@@ -182,6 +196,8 @@ def about_lines(picture: Picture, database: str | None, width: int) -> list[Line
         lines += _fact("since", f"{_transactions(stream.transactions)} of its server", width)
     if stream.reading:
         lines += _fact("reading", f"as a whole first: {', '.join(stream.reading)}", width)
+    if stream.is_much_kept:
+        lines += _fact("kept", stream.kept_words, width)
     if stream.detail:
         lines += _fact("detail", stream.detail, width)
     return lines + _fact("next", next_step(stream, picture.is_followed), width)
@@ -202,6 +218,8 @@ def next_step(stream: StreamStatus, is_followed: bool) -> str:
     """What a person can do about a stream as it stands."""
     if stream.state == "lost":
         return LOST_STEP
+    if stream.is_much_kept and not is_followed:
+        return _KEPT_STEP
     if not is_followed:
         return "`s3gc follow` goes on with it; a scan comes up to now by itself"
     if stream.detail:

@@ -201,6 +201,13 @@ def test_databases_in_every_form() -> None:
     assert create(database={"url": URL}) == create(databases=[URL]) == create(database=URL)
 
 
+def test_what_the_server_may_keep() -> None:
+    database = {"url": URL, "cdc": True, "max_kept_bytes": 5 << 30}
+    [config] = create(database=database).databases
+    assert config.max_kept_bytes == 5 << 30
+    assert create(databases=[config]).databases == (config,)
+
+
 @pytest.mark.parametrize(
     ("settings", "refused"),
     [
@@ -217,6 +224,14 @@ def test_databases_in_every_form() -> None:
         (
             {"database": {"url": URL, "cdc": False, "cdc_backend": "mysql"}},
             {"database.cdc_backend"},
+        ),
+        *(
+            ({"database": {"url": URL, **settings}}, {"database.max_kept_bytes"})
+            for settings in (
+                {"cdc": True, "max_kept_bytes": 1},
+                {"cdc": True, "max_kept_bytes": "10 GB"},
+                {"max_kept_bytes": 10 << 30},
+            )
         ),
         ({"database": {"name": "a"}}, {"database.url"}),
         ({"database": {"url": URL, "name": "a b"}}, {"database.name"}),
@@ -389,6 +404,7 @@ def test_redacted_is_everything_but_the_password() -> None:
             "name": "main",
             "cdc": False,
             "cdc_backend": None,
+            "max_kept_bytes": 10 << 30,
         }
     ]
     assert shown["mode"] == "dry_run"
@@ -400,4 +416,5 @@ def test_redacted_is_everything_but_the_password() -> None:
 def test_redacted_holds_plain_values() -> None:
     shown = create(database=MYSQL, cdc_backend="mysql").redacted()
     database = {"url": "mysql://app@db.example/shop", "name": "main"}
-    assert repr(shown["databases"]) == repr([{**database, "cdc": True, "cdc_backend": "mysql"}])
+    followed = {"cdc": True, "cdc_backend": "mysql", "max_kept_bytes": 10 << 30}
+    assert repr(shown["databases"]) == repr([{**database, **followed}])

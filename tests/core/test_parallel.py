@@ -1,4 +1,4 @@
-"""Work behind the caller: one piece at a time, and no error is lost."""
+"""Work behind the caller, or beside it: no error is lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from s3gc_core.parallel import Behind
+from s3gc_core.parallel import Behind, with_beside
 
 
 class Broken(Exception):
@@ -75,3 +75,46 @@ async def test_a_block_that_fails_waits_for_its_work() -> None:
     with pytest.raises(Broken):
         await failing()
     assert ended
+
+
+async def _for_ever(ended: list[str]) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ended.append("ended")
+
+
+async def test_what_runs_beside_ends_with_the_work() -> None:
+    ended: list[str] = []
+
+    async def work() -> int:
+        await asyncio.sleep(0)
+        return 5
+
+    assert await with_beside(work(), [_for_ever(ended), _for_ever(ended)]) == 5
+    assert ended == ["ended", "ended"]
+
+
+async def test_an_error_beside_ends_the_work() -> None:
+    ended: list[str] = []
+    with pytest.raises(Broken):
+        await with_beside(_for_ever(ended), [_broken(), _for_ever(ended)])
+    assert ended == ["ended", "ended"]
+
+
+async def test_an_error_of_the_work_ends_what_runs_beside() -> None:
+    ended: list[str] = []
+    with pytest.raises(Broken):
+        await with_beside(_broken(), [_for_ever(ended)])
+    assert ended == ["ended"]
+
+
+async def test_who_is_cancelled_leaves_nothing_running() -> None:
+    ended: list[str] = []
+    task = asyncio.create_task(with_beside(_for_ever(ended), [_for_ever(ended)]))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["ended", "ended"]

@@ -9,10 +9,9 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from s3gc_core.actions.following import open_followings
 from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
-from s3gc_core.databases import open_database
+from s3gc_core.databases import open_database, open_followings
 from s3gc_core.references import BucketNames, CatchingUp, Drift, Registry, find_drift
 from s3gc_core.references.reading import RowsRead
 from s3gc_core.references.registry_tables import SourceStats
@@ -43,7 +42,7 @@ async def come_to_now(
         config.sources,
         BucketNames.of(config),
         SystemClock(),
-        open_followings(config),
+        open_followings(config.databases),
         rows_read,
     ).to_now(follow=follow)
     assert (caught.lost, caught.stale) == ({}, {})

@@ -10,9 +10,15 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, cast
 
-from s3gc_core.actions.following import open_followings
 from s3gc_core.clock import SystemClock
-from s3gc_core.databases import Change, ChangeStream, Following, RowChange, open_database
+from s3gc_core.databases import (
+    Change,
+    ChangeStream,
+    Following,
+    RowChange,
+    open_database,
+    open_followings,
+)
 from s3gc_core.databases.following import Start, Watched
 from s3gc_core.references import BucketNames, Registry
 from s3gc_core.references.follower import Follower, Phase
@@ -60,7 +66,7 @@ async def test_it_ends_while_the_registry_waits_for_it(shop: Shop) -> None:
     follows = asyncio.Event()
 
     def opened(name: str) -> Following:
-        halting.append(Halting(open_followings(config)["main"](name)))
+        halting.append(Halting(open_followings(config.databases)["main"](name)))
         return cast(Following, halting[-1])
 
     follower = Follower(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import pytest
+
+from s3gc_core.actions.doctor_following import following_checks
+from s3gc_core.actions.following import FollowEvent
 from s3gc_core.collector import Collector
 from s3gc_core.jobs import FOLLOWER_FILE, lease_holder
 from tests.follow.child import following
-from tests.follow.shop import NEVER_USED, ROWS, Shop
+from tests.follow.shop import NEVER_USED, ROWS, TABLES, Shop
+from tests.follow.waiting import LIMIT_SECONDS
 from tests.servers.app_database import AppDatabase
 
 
@@ -43,6 +49,37 @@ async def test_what_keeps_a_server_from_being_followed_is_said(postgres_shop: Sh
         [stream] = await collector.stream_status()
     assert (stream.state, stream.true_at) == ("not begun", None)
     assert stream.detail.startswith("s3gc.heartbeat is not the table that we make (DROP TABLE")
+
+
+async def test_a_server_that_keeps_much_for_us(
+    postgres_shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Said by the doctor, by who follows and by each scan; the bound is the operator's."""
+    shop, world = postgres_shop, postgres_shop.world
+    database = {"url": shop.app.url, "cdc": True, "max_kept_bytes": 1 << 20}
+    world.track(TABLES, database=database)
+    await shop.scan_is_exact()
+    assert "log_kept" not in caplog.text
+    numbers = "generate_series(1, 2000) AS numbers (n)"
+    await shop.app.execute(f"CREATE TABLE big AS SELECT repeat(md5(n::text), 9) FROM {numbers}")
+    async with world.collector() as collector:
+        [stream] = await collector.stream_status()
+        assert (stream.is_much_kept, stream.is_too_much_kept) == (True, False)
+        checks = [check async for check in following_checks(world.config)]
+        [kept] = [check for check in checks if "the server keeps" in check.detail]
+        assert not kept.ok
+        assert "ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'" in kept.detail
+        events: asyncio.Queue[FollowEvent] = asyncio.Queue()
+        following = asyncio.create_task(collector.follow(events.put_nowait))
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while (await events.get()).event != "kept":
+                pass
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+    await shop.app.execute("INSERT INTO big SELECT * FROM big")
+    caplog.clear()
+    await world.scan()
+    assert "log_kept" in caplog.text
 
 
 async def test_nobody_follows_while_the_registry_is_rebuilt(shop: Shop) -> None:

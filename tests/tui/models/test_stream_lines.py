@@ -54,6 +54,13 @@ def followed(
         # The lease tells at once that nobody follows; the answer may be older.
         (followed(stream(), follower=None), "stream waiting", Look.WARN),
         (followed(stream(state="waiting"), follower=SCAN), "stream: a scan", Look.DIM),
+        (followed(stream(bytes=(1 << 30) - 1)), "stream ok 0.4 s", Look.DIM),
+        (followed(stream(bytes=1 << 30)), "stream keeps 1.0 GiB", Look.WARN),
+        (
+            followed(stream(bytes=1 << 30), stream("b", bytes=(10 << 30) + 1), follower=None),
+            "stream keeps 10.0 GiB",
+            Look.BAD,
+        ),
         (followed(stream(state="lost"), stream("b")), "stream lost: main", Look.BAD),
         (followed(stream(state="lost"), follower=None), "stream lost: main", Look.BAD),
         (followed(stream(state="lost"), follower=SCAN), "stream lost: main", Look.BAD),
@@ -182,6 +189,18 @@ def test_nothing_of_theirs_reaches_the_terminal(wild: str, width: int) -> None:
     ]
     assert_tame(lines, width)
     assert_tame(list(stream_lines.stream_text(shown)), 1_000_000)
+
+
+def test_what_servers_keep() -> None:
+    """Long before their disk is full."""
+    kept = followed(
+        stream(bytes=(10 << 30) + 1), stream("b", "waiting", bytes=5 << 30), follower=None
+    )
+    looks = [one.pieces[-2].look for one in stream_lines.rows(kept, 80)]
+    assert looks == [Look.BAD, Look.WARN]
+    about = plain_text(stream_lines.about_lines(kept, "b", 160))
+    assert "kept      its server keeps 5368709120 bytes of its log, of 10737418240 at most" in about
+    assert "next      `s3gc follow`, or `s3gc follow --stop --drop-slot` where nobody" in about
 
 
 def test_as_linear_text() -> None:
