@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import statistics
 import sys
 import tempfile
@@ -36,6 +35,7 @@ from s3gc_core.references import BucketNames, Registry, key_hash
 from s3gc_core.references.follower import Follower
 from s3gc_core.references.following_session import open_session
 from s3gc_core.references.following_sources import followable
+from tests.bench.memory import peak_mib
 from tests.servers.app_database import AppDatabase
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
@@ -213,7 +213,7 @@ async def _in_a_process(url: str, vault: Path) -> dict[str, float]:
 async def _apply(url: str, vault: Path) -> dict[str, float]:
     """In a process of its own: come from the registry's anchor to the present."""
     registry = await Registry.open(vault)
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    base = peak_mib()
     state = (await registry.streams())["main"]
     config = DatabaseConfig(url, cdc=True)
     following = open_following(config, state.name)
@@ -225,7 +225,7 @@ async def _apply(url: str, vault: Path) -> dict[str, float]:
             await session.step(10)
     seconds = time.perf_counter() - began
     await registry.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mib()
     return {"seconds": seconds, "base_mib": base, "peak_mib": peak}
 
 

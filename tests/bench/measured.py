@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -28,14 +27,10 @@ from s3gc_core.config import Config
 from s3gc_core.config_create import create_config
 from s3gc_core.databases import open_database
 from s3gc_core.references import table_read
+from tests.bench.memory import peak_mib
 
 # How many objects the plain loop does; its rate is what is compared.
 PLAIN_LOOP = 500
-
-
-def peak_mib() -> float:
-    """Highest resident memory of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 @asynccontextmanager

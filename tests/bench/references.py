@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import resource
 import sqlite3
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from s3gc_core.references import (
     refresh,
     table_read,
 )
+from tests.bench.memory import peak_mib
 from tests.servers.app_database import AppDatabase
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
@@ -177,7 +177,7 @@ async def compared(url: str, what: Callable[[], Awaitable[object]]) -> dict[str,
     await what()
     result["seconds"] = time.perf_counter() - wall
     result["cpu"] = time.process_time() - cpu
-    result["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result["peak"] = peak_mib()
     await reference()
     return result
 
@@ -223,7 +223,7 @@ async def probe(registry: Registry, rows: int) -> dict[str, float]:
     for page in listed:
         await registry.referenced(key_hashes(page))
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mib()
     return {"seconds": seconds, "keys": PROBED_PAGES * PAGE_KEYS, "peak": peak}
 
 
