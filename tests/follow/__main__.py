@@ -1,4 +1,5 @@
-"""`python -m tests.follow --engine postgres|mariadb [--changes 50000] [--kills 50] [--bulk 100000]`
+"""`python -m tests.follow [--engine postgres|mariadb|sqlite] [--changes 50000] [--kills 50]
+[--bulk 100000]`
 
 Starts SeaweedFS and a database server, lets an application write, follows it in a process that is
 killed again and again, and compares at the end; ends with 1 where anything differs. With
@@ -13,12 +14,15 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from s3gc_core.config import Config
 from s3gc_core.config_create import create_config
+from s3gc_core.database_url import Engine
 from s3gc_tui.demo.seaweed import SeaweedServer
-from tests.follow import application, hand_off
+from tests.follow import application, file_kills, hand_off
+from tests.follow.file_kills import FileKilling
 from tests.follow.hand_off import HandedOff, HandOff
 from tests.follow.kills import Killing, Outcome
 from tests.servers.app_database import AppDatabase
@@ -34,7 +38,8 @@ _SERVERS: dict[str, type[PostgresServer | MariadbServer]] = {
 async def main() -> int:
     """Run what was asked for; 1 where anything differs."""
     parser = argparse.ArgumentParser(prog="python -m tests.follow")
-    parser.add_argument("--engine", choices=sorted(_SERVERS), default="postgres")
+    engines = [*sorted(_SERVERS), "sqlite"]
+    parser.add_argument("--engine", choices=engines, default="postgres")
     parser.add_argument("--changes", type=int, default=50_000)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--bulk", type=int, default=100_000)
@@ -44,11 +49,13 @@ async def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="s3gc-follow-") as made:
         folder = Path(made)
-        async with (
-            SeaweedServer(folder / "seaweed") as store,
-            _SERVERS[args.engine]() as server,
-        ):
-            app = AppDatabase(await server.create_database())
+        async with SeaweedServer(folder / "seaweed") as store, AsyncExitStack() as stack:
+            url = f"sqlite:///{folder}/app.db"
+            if args.engine in _SERVERS:
+                server = _SERVERS[args.engine]()
+                await stack.enter_async_context(server)
+                url = await server.create_database()
+            app = AppDatabase(url)
             outcome = await _run(args, store, app, folder)
             await app.close()
     sys.stdout.write("\n".join(outcome.lines()) + "\n")
@@ -57,11 +64,14 @@ async def main() -> int:
 
 async def _run(
     args: argparse.Namespace, store: SeaweedServer, app: AppDatabase, folder: Path
-) -> Outcome | HandedOff:
+) -> Outcome | HandedOff | file_kills.Outcome:
     if args.hand_off:
         config = await _config(store, folder, app.url, hand_off.TRACKED)
         return await HandOff(config, app, folder, args.seed).run(args.hand_off)
     config = await _config(store, folder, app.url, application.TRACKED)
+    if app.engine is Engine.SQLITE:
+        killing = FileKilling(config, app, folder, args.seed)
+        return await killing.run(changes=args.changes, kills=args.kills, bulk_rows=args.bulk)
     return await Killing(config, app, folder, args.seed).run(
         changes=args.changes, kills=args.kills, bulk=args.bulk, writers=args.writers
     )

@@ -63,7 +63,7 @@ async def make_tables(app: AppDatabase) -> None:
     }
     for create in _CREATE:
         await app.execute(create.format(**types))
-    if not is_mysql:
+    if app.engine is Engine.POSTGRESQL:
         await app.execute("ALTER TABLE photos ALTER COLUMN original SET STORAGE EXTERNAL")
 
 
@@ -174,7 +174,8 @@ class Statements:
         post, place = row, chance.randrange(3)
         what = chance.randrange(200)
         if what == 0:
-            yield Statement("TRUNCATE TABLE links")
+            sqlite = self._engine is Engine.SQLITE
+            yield Statement("DELETE FROM links" if sqlite else "TRUNCATE TABLE links")
         elif what < 60:
             yield Statement("DELETE FROM links WHERE post = ? AND place = ?", (post, place))
         elif what < 100:
@@ -217,25 +218,39 @@ class Statements:
 
 def bulk(engine: Engine, step: int, rows: int) -> Statement:
     """One statement over so many rows: they come, change, move, and go, by `step`."""
-    first, last = BULK_FROM, BULK_FROM + rows - 1
     match step % 4:
         case 0:
-            concat = "concat('bulk/', n)"
-            series = f"generate_series({first}, {last}) AS numbers (n)"
-            if engine is Engine.MYSQL:
-                series = f"(SELECT seq AS n FROM seq_{first}_to_{last}) AS numbers"
+            path = _joined(engine, "'bulk/'", "n")
             return Statement(
                 "INSERT INTO photos (id, path, original, views)"
-                f" SELECT n, {concat}, NULL, 0 FROM {series}"
+                f" SELECT n, {path}, NULL, 0 FROM {_numbers(engine, rows)}"
             )
         case 1:
-            return Statement(
-                f"UPDATE photos SET path = concat('moved/', path) WHERE id >= {BULK_FROM}"
-            )
+            path = _joined(engine, "'moved/'", "path")
+            return Statement(f"UPDATE photos SET path = {path} WHERE id >= {BULK_FROM}")
         case 2:
             return Statement(f"UPDATE photos SET id = id + {rows} WHERE id >= {BULK_FROM}")
         case _:
             return Statement(f"DELETE FROM photos WHERE id >= {BULK_FROM}")
+
+
+def _joined(engine: Engine, first: str, second: str) -> str:
+    return f"{first} || {second}" if engine is Engine.SQLITE else f"concat({first}, {second})"
+
+
+def _numbers(engine: Engine, rows: int) -> str:
+    """A table of one column `n`: the identities of bulk rows."""
+    first, last = BULK_FROM, BULK_FROM + rows - 1
+    match engine:
+        case Engine.POSTGRESQL:
+            return f"generate_series({first}, {last}) AS numbers (n)"
+        case Engine.MYSQL:
+            return f"(SELECT seq AS n FROM seq_{first}_to_{last}) AS numbers"
+        case Engine.SQLITE:
+            return (
+                f"(WITH RECURSIVE counted (n) AS (SELECT {first} UNION ALL"
+                f" SELECT n + 1 FROM counted WHERE n < {last}) SELECT n FROM counted)"
+            )
 
 
 def _key(chance: Random) -> str:

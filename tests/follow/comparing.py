@@ -57,7 +57,7 @@ async def differences(registry: Registry, config: Config, app: AppDatabase) -> l
     await come_to_now(registry, config, follow=False)
     await _nothing_leaves(registry)
     found = [f"{d.kind} {d.source} row {d.row!r} {d.key}" for d in await drift(registry, config)]
-    found += await asyncio.to_thread(_inexact, registry.path, await registry.stats())
+    found += await asyncio.to_thread(inexact, registry.path, await registry.stats())
     for name, state in (await registry.streams()).items():
         told = state.told_at
         # A binary log knows the second only.
@@ -105,7 +105,8 @@ def _count(path: Path, query: str) -> int:
     return int(count)
 
 
-def _inexact(path: Path, stats: Sequence[SourceStats]) -> list[str]:
+def inexact(path: Path, stats: Sequence[SourceStats]) -> list[str]:
+    """What the registry says of itself and is not so. Runs in a thread."""
     with closing(sqlite3.connect(path)) as connection:
         counted = {name: found for name, *found in connection.execute(_COUNTS)}
     found = [

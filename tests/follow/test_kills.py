@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from s3gc_core.config import Config
 from tests.follow.application import TRACKED
+from tests.follow.file_kills import FileKilling
 from tests.follow.kills import Killing
+from tests.servers.app_database import AppDatabase
 from tests.world import World
 
 
@@ -16,4 +19,16 @@ async def test_a_killed_follower_loses_nothing(world: World, tmp_path: Path) -> 
     assert outcome.differences == []
     assert outcome.hit.total() == 4
     # What is compared is there: no source is empty.
+    assert all(outcome.keys.values()), outcome.keys
+
+
+async def test_a_killed_follower_of_a_file_loses_nothing(
+    bucket_config: Config, tmp_path: Path
+) -> None:
+    world = World(bucket_config, AppDatabase(f"sqlite:///{tmp_path}/app.db"))
+    world.track(TRACKED, database={"url": world.app.url, "cdc": True})
+    killing = FileKilling(world.config, world.app, tmp_path, seed=1)
+    outcome = await killing.run(changes=1_000, kills=4, bulk_rows=3_000)
+    assert outcome.differences == []
+    assert outcome.hit.total() == 4
     assert all(outcome.keys.values()), outcome.keys

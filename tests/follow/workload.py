@@ -6,6 +6,7 @@ What the writers do is the same each time; how it interleaves is not.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
@@ -42,7 +43,11 @@ class Writer:
                 await self._app.execute("ROLLBACK")
                 return 0
             await self._app.execute("COMMIT")
-        except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
+        except (
+            asyncpg.UniqueViolationError,
+            asyncpg.DeadlockDetectedError,
+            sqlite3.IntegrityError,
+        ):
             await self._app.execute("ROLLBACK")
             return 0
         except (aiomysql.IntegrityError, aiomysql.OperationalError) as error:
