@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from s3gc_core.databases import DatabaseUrl, Obstacle
@@ -13,11 +11,9 @@ from tests.servers.mariadb import MariadbServer
 
 
 @pytest.fixture
-async def db(mariadb: MariadbServer) -> AsyncIterator[Followed]:
-    followed = Followed(await mariadb.create_database())
-    await followed.app.execute("CREATE TABLE t (id INT PRIMARY KEY, k TEXT)")
-    yield followed
-    await followed.app.close()
+async def db(db: Followed) -> Followed:
+    await db.app.execute("CREATE TABLE t (id INT PRIMARY KEY, k TEXT)")
+    return db
 
 
 async def of_server(db: Followed) -> list[Obstacle]:

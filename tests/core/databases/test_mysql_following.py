@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -30,14 +29,6 @@ from tests.core.databases.following_mysql import PATIENCE_SECONDS, Followed, pla
 from tests.servers.mariadb import MariadbServer
 
 
-@pytest.fixture
-async def db(mariadb: MariadbServer) -> AsyncIterator[Followed]:
-    followed = Followed(await mariadb.create_database())
-    yield followed
-    await followed.following.end()
-    await followed.app.close()
-
-
 async def made(db: Followed, columns: str = "id INT PRIMARY KEY, k TEXT") -> Start:
     await db.app.execute(f"CREATE TABLE t ({columns})")
     return await db.following.begin([db.watched("t", "k")])
@@ -46,10 +37,12 @@ async def made(db: Followed, columns: str = "id INT PRIMARY KEY, k TEXT") -> Sta
 async def test_rows_come_in_the_order_of_commits_with_a_beat_behind_them(db: Followed) -> None:
     following: Following = db.following
     start = await made(db)
-    await db.app.execute("INSERT INTO t VALUES (1, 'a'), (2, NULL)")
-    await db.app.execute("UPDATE t SET k = 'b' WHERE id = 1")
-    await db.app.execute("UPDATE t SET id = 3 WHERE id = 2")
-    await db.app.execute("DELETE FROM t WHERE id = 1")
+    await db.run(
+        "INSERT INTO t VALUES (1, 'a'), (2, NULL)",
+        "UPDATE t SET k = 'b' WHERE id = 1",
+        "UPDATE t SET id = 3 WHERE id = 2",
+        "DELETE FROM t WHERE id = 1",
+    )
     before = datetime.now(UTC)
     beat = await following.beat()
     t = f"{db.schema}.t"
@@ -91,7 +84,7 @@ async def test_a_stream_opened_at_an_anchor_begins_with_that_beat(db: Followed) 
 
 async def test_what_was_rolled_back_is_not_told(db: Followed) -> None:
     start = await made(db)
-    for statement in (
+    await db.run(
         "BEGIN",
         "INSERT INTO t VALUES (1, 'kept')",
         "SAVEPOINT s",
@@ -102,8 +95,7 @@ async def test_what_was_rolled_back_is_not_told(db: Followed) -> None:
         "BEGIN",
         "INSERT INTO t VALUES (4, 'lost')",
         "ROLLBACK",
-    ):
-        await db.app.execute(statement)
+    )
     t = f"{db.schema}.t"
     assert await db.told(start, db.watched("t", "k")) == [
         RowChange(t, None, 1, ("kept",)),
@@ -123,10 +115,9 @@ async def test_what_the_log_takes_back_alters_the_table(
     """Beside what cannot be rolled back, the log may have the rows, and then their end."""
     await db.app.execute("CREATE TABLE m (id INT) ENGINE=MyISAM")
     start = await made(db)
-    for statement in (
+    await db.run(
         "BEGIN", "SAVEPOINT s", "INSERT INTO t VALUES (1, 'lost')", stays, undo, "COMMIT"
-    ):  # fmt: skip
-        await db.app.execute(statement)
+    )  # fmt: skip
     t = f"{db.schema}.t"
     # Whether the log has the rows at all is the server's choice: it is asked.
     is_logged = any(f"({t})" in what for _, _, what in await logged(db, start))
@@ -269,17 +260,15 @@ async def test_a_statement_without_rows_alters_everything(db: Followed) -> None:
 
 async def test_truncate_empties_exactly_its_table(db: Followed) -> None:
     start = await made(db)
-    await db.app.execute("CREATE TABLE t2 (id INT PRIMARY KEY)")
-    await db.app.execute("TRUNCATE TABLE t2")
-    await db.app.execute("TRUNCATE TABLE t")
-    await db.app.execute(f"TRUNCATE `{db.schema}`.`t`")
+    await db.run("CREATE TABLE t2 (id INT PRIMARY KEY)", "TRUNCATE TABLE t2")
+    await db.run("TRUNCATE TABLE t", f"TRUNCATE `{db.schema}`.`t`")
     emptied = TableEmptied(f"{db.schema}.t")
     assert await db.told(start, db.watched("t", "k")) == [emptied, emptied]
 
 
 async def test_statements_about_other_things_alter_nothing(db: Followed) -> None:
     start = await made(db)
-    for statement in (
+    await db.run(
         "CREATE TABLE t_other (id INT PRIMARY KEY, k TEXT)",
         "INSERT INTO t_other VALUES (1, 'x')",
         "ALTER TABLE t_other ADD n INT",
@@ -294,8 +283,7 @@ async def test_statements_about_other_things_alter_nothing(db: Followed) -> None
         "ALTER TABLE t ADD n INT",
         "DROP DATABASE another_one",
         f"USE {db.schema}",
-    ):
-        await db.app.execute(statement)
+    )
     assert await db.told(start, db.watched("t", "k")) == []
 
 
