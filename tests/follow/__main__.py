@@ -19,7 +19,7 @@ from s3gc_core.config import Config
 from s3gc_core.config_create import create_config
 from s3gc_tui.demo.seaweed import SeaweedServer
 from tests.follow import application, hand_off
-from tests.follow.hand_off import HandedOff, HandOff
+from tests.follow.hand_off import HandedOff, load_under_writers
 from tests.follow.kills import Killing, Outcome
 from tests.servers.app_database import AppDatabase
 from tests.servers.mariadb import MariadbServer
@@ -60,7 +60,7 @@ async def _run(
 ) -> Outcome | HandedOff:
     if args.hand_off:
         config = await _config(store, folder, app.url, hand_off.TRACKED)
-        return await HandOff(config, app, folder, args.seed).run(args.hand_off)
+        return await load_under_writers(config, app, folder, seed=args.seed, rows=args.hand_off)
     config = await _config(store, folder, app.url, application.TRACKED)
     return await Killing(config, app, folder, args.seed).run(
         changes=args.changes, kills=args.kills, bulk=args.bulk, writers=args.writers
