@@ -7,6 +7,7 @@ import random
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from hashlib import md5
 from itertools import count
 from pathlib import Path
@@ -621,7 +622,8 @@ async def test_a_hidden_transaction_counts_as_old_as_the_server(
     user = f"seer_{database}"
     await app.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'pw'")
     try:
-        following = follow(_as(app, user))
+        url = replace(DatabaseUrl.parse(app.url), user=user, password="pw")
+        following = follow(url.render())
         ((began,),) = await app.execute("SELECT pg_postmaster_start_time()")
         # The connection of `app` itself is one that this user may not look into.
         assert await following.oldest_transaction() == began
@@ -632,11 +634,6 @@ async def test_a_hidden_transaction_counts_as_old_as_the_server(
     finally:
         await app.close()
         await app.execute(f"DROP ROLE {user}")
-
-
-def _as(app: AppDatabase, user: str) -> str:
-    url = DatabaseUrl.parse(app.url)
-    return DatabaseUrl(url.engine, url.database, url.host, url.port, user, "pw").render()
 
 
 @pytest.mark.parametrize("rows", [3, 60_000])

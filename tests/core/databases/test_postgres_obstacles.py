@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -38,7 +39,7 @@ def following(app: AppDatabase, user: str = "") -> PostgresFollowing:
     url = DatabaseUrl.parse(app.url)
     name = f"o_{url.database}"
     if user:
-        url = DatabaseUrl(url.engine, url.database, url.host, url.port, user, "pw")
+        url = replace(url, user=user, password="pw")
     return PostgresFollowing(url, "main", name)
 
 
