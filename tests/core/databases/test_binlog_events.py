@@ -131,12 +131,7 @@ def payload(inner: bytes, kind: int, total: int | None = None) -> bytes:
     size = len(inner) if total is None else total
     fields = b""
     for number, value in ((2, kind), (3, size), (1, len(data))):
-        if value < 251:
-            text = bytes([value])
-        elif value < 1 << 16:
-            text = b"\xfc" + value.to_bytes(2, "little")
-        else:
-            text = b"\xfd" + value.to_bytes(3, "little")
+        text = bytes([value]) if value < 251 else b"\xfd" + value.to_bytes(3, "little")
         fields += bytes([number, len(text)]) + text
     return fields + b"\0" + data
 

@@ -56,10 +56,8 @@ _OTHER_PLUGIN = (
 
 
 @pytest.fixture
-async def app(postgres: PostgresServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await postgres.create_database())
-    yield database
-    await database.close()
+def app(on_postgres: AppDatabase) -> AppDatabase:
+    return on_postgres
 
 
 @pytest.fixture
