@@ -185,6 +185,9 @@ class TableRows:
         """
         event = rows(kind, body, len(self._columns))
         before = self._image(event.before, only_key=event.what is not INSERT)
+        if not self._key.keys() <= before.found.keys():
+            # An image of no column at all has no bytes: it must not pass for no row.
+            raise RowsLost("a row was logged without its key (binlog_row_image is not FULL)")
         after = self._image(event.after, only_key=False) if event.what is UPDATE else None
         data, at, end = event.images, 0, len(event.images)
         while at < end:

@@ -75,7 +75,8 @@ async def _measure_engine(
         following = open_following(DatabaseConfig(app.url, cdc=True), "bench")
         [watched] = await _watched(app, following)
         registry = await Registry.open(_fresh(folder, name))
-        await _load(app, registry)
+        async with _followed(app, registry):
+            pass
         state = (await registry.streams())["main"]
         mine = open_following(DatabaseConfig(app.url, cdc=True), state.name)
         start = Start(state.history, state.anchor)
@@ -127,11 +128,13 @@ def _follower(url: str, registry: Registry) -> Follower:
     )
 
 
-async def _load(app: AppDatabase, registry: Registry) -> None:
-    """Begin a stream, load the table, and come to a beat."""
+@asynccontextmanager
+async def _followed(app: AppDatabase, registry: Registry) -> AsyncIterator[None]:
+    """Begin a stream, load the table, and come to a beat; it is followed meanwhile."""
     following = asyncio.create_task(_follower(app.url, registry).run())
     try:
         await _until_true(registry, following)
+        yield
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
@@ -196,7 +199,8 @@ async def _pg_recvlogical(server: PostgresServer, url: str, name: str, start: St
         *("-o", "proto_version=1", "-o", f"publication_names=s3gc_{name}"),
         *("--endpos", end, "--no-loop"),
     )
-    await process.wait()
+    if await process.wait():
+        raise SystemExit(f"pg_recvlogical ended with {process.returncode}")
     return time.perf_counter() - began
 
 
@@ -206,6 +210,8 @@ async def _in_a_process(url: str, vault: Path) -> dict[str, float]:
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
+    if process.returncode:
+        raise SystemExit(f"the follower ended with {process.returncode}")
     measured: dict[str, float] = json.loads(out)
     return measured
 
@@ -231,20 +237,15 @@ async def _apply(url: str, vault: Path) -> dict[str, float]:
 
 async def _print_latency(app: AppDatabase, folder: Path) -> None:
     registry = await Registry.open(_fresh(folder, "latency"))
-    following = asyncio.create_task(_follower(app.url, registry).run())
     taken = []
-    try:
-        await _until_true(registry, following)
+    async with _followed(app, registry):
         for n in range(LATENCIES):
             h = key_hash(f"new/{n}")
             await app.execute("INSERT INTO files VALUES (?, ?)", -1 - n, f"new/{n}")
             began = time.perf_counter()
             await _until_referenced(registry, h)
             taken.append((time.perf_counter() - began) * 1000)
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-        await registry.close()
+    await registry.close()
     last = statistics.quantiles(taken, n=100)[98]
     print(
         f"  from commit to registry: median {statistics.median(taken):.1f} ms, 99 % {last:.1f} ms"

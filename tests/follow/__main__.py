@@ -23,7 +23,7 @@ from s3gc_core.database_url import Engine
 from s3gc_tui.demo.seaweed import SeaweedServer
 from tests.follow import application, file_kills, hand_off
 from tests.follow.file_kills import FileKilling
-from tests.follow.hand_off import HandedOff, HandOff
+from tests.follow.hand_off import HandedOff, load_under_writers
 from tests.follow.kills import Killing, Outcome
 from tests.servers.app_database import AppDatabase
 from tests.servers.mariadb import MariadbServer
@@ -67,7 +67,7 @@ async def _run(
 ) -> Outcome | HandedOff | file_kills.Outcome:
     if args.hand_off:
         config = await _config(store, folder, app.url, hand_off.TRACKED)
-        return await HandOff(config, app, folder, args.seed).run(args.hand_off)
+        return await load_under_writers(config, app, folder, seed=args.seed, rows=args.hand_off)
     config = await _config(store, folder, app.url, application.TRACKED)
     if app.engine is Engine.SQLITE:
         killing = FileKilling(config, app, folder, args.seed)

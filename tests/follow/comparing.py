@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -66,6 +66,12 @@ async def differences(registry: Registry, config: Config, app: AppDatabase) -> l
         if state.lost is not None:
             found.append(f"the stream of {name} is lost: {state.why}")
     return found
+
+
+def compared_lines(keys: Mapping[str, int], differences: Sequence[str]) -> list[str]:
+    """What was compared and what came of it, for people."""
+    count = f"{len(differences)} differences" if differences else "no difference"
+    return [f"keys by source: {keys}", *differences, count]
 
 
 async def drift(registry: Registry, config: Config) -> list[Drift]:

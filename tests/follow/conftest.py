@@ -13,10 +13,8 @@ from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
 from tests.world import World
 
-ENGINES = ["postgres", "mariadb"]
 
-
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=["postgres", "mariadb"])
 def app_server(request: pytest.FixtureRequest) -> PostgresServer | MariadbServer:
     """The server of `app_database`."""
     server: PostgresServer | MariadbServer = request.getfixturevalue(request.param)

@@ -15,7 +15,7 @@ from s3gc_core.config import Config
 from s3gc_core.references import Registry
 from tests.follow.application import bulk, make_tables
 from tests.follow.child import Child, following
-from tests.follow.comparing import drift, inexact
+from tests.follow.comparing import compared_lines, drift, inexact
 from tests.follow.waiting import until
 from tests.follow.workload import ROWS, Writer
 from tests.servers.app_database import AppDatabase
@@ -58,9 +58,7 @@ class Outcome:
         return [
             f"{written} in {self.seconds:.1f} s",
             f"{self.hit.total()} kills: {hits}",
-            f"keys by source: {self.keys}",
-            *self.differences,
-            "no difference" if not self.differences else f"{len(self.differences)} differences",
+            *compared_lines(self.keys, self.differences),
         ]
 
 

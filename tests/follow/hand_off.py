@@ -11,7 +11,7 @@ from s3gc_core.references import Registry
 from tests.follow import application
 from tests.follow.application import BULK_FROM, bulk, make_tables
 from tests.follow.child import following
-from tests.follow.comparing import differences
+from tests.follow.comparing import compared_lines, differences
 from tests.follow.workload import working
 from tests.servers.app_database import AppDatabase
 
@@ -35,47 +35,41 @@ class HandedOff:
         return [
             f"{self.statements:,} statements during the loads, {self.seconds:.1f} s",
             f"the kill hit {'the load' if self.was_loading else 'no load'}",
-            f"keys by source: {self.keys}",
-            *self.differences,
-            "no difference" if not self.differences else f"{len(self.differences)} differences",
+            *compared_lines(self.keys, self.differences),
         ]
 
 
-class HandOff:
-    """One load. `config` tracks `TRACKED`, and follows."""
+async def load_under_writers(
+    config: Config, app: AppDatabase, folder: Path, *, seed: int, rows: int
+) -> HandedOff:
+    """Load a table of so many rows under three writers; the first try is killed.
 
-    def __init__(self, config: Config, app: AppDatabase, folder: Path, seed: int) -> None:
-        self._config = config
-        self._app = app
-        self._folder = folder
-        self._seed = seed
-
-    async def run(self, rows: int) -> HandedOff:
-        """Load a table of so many rows under three writers; the first try is killed."""
-        outcome = HandedOff()
-        began = time.monotonic()
-        await make_tables(self._app)
-        filling = bulk(self._app.engine, 0, rows)
-        await self._app.execute(filling.sql)
-        registry = await Registry.open(self._config.vault_path)
-        try:
-            numbers = range(BULK_FROM, BULK_FROM + rows)
-            async with working(self._app.url, seed=self._seed, rows=numbers) as work:
-                await work.write(_PORTION)
-                async with work.meanwhile():
-                    async with following(self._config, self._folder) as child:
-                        await child.until("loading")
-                        await child.kill()
-                        outcome.was_loading = child.phase == "loading"
-                    before = work.written
-                    async with following(self._config, self._folder) as child:
-                        await child.until("following")
-                    outcome.statements = work.written - before
-                async with following(self._config, self._folder) as child:
+    `config` tracks `TRACKED`, and follows.
+    """
+    outcome = HandedOff()
+    began = time.monotonic()
+    await make_tables(app)
+    filling = bulk(app.engine, 0, rows)
+    await app.execute(filling.sql)
+    registry = await Registry.open(config.vault_path)
+    try:
+        numbers = range(BULK_FROM, BULK_FROM + rows)
+        async with working(app.url, seed=seed, rows=numbers) as work:
+            await work.write(_PORTION)
+            async with work.meanwhile():
+                async with following(config, folder) as child:
+                    await child.until("loading")
+                    await child.kill()
+                    outcome.was_loading = child.phase == "loading"
+                before = work.written
+                async with following(config, folder) as child:
                     await child.until("following")
-                    outcome.differences = await differences(registry, self._config, self._app)
-            outcome.keys = {stats.name: stats.keys for stats in await registry.stats()}
-        finally:
-            await registry.close()
-        outcome.seconds = time.monotonic() - began
-        return outcome
+                outcome.statements = work.written - before
+            async with following(config, folder) as child:
+                await child.until("following")
+                outcome.differences = await differences(registry, config, app)
+        outcome.keys = {stats.name: stats.keys for stats in await registry.stats()}
+    finally:
+        await registry.close()
+    outcome.seconds = time.monotonic() - began
+    return outcome

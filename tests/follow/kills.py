@@ -16,7 +16,7 @@ from s3gc_core.config import Config
 from s3gc_core.references import Registry
 from tests.follow.application import make_tables
 from tests.follow.child import Child, following
-from tests.follow.comparing import database_time, differences
+from tests.follow.comparing import compared_lines, database_time, differences
 from tests.follow.workload import Workload, working
 from tests.servers.app_database import AppDatabase
 
@@ -61,9 +61,7 @@ class Outcome:
             f"{written} in {self.seconds:.1f} s ({rate:,.0f} a second)",
             f"{self.hit.total()} kills, {self.at_work} of them at work: {hits}",
             f"came to now in {self.catching_up_seconds:.1f} s",
-            f"keys by source: {self.keys}",
-            *self.differences,
-            "no difference" if not self.differences else f"{len(self.differences)} differences",
+            *compared_lines(self.keys, self.differences),
         ]
 
 

@@ -4,41 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from s3gc_core.config import Config
 from s3gc_core.databases import open_database
 from s3gc_core.references import table_read
-from tests.servers.app_database import AppDatabase
-from tests.servers.mariadb import MariadbServer
-from tests.servers.postgres import PostgresServer
 from tests.tui.command_line import CommandLine, Record, ended, toml
 from tests.world import World
 
-ENGINES = ("postgres", "mariadb")
-
-
-@pytest.fixture(params=ENGINES)
-def server(request: pytest.FixtureRequest) -> PostgresServer | MariadbServer:
-    """Each engine that has a change stream."""
-    found: PostgresServer | MariadbServer = request.getfixturevalue(request.param)
-    return found
-
 
 @pytest.fixture
-async def world(
-    server: PostgresServer | MariadbServer, bucket_config: Config
-) -> AsyncIterator[World]:
+async def world(world: World) -> World:
     """A followed database with one row."""
-    world = World(bucket_config, AppDatabase(await server.create_database()))
     await world.app.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, k VARCHAR(99))")
     await world.app.execute("INSERT INTO t VALUES (1, 'used')")
     world.track({"t": ["k"]}, database={"url": world.app.url, "cdc": True})
-    yield world
-    await world.app.close()
+    return world
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from s3gc_core.references import Registry
 from tests.follow.application import make_tables
 from tests.follow.child import following
 from tests.follow.comparing import differences
-from tests.follow.hand_off import TRACKED, HandOff
+from tests.follow.hand_off import TRACKED, load_under_writers
 from tests.follow.waiting import until
 from tests.servers.app_database import AppDatabase
 from tests.servers.postgres import PostgresServer
@@ -35,7 +35,7 @@ async def postgres_app(postgres: PostgresServer) -> AsyncIterator[AppDatabase]:
 
 async def test_a_load_under_writers_that_is_killed_once(world: World, tmp_path: Path) -> None:
     world.track(TRACKED, database={"url": world.app.url, "cdc": True})
-    outcome = await HandOff(world.config, world.app, tmp_path, seed=3).run(ROWS)
+    outcome = await load_under_writers(world.config, world.app, tmp_path, seed=3, rows=ROWS)
     assert outcome.differences == []
     assert outcome.was_loading, "the kill has to hit the load"
     assert outcome.statements > 0, "nobody wrote during the load"

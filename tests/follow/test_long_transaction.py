@@ -78,20 +78,19 @@ async def test_it_ends_while_the_registry_waits_for_it(shop: Shop) -> None:
         SystemClock(),
         told=lambda _, phase: follows.set() if phase is Phase.FOLLOWING else None,
     )
-    task = asyncio.create_task(follower.run())
+    tasks: list[asyncio.Task[object]] = [asyncio.create_task(follower.run())]
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
             await follows.wait()
             rows = await _double(shop.app, 10)
             await halting[-1].midway.wait()
-            waiting = asyncio.create_task(registry._store.read(lambda _: ended.wait()))
+        tasks.append(asyncio.create_task(registry._store.read(lambda _: ended.wait())))
         halting[-1].may_go_on.set()
         await until(lambda: asyncio.to_thread(_has, registry.path, rows))
     finally:
         ended.set()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await waiting
+        tasks[0].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await registry.close()
 
 

@@ -67,12 +67,8 @@ async def test_a_follower_says_so_and_brings_it_back(world: World) -> None:
         try:
             await until(lambda: any(event.event == "following" for event in told))
             await link(world, "gone")
-
-            async def is_back() -> bool:
-                return await world.keys() == {"used", "gone"}
-
             async with asyncio.timeout(30):
-                while not await is_back():
+                while await world.keys() != {"used", "gone"}:
                     assert not following.done()
         finally:
             following.cancel()

@@ -32,6 +32,11 @@ class Followed:
     def watched(self, table: str, *columns: str) -> Watched:
         return Watched(f"{self.schema}.{table}", columns)
 
+    async def run(self, *statements: str) -> None:
+        """One after another, in the application's session."""
+        for statement in statements:
+            await self.app.execute(statement)
+
     async def told(self, start: Start, *watched: Watched) -> list[Change]:
         """What has come since `start`, without commits and beats."""
         token = (await self.following.beat()).token

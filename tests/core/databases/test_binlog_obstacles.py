@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
-from s3gc_core.databases import DatabaseUrl, Obstacle
+from s3gc_core.databases import Obstacle
 from s3gc_core.databases.mysql_following import MysqlFollowing
 from tests.core.databases.following_mysql import Followed
 from tests.servers.mariadb import MariadbServer
 
 
 @pytest.fixture
-async def db(mariadb: MariadbServer) -> AsyncIterator[Followed]:
-    followed = Followed(await mariadb.create_database())
-    await followed.app.execute("CREATE TABLE t (id INT PRIMARY KEY, k TEXT)")
-    yield followed
-    await followed.app.close()
+async def db(db: Followed) -> Followed:
+    await db.app.execute("CREATE TABLE t (id INT PRIMARY KEY, k TEXT)")
+    return db
 
 
 async def of_server(db: Followed) -> list[Obstacle]:
@@ -58,9 +56,7 @@ async def test_each_missing_right_is_named_and_mended(db: Followed) -> None:
     await db.app.execute("CREATE USER weak IDENTIFIED BY 'weak'")
     try:
         await db.app.execute(f"GRANT SELECT ON {db.schema}.* TO weak")
-        weak = DatabaseUrl(
-            db.url.engine, db.schema, db.url.host, db.url.port, "weak", "weak", db.url.options
-        )
+        weak = replace(db.url, user="weak", password="weak")
         following = MysqlFollowing(weak, "main", "registry_1")
         seen: set[str] = set()
         for _ in range(6):

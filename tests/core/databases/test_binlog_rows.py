@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from pymysqlreplication.row_event import DeleteRowsEvent, UpdateRowsEvent, Write
 from s3gc_core.databases import UNTOLD, Row, RowChange, RowId, Start, TableRead
 from tests.core.databases.following_mysql import Followed, row_changes
 from tests.core.databases.reading import all_rows
-from tests.servers.mariadb import PASSWORD, USER, MariadbServer
+from tests.servers.mariadb import PASSWORD, USER
 
 # Column type, the SQL of some values, and whether its values are told.
 COLUMNS: dict[str, tuple[str, tuple[str, ...], bool]] = {
@@ -64,14 +63,6 @@ KEYS = {
     "DATETIME(3)": ("'2026-01-02 03:04:05.678'", "'2026-01-02 03:04:05'"),
     "DATETIME(6)": ("'2026-01-02 03:04:05.000001'", "'2026-01-02 03:04:05.999999'"),
 }
-
-
-@pytest.fixture
-async def db(mariadb: MariadbServer) -> AsyncIterator[Followed]:
-    followed = Followed(await mariadb.create_database())
-    yield followed
-    await followed.following.end()
-    await followed.app.close()
 
 
 def replayed(changes: list[RowChange]) -> dict[RowId, tuple[object, ...]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from s3gc_core.databases import DatabaseUrl, Row
@@ -15,10 +13,8 @@ from tests.servers.mariadb import MariadbServer
 
 
 @pytest.fixture
-async def app(mariadb: MariadbServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await mariadb.create_database())
-    yield database
-    await database.close()
+def app(on_mariadb: AppDatabase) -> AppDatabase:
+    return on_mariadb
 
 
 async def test_every_type_has_its_text(app: AppDatabase) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +18,6 @@ from s3gc_core.databases.mysql_rows import ResultRows
 from s3gc_core.errors import DatabaseUnreachable
 from tests.core.databases.reading import all_rows, opened, read, rest
 from tests.servers.app_database import AppDatabase
-from tests.servers.mariadb import MariadbServer
 
 EOF = b"\xfe\x00\x00\x02\x00"
 ERROR = b"\xff\x25\x05#70100Query execution was interrupted"
@@ -26,10 +25,8 @@ SequenceOfRows = Sequence[tuple[bytes | None, ...]]
 
 
 @pytest.fixture
-async def app(mariadb: MariadbServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await mariadb.create_database())
-    yield database
-    await database.close()
+def app(on_mariadb: AppDatabase) -> AppDatabase:
+    return on_mariadb
 
 
 def text_row(values: Sequence[bytes | None]) -> bytes:

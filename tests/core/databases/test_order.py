@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,24 +10,8 @@ import pytest
 from s3gc_core.databases import DatabaseUrl, Engine, Row
 from tests.core.databases.reading import all_rows
 from tests.servers.app_database import AppDatabase
-from tests.servers.mariadb import MariadbServer
-from tests.servers.postgres import PostgresServer
 
 SHUFFLED = random.Random(4).sample(range(-1_000, 9_000), 10_000)
-
-
-@pytest.fixture
-async def on_postgres(postgres: PostgresServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await postgres.create_database())
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def on_mariadb(mariadb: MariadbServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await mariadb.create_database())
-    yield database
-    await database.close()
 
 
 async def test_an_integer_key_gives_its_order(app_database: AppDatabase) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import tracemalloc
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -21,10 +20,8 @@ from tests.servers.postgres import PostgresServer
 
 
 @pytest.fixture
-async def app(postgres: PostgresServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await postgres.create_database())
-    yield database
-    await database.close()
+def app(on_postgres: AppDatabase) -> AppDatabase:
+    return on_postgres
 
 
 async def statements(app: AppDatabase, *all_of_them: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from hashlib import md5
 from itertools import count
 from pathlib import Path
@@ -43,7 +45,9 @@ from tests.servers.postgres import PostgresServer
 
 _names = count(1)
 Follow = Callable[..., PostgresFollowing]
+Followed = tuple[PostgresFollowing, Start]
 T = [Watched("public.t", ("k",))]
+BOTH = [*T, Watched("public.u", ("k",))]
 _WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'u'::regclass"
 _OTHER_PLUGIN = (
     "SELECT pg_drop_replication_slot('{slot}');"
@@ -52,10 +56,8 @@ _OTHER_PLUGIN = (
 
 
 @pytest.fixture
-async def app(postgres: PostgresServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await postgres.create_database())
-    yield database
-    await database.close()
+def app(on_postgres: AppDatabase) -> AppDatabase:
+    return on_postgres
 
 
 @pytest.fixture
@@ -73,6 +75,14 @@ async def follow(app: AppDatabase) -> AsyncIterator[Follow]:
         await following.end()
 
 
+@pytest.fixture
+async def followed(app: AppDatabase, follow: Follow) -> Followed:
+    """The empty table `t`, and its stream from here on."""
+    await simple(app)
+    following = follow()
+    return following, await following.begin(T)
+
+
 async def statements(app: AppDatabase, *all_of_them: str) -> None:
     for statement in all_of_them:
         await app.execute(statement)
@@ -86,6 +96,22 @@ def slot_of(following: PostgresFollowing) -> str:
     return f"s3gc_{following.name.lower()}"
 
 
+async def told(
+    following: PostgresFollowing, start: Start, watched: Sequence[Watched] = T
+) -> list[Change]:
+    """What has come since `start`, without commits and beats."""
+    async with following.stream(start, watched) as stream:
+        return rows_of(await heard(following, stream))
+
+
+async def lost(following: PostgresFollowing, start: Start, watched: Sequence[Watched] = T) -> str:
+    """How the stream is lost that should be opened at `start`."""
+    with pytest.raises(StreamLost) as found:
+        async with following.stream(start, watched):
+            pass
+    return found.value.state
+
+
 async def on_server(postgres: PostgresServer, *commands: str) -> None:
     """Run commands that no transaction may hold, as the superuser."""
     connection = await asyncpg.connect(postgres.url("postgres"))
@@ -94,6 +120,16 @@ async def on_server(postgres: PostgresServer, *commands: str) -> None:
             await connection.execute(command)
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def setting(postgres: PostgresServer, name: str, value: str) -> AsyncIterator[None]:
+    """The whole server has it meanwhile."""
+    await on_server(postgres, f"ALTER SYSTEM SET {name} = '{value}'", "SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        await on_server(postgres, f"ALTER SYSTEM RESET {name}", "SELECT pg_reload_conf()")
 
 
 async def test_what_is_told_is_what_is_read(
@@ -172,7 +208,7 @@ async def _compare(app: AppDatabase, each: Watched, told: Rows) -> None:
     for row, values in read.items():
         for place, (value, known) in enumerate(zip(values, told[row], strict=True)):
             if place in never:
-                assert known is None if value is None else known in (None, UNTOLD)
+                assert known is (None if value is None else UNTOLD)
             else:
                 assert type(known) is type(value)
                 assert known == value, (each.table, row, each.columns[place])
@@ -255,11 +291,9 @@ async def _random_work(
 
 
 async def test_moved_rows_truncations_and_what_was_rolled_back(
-    app: AppDatabase, follow: Follow
+    app: AppDatabase, followed: Followed
 ) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
+    following, start = followed
     connection = await asyncpg.connect(app.url)
     await connection.execute(
         "BEGIN; INSERT INTO t VALUES (1, 'a'); SAVEPOINT s; INSERT INTO t VALUES (2, 'lost');"
@@ -289,17 +323,11 @@ async def test_a_moved_toasted_value_is_untold_unless_the_identity_is_full(
     following = follow()
     start = await following.begin(T)
     await app.execute("UPDATE t SET id = 2")
-    async with following.stream(start, T) as stream:
-        assert rows_of(await heard(following, stream)) == [
-            RowChange("public.t", 1, 2, (UNCHANGED,))
-        ]
+    assert await told(following, start) == [RowChange("public.t", 1, 2, (UNCHANGED,))]
     await app.execute("ALTER TABLE t REPLICA IDENTITY FULL")
     start = await following.begin(T)
     await app.execute("UPDATE t SET id = 3")
-    async with following.stream(start, T) as stream:
-        assert rows_of(await heard(following, stream)) == [
-            RowChange("public.t", 2, 3, ("x" * 9000,))
-        ]
+    assert await told(following, start) == [RowChange("public.t", 2, 3, ("x" * 9000,))]
 
 
 async def test_a_long_key_that_does_not_change_is_known(app: AppDatabase, follow: Follow) -> None:
@@ -312,10 +340,7 @@ async def test_a_long_key_that_does_not_change_is_known(app: AppDatabase, follow
     following = follow()
     start = await following.begin(T)
     await app.execute("UPDATE t SET k = 'b'")
-    async with following.stream(start, T) as stream:
-        assert rows_of(await heard(following, stream)) == [
-            RowChange("public.t", "i" * 2500, "i" * 2500, ("b",))
-        ]
+    assert await told(following, start) == [RowChange("public.t", "i" * 2500, "i" * 2500, ("b",))]
 
 
 @pytest.mark.parametrize(
@@ -333,11 +358,10 @@ async def test_an_altered_table_is_told_and_left(
 ) -> None:
     await simple(app)
     await app.execute("CREATE TABLE u (id int PRIMARY KEY, k text)")
-    watched = [*T, Watched("public.u", ("k",))]
     following = follow()
-    start = await following.begin(watched)
+    start = await following.begin(BOTH)
     connection = await asyncpg.connect(app.url)
-    async with following.stream(start, watched) as stream:
+    async with following.stream(start, BOTH) as stream:
         await app.execute("INSERT INTO t VALUES (1, 'a')")
         assert rows_of(await heard(following, stream)) == [RowChange("public.t", None, 1, ("a",))]
         before = await following.fingerprints(["public.t"])
@@ -353,24 +377,18 @@ async def test_an_altered_table_is_told_and_left(
 
 
 async def test_a_change_of_before_an_alteration_is_not_taken_for_one_after(
-    app: AppDatabase, follow: Follow
+    app: AppDatabase, followed: Followed
 ) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
     await statements(app, "INSERT INTO t VALUES (1, 'a')", "ALTER TABLE t ADD x text DEFAULT 'x'")
-    async with following.stream(start, T) as stream:
-        (altered,) = rows_of(await heard(following, stream))
+    (altered,) = await told(*followed)
     assert isinstance(altered, TableAltered)
     assert altered.table == "public.t"
 
 
 async def test_a_column_that_took_the_name_of_another_changes_the_fingerprint(
-    app: AppDatabase, follow: Follow
+    app: AppDatabase, followed: Followed
 ) -> None:
-    await simple(app)
-    following = follow()
-    await following.begin(T)
+    following, _ = followed
     before = await following.fingerprints(["public.t"])
     # To the stream it is the same table as ever.
     await statements(
@@ -383,22 +401,16 @@ async def test_a_column_that_took_the_name_of_another_changes_the_fingerprint(
 
 
 async def test_a_column_that_went_away_before_the_stream_was_opened(
-    app: AppDatabase, follow: Follow
+    app: AppDatabase, followed: Followed
 ) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
     await app.execute("ALTER TABLE t DROP k")
-    async with following.stream(start, T) as stream:
-        assert rows_of(await heard(following, stream)) == [
-            TableAltered("public.t", "it has no column 'k' that the stream tells")
-        ]
+    assert await told(*followed) == [
+        TableAltered("public.t", "it has no column 'k' that the stream tells")
+    ]
 
 
-async def test_a_huge_transaction_takes_little_memory(app: AppDatabase, follow: Follow) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
+async def test_a_huge_transaction_takes_little_memory(app: AppDatabase, followed: Followed) -> None:
+    following, start = followed
     await app.execute(
         "INSERT INTO t SELECT i, repeat('x', 200) || i FROM generate_series(1, 100000) i"
     )
@@ -422,11 +434,9 @@ async def test_a_huge_transaction_takes_little_memory(app: AppDatabase, follow: 
 
 
 async def test_a_stream_that_begins_at_an_anchor_begins_with_its_beat(
-    app: AppDatabase, follow: Follow
+    app: AppDatabase, followed: Followed
 ) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
+    following, start = followed
     await app.execute("INSERT INTO t VALUES (1, 'a')")
     async with following.stream(start, T) as stream:
         first = last_beat(await heard(following, stream))
@@ -449,10 +459,7 @@ async def test_a_stream_that_begins_at_an_anchor_begins_with_its_beat(
     assert rows_of(again) == [RowChange("public.t", None, 2, ("b",))]
     assert (second.previous, second.counter) == (first.token, first.counter + 1)
     # The place before: the server would leave out what is between.
-    with pytest.raises(StreamLost) as lost:
-        async with following.stream(start, T):
-            pass
-    assert lost.value.state == "position-passed"
+    assert await lost(following, start) == "position-passed"
 
 
 async def _confirmed(app: AppDatabase, following: PostgresFollowing, anchor: str) -> bool:
@@ -485,53 +492,36 @@ async def _confirmed(app: AppDatabase, following: PostgresFollowing, anchor: str
     ],
 )
 async def test_a_stream_whose_footing_went_away_is_lost(
-    app: AppDatabase, follow: Follow, damage: str, state: str
+    app: AppDatabase, followed: Followed, damage: str, state: str
 ) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
-    for statement in damage.format(slot=slot_of(following)).split(";"):
-        await app.execute(statement)
-    with pytest.raises(StreamLost) as lost:
-        async with following.stream(start, T):
-            pass
-    assert lost.value.state == state
+    following, start = followed
+    await statements(app, *damage.format(slot=slot_of(following)).split(";"))
+    assert await lost(following, start) == state
 
 
-async def test_another_history_is_not_gone_on_with(app: AppDatabase, follow: Follow) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
-    with pytest.raises(StreamLost) as lost:
-        async with following.stream(Start("1:1", start.position), T):
-            pass
-    assert lost.value.state == "history-changed"
+async def test_another_history_is_not_gone_on_with(followed: Followed) -> None:
+    following, start = followed
+    assert await lost(following, Start("1:1", start.position)) == "history-changed"
 
 
 async def test_a_publication_that_goes_away_under_the_stream(
-    app: AppDatabase, follow: Follow
+    app: AppDatabase, followed: Followed
 ) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
+    following, start = followed
     async with following.stream(start, T) as stream:
         await heard(following, stream)
         await app.execute(f"DROP PUBLICATION {slot_of(following)}")
         await app.execute("INSERT INTO t VALUES (1, 'a')")
-        with pytest.raises(StreamLost) as lost:
+        with pytest.raises(StreamLost) as gone:
             await heard(following, stream)
-    assert lost.value.state == "publication-changed"
+    assert gone.value.state == "publication-changed"
 
 
 async def test_a_slot_whose_log_was_thrown_away(
-    app: AppDatabase, follow: Follow, postgres: PostgresServer
+    followed: Followed, postgres: PostgresServer
 ) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
-    limit = "ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'"
-    await on_server(postgres, limit, "SELECT pg_reload_conf()")
-    try:
+    following, start = followed
+    async with setting(postgres, "max_slot_wal_keep_size", "1MB"):
         for _ in range(4):
             await on_server(postgres, "SELECT pg_switch_wal()", "CREATE TABLE x ()", "DROP TABLE x")
         await on_server(postgres, "CHECKPOINT")
@@ -540,39 +530,26 @@ async def test_a_slot_whose_log_was_thrown_away(
             return (await following.lag(start)).state == "lost"
 
         await until(is_lost)
-        with pytest.raises(StreamLost) as lost:
-            async with following.stream(start, T):
-                pass
-        assert lost.value.state == "slot-lost"
-    finally:
-        reset = "ALTER SYSTEM RESET max_slot_wal_keep_size"
-        await on_server(postgres, reset, "SELECT pg_reload_conf()")
+        assert await lost(following, start) == "slot-lost"
 
 
-async def test_a_heartbeat_without_its_row(app: AppDatabase, follow: Follow) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
+async def test_a_heartbeat_without_its_row(app: AppDatabase, followed: Followed) -> None:
+    following, start = followed
     async with following.stream(start, T) as stream:
         await app.execute("DELETE FROM s3gc.heartbeat")
-        with pytest.raises(StreamLost) as told:
+        with pytest.raises(StreamLost) as heard_of:
             await drained(stream)
     with pytest.raises(StreamLost) as asked:
         await following.beat()
     await app.execute("DROP TABLE s3gc.heartbeat")
     with pytest.raises(StreamLost) as gone:
         await following.beat()
-    states = {lost.value.state for lost in (told, asked, gone)}
-    assert states == {"heartbeat-missing"}
+    assert {each.value.state for each in (heard_of, asked, gone)} == {"heartbeat-missing"}
 
 
-async def test_a_stream_has_one_reader(
-    app: AppDatabase, follow: Follow, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_stream_has_one_reader(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s3gc_core.databases.postgres_following.TAKEN_AFTER_SECONDS", 0.3)
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
+    following, start = followed
     async with following.stream(start, T):
         with pytest.raises(StreamTaken):
             async with following.stream(start, T):
@@ -582,60 +559,32 @@ async def test_a_stream_has_one_reader(
         with pytest.raises(StreamTaken):
             await following.begin(T)
     monkeypatch.undo()
-    first = following.stream(start, T)
-    await first.__aenter__()
-    waiting = asyncio.create_task(_opened(following, start))
-    await asyncio.sleep(0.1)
-    await first.__aexit__(None, None, None)
+    async with following.stream(start, T):
+        waiting = asyncio.create_task(told(following, start))
+        await asyncio.sleep(0.1)
     # The one before goes away in time.
     assert await waiting == []
 
 
-async def _opened(following: PostgresFollowing, start: Start) -> list[Change]:
-    async with following.stream(start, T) as stream:
-        return rows_of(await heard(following, stream))
-
-
 async def test_settling_waits_for_what_the_stream_told_too_early(
-    app: AppDatabase, follow: Follow, postgres: PostgresServer
+    app: AppDatabase, followed: Followed, postgres: PostgresServer
 ) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
-    await on_server(
-        postgres,
-        "ALTER SYSTEM SET synchronous_standby_names = 'nobody'",
-        "SELECT pg_reload_conf()",
-    )
+    following, start = followed
     connection = await asyncpg.connect(app.url)
-    try:
+    async with setting(postgres, "synchronous_standby_names", "nobody"):
         await until(lambda: _is_synchronous(connection))
         writing = asyncio.create_task(connection.execute("INSERT INTO t VALUES (1, 'early')"))
-        async with following.stream(start, T) as stream:
-            assert rows_of(await heard(following, stream)) == [
-                RowChange("public.t", None, 1, ("early",))
-            ]
+        assert await told(following, start) == [RowChange("public.t", None, 1, ("early",))]
         assert await all_rows(app.url, "t", "k") == []
         settling = asyncio.create_task(following.settle())
         done, _ = await asyncio.wait([settling], timeout=0.5)
         assert not done
         assert not writing.done()
-        await on_server(
-            postgres,
-            "ALTER SYSTEM RESET synchronous_standby_names",
-            "SELECT pg_reload_conf()",
-        )
-        async with asyncio.timeout(30):
-            await settling
-        assert [row.id for row in await all_rows(app.url, "t", "k")] == [1]
-        await writing
-    finally:
-        await on_server(
-            postgres,
-            "ALTER SYSTEM RESET synchronous_standby_names",
-            "SELECT pg_reload_conf()",
-        )
-        await connection.close()
+    async with asyncio.timeout(30):
+        await settling
+    assert [row.id for row in await all_rows(app.url, "t", "k")] == [1]
+    await writing
+    await connection.close()
 
 
 async def _is_synchronous(connection: asyncpg.Connection[asyncpg.Record]) -> bool:
@@ -671,7 +620,8 @@ async def test_a_hidden_transaction_counts_as_old_as_the_server(
     user = f"seer_{database}"
     await app.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'pw'")
     try:
-        following = follow(_as(app, user))
+        url = replace(DatabaseUrl.parse(app.url), user=user, password="pw")
+        following = follow(url.render())
         ((began,),) = await app.execute("SELECT pg_postmaster_start_time()")
         # The connection of `app` itself is one that this user may not look into.
         assert await following.oldest_transaction() == began
@@ -684,18 +634,13 @@ async def test_a_hidden_transaction_counts_as_old_as_the_server(
         await app.execute(f"DROP ROLE {user}")
 
 
-def _as(app: AppDatabase, user: str) -> str:
-    url = DatabaseUrl.parse(app.url)
-    return DatabaseUrl(url.engine, url.database, url.host, url.port, user, "pw").render()
-
-
 @pytest.mark.parametrize("rows", [3, 60_000])
-async def test_a_slow_caller_keeps_the_stream(app: AppDatabase, follow: Follow, rows: int) -> None:
+async def test_a_slow_caller_keeps_the_stream(
+    app: AppDatabase, followed: Followed, rows: int
+) -> None:
+    following, start = followed
     database = DatabaseUrl.parse(app.url).database
-    await simple(app)
     await app.execute(f"ALTER DATABASE {database} SET wal_sender_timeout = '2s'")
-    following = follow()
-    start = await following.begin(T)
     async with following.stream(start, T) as stream:
         await app.execute(
             f"INSERT INTO t SELECT i, repeat('x', 300) FROM generate_series(1, {rows}) i"
@@ -707,10 +652,10 @@ async def test_a_slow_caller_keeps_the_stream(app: AppDatabase, follow: Follow, 
         assert len(rows_of(changes)) == rows
 
 
-async def test_a_connection_that_is_cut_can_be_made_again(app: AppDatabase, follow: Follow) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
+async def test_a_connection_that_is_cut_can_be_made_again(
+    app: AppDatabase, followed: Followed
+) -> None:
+    following, start = followed
     await app.execute("INSERT INTO t VALUES (1, 'a')")
     async with following.stream(start, T) as stream:
         await heard(following, stream)
@@ -722,7 +667,7 @@ async def test_a_connection_that_is_cut_can_be_made_again(app: AppDatabase, foll
             await drained(stream)
         with pytest.raises(DatabaseUnreachable):
             await stream.read(1)
-    assert await _opened(following, start) == [RowChange("public.t", None, 1, ("a",))]
+    assert await told(following, start) == [RowChange("public.t", None, 1, ("a",))]
 
 
 async def test_an_open_stream_does_not_keep_the_server_from_stopping() -> None:
@@ -766,10 +711,8 @@ async def test_options_for_tls_hold_for_the_stream(
         assert (await connection.system()).history == start.history
 
 
-async def test_a_cancelled_read_loses_only_the_stream(app: AppDatabase, follow: Follow) -> None:
-    await simple(app)
-    following = follow()
-    start = await following.begin(T)
+async def test_a_cancelled_read_loses_only_the_stream(app: AppDatabase, followed: Followed) -> None:
+    following, start = followed
     async with following.stream(start, T) as stream:
         reading = asyncio.create_task(stream.read(60))
         await asyncio.sleep(0.1)
@@ -777,27 +720,21 @@ async def test_a_cancelled_read_loses_only_the_stream(app: AppDatabase, follow: 
         with pytest.raises(asyncio.CancelledError):
             await reading
     await app.execute("INSERT INTO t VALUES (1, 'a')")
-    assert await _opened(following, start) == [RowChange("public.t", None, 1, ("a",))]
+    assert await told(following, start) == [RowChange("public.t", None, 1, ("a",))]
 
 
-async def test_tables_join_and_leave(app: AppDatabase, follow: Follow) -> None:
-    await simple(app)
+async def test_tables_join_and_leave(app: AppDatabase, followed: Followed) -> None:
+    following, start = followed
     await app.execute("CREATE TABLE u (id int PRIMARY KEY, k text)")
-    both = [*T, Watched("public.u", ("k",))]
-    following = follow()
-    start = await following.begin(T)
     before = await following.fingerprints(["public.t", "public.u", "public.none"])
     assert before.keys() == {"public.t", "public.u"}
-    with pytest.raises(StreamLost) as lost:
-        async with following.stream(start, both):
-            pass
-    assert lost.value.state == "publication-changed"
+    assert await lost(following, start, BOTH) == "publication-changed"
     # A transaction that has written to it before it joins is waited for.
     connection = await asyncpg.connect(app.url)
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("INSERT INTO u VALUES (1, 'early')")
-    extending = asyncio.create_task(following.extend(both))
+    extending = asyncio.create_task(following.extend(BOTH))
 
     async def waits() -> bool:
         assert not extending.done()
@@ -811,15 +748,9 @@ async def test_tables_join_and_leave(app: AppDatabase, follow: Follow) -> None:
     await connection.execute("INSERT INTO u VALUES (3, 'told')")
     await connection.close()
     after = await following.fingerprints(["public.t", "public.u"])
-    assert (after["public.t"] == before["public.t"], after["public.u"] == before["public.u"]) == (
-        True,
-        False,
-    )
-    async with following.stream(start, both) as stream:
-        assert rows_of(await heard(following, stream)) == [
-            RowChange("public.u", None, 3, ("told",))
-        ]
-    await following.extend(both)
+    assert [table for table in after if after[table] != before[table]] == ["public.u"]
+    assert await told(following, start, BOTH) == [RowChange("public.u", None, 3, ("told",))]
+    await following.extend(BOTH)
     assert await following.fingerprints(["public.t", "public.u"]) == after
     await following.extend(T)
     assert await following.fingerprints(["public.t", "public.u"]) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -18,10 +19,8 @@ T = [Watched("public.t", ("k",))]
 
 
 @pytest.fixture
-async def app(postgres: PostgresServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await postgres.create_database())
-    yield database
-    await database.close()
+def app(on_postgres: AppDatabase) -> AppDatabase:
+    return on_postgres
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def following(app: AppDatabase, user: str = "") -> PostgresFollowing:
     url = DatabaseUrl.parse(app.url)
     name = f"o_{url.database}"
     if user:
-        url = DatabaseUrl(url.engine, url.database, url.host, url.port, user, "pw")
+        url = replace(url, user=user, password="pw")
     return PostgresFollowing(url, "main", name)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from s3gc_core.databases import DatabaseUrl, Engine, Row, RowId
 from s3gc_core.errors import SourceMissing
 from tests.core.databases.reading import all_rows, opened, read
 from tests.servers.app_database import AppDatabase
-from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
 
 ODD = [
@@ -21,20 +19,6 @@ ODD = [
     *["line\nbreak", "tab\t", "\x1b[31mred", "\u202eright", "-- comment", "/* x */", "; DROP", "`"],
     *["5", "0.1", "x'01'", "rowid:1", "NULL", '["a",1]', "0x00", "E'x'", "\x7f", "a\u0301"],
 ]
-
-
-@pytest.fixture
-async def on_postgres(postgres: PostgresServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await postgres.create_database())
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def on_mariadb(mariadb: MariadbServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await mariadb.create_database())
-    yield database
-    await database.close()
 
 
 async def query(url: str, table: str, *columns: str, row: RowId, where: str | None = None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,8 @@ from s3gc_core.errors import DatabaseUnreachable, RightMissing, SourceUnreadable
 from tests.core.databases.reading import all_rows, opened, read, shape
 from tests.servers.app_database import AppDatabase
 from tests.servers.mariadb import MariadbServer
-from tests.servers.postgres import PostgresServer
 
 ODD_NAMES = ["order", "Order", "My Table", 'quo"te', "back`tick", "a.b", "ü", "-", "select"]
-
-
-@pytest.fixture
-async def on_postgres(postgres: PostgresServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await postgres.create_database())
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def on_mariadb(mariadb: MariadbServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await mariadb.create_database())
-    yield database
-    await database.close()
 
 
 async def listed(url: str) -> list[ListedTable]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -68,11 +69,27 @@ async def test_writing_does_not_wait_for_what_is_no_other_writer(tmp_path: Path)
             raise AssertionError("opened")
 
 
-async def test_the_registry_waits_for_a_load(registry: Registry) -> None:
-    """What a follower says of its stream meanwhile is written after it."""
+async def test_the_registry_waits_for_a_load(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a follower says of its stream meanwhile is written after it, however long it takes."""
+    await registry._store.read(lambda c: c.execute("PRAGMA busy_timeout = 10"))
+    asked = 0
+    often = asyncio.Event()
+    run = registry._store.run
+
+    async def counted(function: Callable[..., object], *args: object) -> object:
+        nonlocal asked
+        asked += 1
+        if asked == 4:
+            often.set()
+        return await run(function, *args)
+
+    monkeypatch.setattr(registry._store, "run", counted)
     async with registry.load(day(0), None, keep=None):
         forgetting = asyncio.create_task(registry.forget_stream("main"))
-        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            await often.wait()
         assert not forgetting.done()
     async with asyncio.timeout(30):
         await forgetting

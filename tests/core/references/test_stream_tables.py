@@ -11,10 +11,10 @@ import pytest
 
 from s3gc_core.databases import Beat
 from s3gc_core.errors import StreamLost
-from s3gc_core.references import Edge, Registry, rereads
+from s3gc_core.references import Edge, Registry, key_hash, rereads
 from s3gc_core.references import stream_tables as tables
 from s3gc_core.references.stream_tables import FollowedSource, Shortfall, StreamState
-from tests.core.references.readings import Reading, chunks, day, edges, load, stored
+from tests.core.references.readings import chunks, day, edges, load, stored
 
 
 def state(database: str = "main", *, counter: int = 5, position: str = "10") -> StreamState:
@@ -181,14 +181,12 @@ async def test_a_source_that_is_read_as_a_whole_counts_with_its_reading(
     followed: Registry,
 ) -> None:
     await followed.confirm("main", 5, day(3), "token 5")
-    whole: Reading = {"whole": {(1, "w")}}
+    whole = chunks({(1, "w")})
     for at, valid_at in [(day(2), day(2)), (day(4), day(3))]:
         async with followed.load(at, {}, keep=["a", "b"]) as loading:
-            for name, pairs in whole.items():
-                known = await loading.begin_source(name)
-                read = chunks(pairs)
-                await loading.add([one for one in read if one.digest not in known])
-                await loading.end_source(1, 1, {one.digest for one in read})
+            known = await loading.begin_source("whole")
+            await loading.add([one for one in whole if one.digest not in known])
+            await loading.end_source(1, 1, {one.digest for one in whole})
         assert await followed.valid_at() == valid_at
     assert await edges(followed, "k", "w") == {
         "k": [Edge("a", 1), Edge("b", 1)],
@@ -220,7 +218,7 @@ async def test_a_load_keeps_only_what_it_is_told_to_keep(
     async with followed.load(day(1), {}):
         pass
     assert await edges(followed, "k") == {"k": []}
-    assert await followed.released([]) == {}
+    assert await followed.released([key_hash("k")]) == {key_hash("k"): day(1)}
 
 
 async def test_without_positions_a_load_says_nothing_for_when(registry: Registry) -> None:

@@ -17,7 +17,7 @@ from s3gc_tui.screens.reload import ReloadScreen
 from s3gc_tui.screens.streams import StreamsScreen
 from tests.core.jobs.journals import until
 from tests.tui.screens.accidents import ACCIDENTS
-from tests.tui.screens.asked import SECONDS, SIZES, Stage, assert_golden, read_only, staged
+from tests.tui.screens.asked import SECONDS, SIZES, Shown, Stage, assert_golden, read_only, staged
 from tests.tui.screens.watched import assert_tame_screen, until_text
 from tests.tui.small_world import SmallWorld
 
@@ -26,6 +26,13 @@ _AGES = re.compile(r"(?<=asked )[\d.]+ s")
 
 def screen_of(stage: Stage) -> StreamsScreen:
     return StreamsScreen(stage.gateway, clock=stage.clock)
+
+
+async def begins_to_follow(shown: Shown) -> None:
+    """By its key, where nobody followed before."""
+    await until_text(shown, "s follow")
+    await shown.press("s")
+    await until_text(shown, "following ", "reserved")
 
 
 def follower(small: SmallWorld) -> LeaseHolder | None:
@@ -61,10 +68,7 @@ async def test_golden_of_the_dialog(followed: SmallWorld, size: tuple[int, int])
 
 
 async def test_starting_and_ending(followed: SmallWorld) -> None:
-    async with (
-        staged(followed, days=0) as stage,
-        stage.showing(screen_of(stage)) as shown,
-    ):
+    async with staged(followed, days=0) as stage, stage.showing(screen_of(stage)) as shown:
         await until_text(shown, "nobody follows", "s follow")
         assert "x stop" not in shown.text()
         await shown.press("x")
@@ -86,13 +90,8 @@ async def test_starting_and_ending(followed: SmallWorld) -> None:
 
 
 async def test_reloading_ends_the_follower_and_begins_anew(followed: SmallWorld) -> None:
-    async with (
-        staged(followed, days=0) as stage,
-        stage.showing(screen_of(stage)) as shown,
-    ):
-        await until_text(shown, "s follow")
-        await shown.press("s")
-        await until_text(shown, "following ", "reserved")
+    async with staged(followed, days=0) as stage, stage.showing(screen_of(stage)) as shown:
+        await begins_to_follow(shown)
         before = follower(followed)
         slot = await slots(followed)
         assert len(slot) == 1
@@ -122,13 +121,8 @@ async def slots(small: SmallWorld) -> set[str]:
 
 
 async def test_a_lost_stream_and_why_following_it_ended(followed: SmallWorld) -> None:
-    async with (
-        staged(followed, days=0) as stage,
-        stage.showing(screen_of(stage)) as shown,
-    ):
-        await until_text(shown, "s follow")
-        await shown.press("s")
-        await until_text(shown, "following ", "reserved")
+    async with staged(followed, days=0) as stage, stage.showing(screen_of(stage)) as shown:
+        await begins_to_follow(shown)
         await shown.press("x")
         await until_text(shown, "waiting ")
         for slot in await slots(followed):
