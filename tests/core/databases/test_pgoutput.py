@@ -210,7 +210,7 @@ def test_a_transaction_and_a_beat() -> None:
         commit(0x1_0000_00AB, 0x1_0000_00FF, microseconds + 678901),
     ) == [
         Beat(8, "new", "old", "00000001000000AB"),
-        Commit("00000001000000FF", at),
+        Commit("00000001000000FF", at, "700"),
     ]
     assert made.told == "00000001000000AB"
 
