@@ -28,6 +28,13 @@ class Heal(StrEnum):
     RESTORE = "restore"
 
 
+class CdcOver(StrEnum):
+    """How PostgreSQL's stream is read: over a replication connection, or by asking in SQL."""
+
+    REPLICATION = "replication"
+    SQL = "sql"
+
+
 class Codec(StrEnum):
     """How keys are written in a column (see `references.codecs`)."""
 
@@ -47,12 +54,14 @@ class DatabaseConfig:
     """One application database. `url` holds a password and is never shown.
 
     With `cdc`, references follow the database's change stream; `cdc_backend` then is its engine.
+    `cdc_over` is for PostgreSQL behind a pooler that carries no replication connection.
     """
 
     url: str = field(repr=False)
     name: str = "main"
     cdc: bool = False
     cdc_backend: str | None = None
+    cdc_over: CdcOver = CdcOver.REPLICATION
 
     @property
     def engine(self) -> Engine:
@@ -136,6 +145,7 @@ class Config:
                 **asdict(database),
                 "url": DatabaseUrl.parse(database.url).redacted,
                 "cdc_backend": database.cdc_backend and str(database.cdc_backend),
+                "cdc_over": str(database.cdc_over),
             }
             for database in self.databases
         ]

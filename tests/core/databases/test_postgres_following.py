@@ -30,6 +30,7 @@ from s3gc_core.databases import (
 )
 from s3gc_core.databases.postgres_following import PostgresFollowing
 from s3gc_core.databases.postgres_replication import replication
+from s3gc_core.databases.postgres_stream import PostgresStream
 from s3gc_core.errors import (
     DatabaseUnreachable,
     SourceUnreadable,
@@ -436,6 +437,7 @@ async def test_a_stream_that_begins_at_an_anchor_begins_with_its_beat(
         with pytest.raises(ValueError, match="no beat"):
             stream.acknowledge("F" * 16)
         stream.acknowledge(first.anchor)
+        assert isinstance(stream, PostgresStream)
         stream.answer()
         await until(lambda: _confirmed(app, following, first.anchor))
         # Neither time nor answers move it on.
@@ -569,7 +571,7 @@ async def test_a_heartbeat_without_its_row(app: AppDatabase, follow: Follow) -> 
 async def test_a_stream_has_one_reader(
     app: AppDatabase, follow: Follow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("s3gc_core.databases.postgres_following.TAKEN_AFTER_SECONDS", 0.3)
+    monkeypatch.setattr("s3gc_core.databases.postgres_opening.TAKEN_AFTER_SECONDS", 0.3)
     await simple(app)
     following = follow()
     start = await following.begin(T)
