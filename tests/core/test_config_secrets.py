@@ -135,6 +135,7 @@ def test_a_valid_configuration_does_not_show_it(password: str) -> None:
             "name": "main",
             "cdc": False,
             "cdc_backend": None,
+            "cdc_over": "replication",
         }
     ]
     assert redact_url(url) == "postgresql://app:***@db.example:5432/app"

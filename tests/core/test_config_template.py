@@ -50,7 +50,9 @@ def test_its_examples_are_valid(tmp_path: Path) -> None:
     prose = r"^# (?:The|A codec|A template)\b.*\n(?:# (?![\"\w.]+ = ).*\n)*|^# url = .*\n"
     examples = re.sub(prose, "", tables + tail, flags=re.MULTILINE)
     examples = re.sub(r"^# ?", "", examples, flags=re.MULTILINE)
-    config = load(tmp_path, head + examples.replace('cdc_backend = "postgresql" ', ""))
+    config = load(
+        tmp_path, head + re.sub(r"^cdc_(?:backend|over) = .*\n", "", examples, flags=re.M)
+    )
     assert config.databases == (DatabaseConfig("sqlite:////a.db"),)
     assert [source.name for source in config.sources] == [
         "main:users.avatar_url",
