@@ -46,8 +46,10 @@ MESSAGES_PER_PEEK = 100_000
 _PEEKS_ALL = 1 << 31
 # How long to wait where nothing came: from, to.
 PAUSE_SECONDS = (0.05, 0.5)
+# And where a peek takes long: as long as it took, or so long.
+REST_SECONDS = 10.0
 # The server decodes everything that a peek gives before it gives the first of it.
-PEEK_SECONDS = 7_200.0
+PEEK_SECONDS = 3_600.0
 _BEGIN, _COMMIT, _RELATION = b"BCR"
 _place = Struct(">Q").unpack_from
 # Nobody but we ends a peek, or the wait for a caller who writes. Some of these are not known to
@@ -106,25 +108,35 @@ class PostgresPeek:
         self._rows = naming.FIRST_PAGE_ROWS
         self._portions = self._peeking()
         self._next: asyncio.Task[_Portion] | None = None
+        # Not while we rest between two peeks.
+        self._is_asking = True
 
     async def read(self, seconds: float) -> Sequence[Change]:
-        """What has come, in order: see `ChangeStream.read`."""
+        """What has come, in order: see `ChangeStream.read`.
+
+        A peek that is under way is waited for, however long (but not with 0 seconds): the server
+        gives the first change when it has decoded the last, and has not fallen silent meanwhile.
+        """
         # A caller who never waits would keep others from their turn.
         await asyncio.sleep(0)
         if self._begin:
             changes, self._begin = self._begin, []
             return changes
-        if self._next is None:
-            self._next = asyncio.create_task(self._portion())
-        if not self._next.done():
-            await asyncio.wait([self._next], timeout=seconds)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + seconds
+        while True:
+            # The next portion comes while the one before is written.
+            self._next = self._next or asyncio.create_task(self._portion())
+            await asyncio.wait([self._next], timeout=max(deadline - clock(), 0))
+            if seconds and self._is_asking:
+                await asyncio.wait([self._next])
             if not self._next.done():
                 return []
-        # An error stays: it is the end of the stream.
-        changes, self._told = self._next.result()
-        # The next portion comes while this one is written.
-        self._next = asyncio.create_task(self._portion())
-        return changes
+            # An error stays: it is the end of the stream.
+            changes, self._told = self._next.result()
+            self._next = asyncio.create_task(self._portion())
+            if changes or clock() >= deadline:
+                return changes
 
     def acknowledge(self, anchor: str) -> None:
         """Everything before `anchor` is stored: see `ChangeStream.acknowledge`."""
@@ -158,7 +170,10 @@ class PostgresPeek:
         return await anext(self._portions)
 
     async def _peeking(self) -> AsyncGenerator[_Portion, None]:
-        """Portions of what comes, each with the anchor of the last beat up to its end."""
+        """Portions of what comes, each with the anchor of the last beat up to its end.
+
+        An empty one is the end of a peek that told nothing.
+        """
         clock = asyncio.get_running_loop().time
         shortest, longest = PAUSE_SECONDS
         pause, free = shortest, clock()
@@ -180,7 +195,7 @@ class PostgresPeek:
             except StreamTaken:
                 if clock() - free > TAKEN_AFTER_SECONDS:
                     raise
-                await asyncio.sleep(longest)
+                await self._rest(longest)
                 continue
             free = clock()
             if self._limit <= count:
@@ -188,11 +203,17 @@ class PostgresPeek:
                 self._limit = 2 * count
             elif is_new:
                 pause = shortest
-                await asyncio.sleep(pause)
+                await self._rest(pause)
             else:
+                yield [], self._decoder.told
                 pause = min(pause * 2, longest)
-                # A server that decodes for long shall do so for half of its time at most.
-                await asyncio.sleep(max(pause, took))
+                # A server that decodes for long has its rest too.
+                await self._rest(max(pause, min(took, REST_SECONDS)))
+
+    async def _rest(self, seconds: float) -> None:
+        self._is_asking = False
+        await asyncio.sleep(seconds)
+        self._is_asking = True
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:

@@ -212,6 +212,21 @@ async def test_a_huge_transaction_takes_little_memory(
     assert peak < 20 << 20
 
 
+async def test_a_server_that_decodes_is_not_silent(
+    app: AppDatabase, sql: PostgresFollowing
+) -> None:
+    await simple(app)
+    start = await sql.begin(T)
+    await app.execute("INSERT INTO t SELECT i, 'x' FROM generate_series(1, 50000) i")
+    async with sql.stream(start, T) as stream:
+        assert list(await stream.read(0)) == []
+        # It takes longer to decode, and whoever waits at all waits for that.
+        assert len(await stream.read(0.001)) > 0
+        await heard(sql, stream)
+        async with asyncio.timeout(5):
+            assert list(await stream.read(0.3)) == []
+
+
 async def test_what_is_not_acknowledged_does_not_hide_what_follows(
     app: AppDatabase, sql: PostgresFollowing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
