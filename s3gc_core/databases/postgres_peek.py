@@ -1,9 +1,8 @@
 """The change stream over plain SQL, as `ChangeStream` has it: peek at the slot, again and again.
 
 Only where the configuration says so, because no replication connection can be had. Each peek makes
-the server decode again what was not acknowledged. Between two of them nobody holds the slot, and a
-pooler may give the next transaction to another session, or to another server: nothing of a session
-is relied on, and each transaction looks again whose slot it peeked at.
+the server decode again what was not acknowledged, and gives whole transactions, of which those are
+passed over that were told before. Between two of them nobody holds the slot.
 """
 
 from __future__ import annotations
@@ -12,100 +11,52 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from struct import Struct
-from typing import TYPE_CHECKING
 
-import asyncpg
-
-from s3gc_core.databases import naming
 from s3gc_core.databases.changes import Change
 from s3gc_core.databases.following import Start, Watched
+from s3gc_core.databases.pgoutput import Decoder
 from s3gc_core.databases.postgres import PostgresDatabase
 from s3gc_core.databases.postgres_opening import (
     TAKEN_AFTER_SECONDS,
     WITHOUT_JIT,
-    Footing,
     footing,
     history,
     refuse_other_history,
     untaken,
 )
-from s3gc_core.databases.postgres_replication import refused
-from s3gc_core.databases.postgres_slot import find_slot, refuse_lost
-from s3gc_core.errors import DatabaseUnreachable, StreamLost, StreamTaken
+from s3gc_core.databases.postgres_peeked_slot import PeekedSlot
+from s3gc_core.databases.postgres_slot import find_slot
+from s3gc_core.errors import DatabaseUnreachable, StreamTaken
 
-if TYPE_CHECKING:
-    # asyncpg's classes are generic in its stubs only.
-    Connection = asyncpg.Connection[asyncpg.Record]
-
-# The driver's own errors, beside those that the server sends.
-_BROKEN = asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, UnicodeDecodeError
 _Portion = tuple[list[Change], str]
 
 # After so many messages a peek ends with the transaction that it is in.
 MESSAGES_PER_PEEK = 100_000
-_PEEKS_ALL = 1 << 31
 # How long to wait where nothing came: from, to.
 PAUSE_SECONDS = (0.05, 0.5)
 # And where a peek takes long: as long as it took, or so long.
 REST_SECONDS = 10.0
-# The server decodes everything that a peek gives before it gives the first of it.
-PEEK_SECONDS = 3_600.0
 _BEGIN, _COMMIT, _RELATION = b"BCR"
 _place = Struct(">Q").unpack_from
-# Nobody but we ends a peek, or the wait for a caller who writes. Some of these are not known to
-# every server.
-_SETTINGS = {
-    "jit": "off",
-    "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "transaction_timeout": "0",
-}
-_SET = """
-    SELECT pg_catalog.set_config(name, value, true)
-    FROM unnest($1::text[], $2::text[]) AS wanted (name, value)
-    WHERE pg_catalog.current_setting(name, true) IS NOT NULL
-"""
-_ADVANCE = """
-    SELECT pg_catalog.pg_replication_slot_advance(
-        $1::text::name, '0/0'::pg_catalog.pg_lsn + $2::int8::numeric)
-"""
-# In SQL, since a statement that the driver names stays with a session that is not ours for long.
-_PEEK = """
-    DECLARE s3gc_peek NO SCROLL CURSOR FOR
-    SELECT data FROM pg_catalog.pg_logical_slot_peek_binary_changes('{mark}', NULL, {upto},
-        'proto_version', '1', 'publication_names', '"{mark}"')
-"""
 
 
 class PostgresPeek:
     """An open stream: see `ChangeStream`. Made by `open_peek`."""
 
     def __init__(
-        self,
-        database: PostgresDatabase,
-        connection: Connection,
-        mark: str,
-        start: Start,
-        stands: Footing,
+        self, slot: PeekedSlot, decoder: Decoder, begin: Sequence[Change], start: str
     ) -> None:
-        self._database = database
-        self._connection = connection
-        self._mark = mark
+        self._slot = slot
+        self._decoder = decoder
+        self._begin = list(begin)
         self._start = start
-        self._settings = {**_SETTINGS, **stands.settings}
-        self._decoder = stands.decoder
-        self._begin = list(stands.begin)
         # Transactions whose commit lies before this are passed over, as a server does that is asked
         # to start there: they were told already, or stored before the stream was opened.
-        self._from = int(start.position, 16)
+        self._from = int(start, 16)
         self._is_passed = False
-        self._acknowledged = start.position
-        # What of it the server knows; and the anchor of the last beat that the caller has.
-        self._advanced = start.position
+        # The anchor of the last beat that the caller has.
         self._told = ""
         self._limit = MESSAGES_PER_PEEK
-        self._rows = naming.FIRST_PAGE_ROWS
         self._portions = self._peeking()
         self._next: asyncio.Task[_Portion] | None = None
         # Not while we rest between two peeks.
@@ -140,9 +91,9 @@ class PostgresPeek:
 
     def acknowledge(self, anchor: str) -> None:
         """Everything before `anchor` is stored: see `ChangeStream.acknowledge`."""
-        if anchor > max(self._start.position, self._told):
+        if anchor > max(self._start, self._told):
             raise ValueError(f"{anchor} is the anchor of no beat that this stream has told")
-        self._acknowledged = max(self._acknowledged, anchor)
+        self._slot.acknowledged = max(self._slot.acknowledged, anchor)
 
     async def stop(self) -> bool:
         """End what runs beside; whether the stream was in order until then."""
@@ -160,11 +111,11 @@ class PostgresPeek:
 
     async def tell(self) -> None:
         """After `stop`: who opens a stream for a moment only would otherwise never tell."""
-        if self._acknowledged > self._advanced:
+        if self._slot.has_news:
             # Whoever reads it now has begun there, and tells more than we.
             with suppress(StreamTaken):
-                async with self._transaction():
-                    await self._advance()
+                async with self._slot.transaction():
+                    await self._slot.advance()
 
     async def _portion(self) -> _Portion:
         return await anext(self._portions)
@@ -180,18 +131,20 @@ class PostgresPeek:
         while True:
             began, count, is_new = clock(), 0, False
             try:
-                async with self._transaction():
-                    await self._advance()
-                    records = await self._peek()
+                async with self._slot.transaction():
+                    if self._slot.has_news:
+                        await self._slot.advance()
+                        self._limit = MESSAGES_PER_PEEK
+                    messages = await self._slot.peek(self._limit)
                     free = clock()
                     took = free - began
-                    while records:
-                        count += len(records)
-                        changes = self._decoded(records)
+                    while messages:
+                        count += len(messages)
+                        changes = self._decoded(messages)
                         if changes:
                             is_new = True
                             yield changes, self._decoder.told
-                        records = await self._fetch()
+                        messages = await self._slot.fetch()
             except StreamTaken:
                 if clock() - free > TAKEN_AFTER_SECONDS:
                     raise
@@ -215,66 +168,11 @@ class PostgresPeek:
         await asyncio.sleep(seconds)
         self._is_asking = True
 
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[None]:
-        """A transaction of its own on the server whose slot it is, and in no other history."""
-        try:
-            async with self._connection.transaction():
-                await self._connection.execute(
-                    _SET, list(self._settings), list(self._settings.values())
-                )
-                await self._look()
-                yield
-        except asyncpg.UndefinedObjectError as error:
-            with self._database.reaching():
-                refuse_lost(await find_slot(self._connection, self._mark), self._mark)
-            raise StreamLost("publication-changed", self._said(error)) from error
-        except asyncpg.PostgresError as error:
-            raise refused(error.sqlstate or "", self._said(error)) from error
-        except _BROKEN as error:
-            raise naming.unreachable(self._database.address, error) from error
-
-    async def _look(self) -> None:
-        """Nobody moved the slot further than we did, and the server is still the same."""
-        found = await history(self._connection)
-        refuse_other_history(self._database.address, found, self._start.history)
-        refuse_lost(await find_slot(self._connection, self._mark), self._mark, self._acknowledged)
-
-    async def _advance(self) -> None:
-        """Tell the server what was acknowledged. The transaction of the anchor itself still comes:
-        its commit lies there, not before.
-        """
-        anchor = self._acknowledged
-        if anchor > self._advanced:
-            await self._connection.execute(
-                _ADVANCE, self._mark, int(anchor, 16), timeout=PEEK_SECONDS
-            )
-            self._advanced = anchor
-            self._limit = MESSAGES_PER_PEEK
-
-    async def _peek(self) -> list[asyncpg.Record]:
-        upto = "NULL" if self._limit >= _PEEKS_ALL else str(self._limit)
-        await self._connection.execute(_PEEK.format(mark=self._mark, upto=upto))
-        # The first of them comes when the server has decoded all.
-        records = await self._fetch()
-        # What somebody took out of the slot before that is missing in them.
-        await self._look()
-        return records
-
-    async def _fetch(self) -> list[asyncpg.Record]:
-        query = f"FETCH {self._rows} FROM s3gc_peek"
-        records = await self._connection.fetch(query, timeout=PEEK_SECONDS)
-        if records:
-            size = sum(len(record[0]) for record in records)
-            fitting = naming.PAGE_BYTES * len(records) // max(size, 1)
-            self._rows = max(1, min(naming.PAGE_ROWS, fitting, self._rows * 4))
-        return records
-
-    def _decoded(self, records: Sequence[asyncpg.Record]) -> list[Change]:
+    def _decoded(self, messages: Sequence[bytes]) -> list[Change]:
         """What they say that was not told before."""
         changes: list[Change] = []
         feed = self._decoder.feed
-        for (data,) in records:
+        for data in messages:
             kind = data[0] if data else 0
             if kind == _BEGIN:
                 self._is_passed = _place(data, 1)[0] < self._from
@@ -285,9 +183,6 @@ class PostgresPeek:
             if kind == _COMMIT:
                 self._from = _place(data, 2)[0] + 1
         return changes
-
-    def _said(self, error: BaseException) -> str:
-        return f"{self._database.address}: {error}"
 
 
 @asynccontextmanager
@@ -313,7 +208,8 @@ async def open_peek(
                 refuse_other_history(database.address, await history(connection), start.history)
                 stands = await footing(connection, name, mark, start, watched)
             await untaken(untouched)
-        stream = PostgresPeek(database, connection, mark, start, stands)
+        slot = PeekedSlot(database, connection, mark, start, stands.settings)
+        stream = PostgresPeek(slot, stands.decoder, stands.begin, start.position)
         is_in_order = False
         try:
             yield stream

@@ -27,6 +27,7 @@ from s3gc_core.databases import (
 )
 from s3gc_core.databases.postgres_following import PostgresFollowing
 from s3gc_core.databases.postgres_peek import PostgresPeek
+from s3gc_core.databases.postgres_peeked_slot import PeekedSlot
 from s3gc_core.databases.postgres_stream import PostgresStream
 from s3gc_core.errors import DatabaseUnreachable, StreamLost, StreamTaken
 from tests.core.databases.following import SECONDS, drained, heard, last_beat, rows_of, until
@@ -176,7 +177,7 @@ async def test_texts_do_not_depend_on_whose_session_it_was(
     await app.execute("INSERT INTO t VALUES (1, '2026-01-02 03:04:05+00')")
     async with sql.stream(start, T) as stream:
         # What a pooler does: somebody else had the session meanwhile.
-        connection = vars(stream)["_connection"]
+        connection = vars(vars(stream)["_slot"])["_connection"]
         await connection.execute("SET DateStyle = 'German'; SET TimeZone = 'Asia/Tokyo'")
         (change,) = rows_of(await heard(sql, stream))
     assert isinstance(change, RowChange)
@@ -401,16 +402,16 @@ async def test_what_was_taken_out_during_a_peek_is_missed(
     await simple(app)
     start = await sql.begin(T)
     await app.execute("INSERT INTO t VALUES (1, 'a')")
-    advance = PostgresPeek._advance
+    peek = PeekedSlot.peek
 
-    async def overtaken(peek: PostgresPeek) -> None:
-        """After the look at the slot, and before the peek."""
-        await advance(peek)
+    async def overtaken(slot: PeekedSlot, limit: int) -> list[bytes]:
+        """After the first look at the slot, and before the peek."""
         await app.execute(
             "SELECT pg_replication_slot_advance(?, pg_current_wal_lsn())", slot_of(sql)
         )
+        return await peek(slot, limit)
 
-    monkeypatch.setattr(PostgresPeek, "_advance", overtaken)
+    monkeypatch.setattr(PeekedSlot, "peek", overtaken)
     async with sql.stream(start, T) as stream:
         with pytest.raises(StreamLost) as lost:
             await drained(stream)
@@ -433,7 +434,7 @@ async def test_another_history(
     async with sql.stream(start, T) as stream:
         await heard(sql, stream)
         # A pooler goes on with another server, and keeps our connection.
-        monkeypatch.setattr(f"{_PEEK}.history", other)
+        monkeypatch.setattr("s3gc_core.databases.postgres_peeked_slot.history", other)
         with pytest.raises(StreamLost) as lost:
             await drained(stream)
     assert lost.value.state == "history-changed"
