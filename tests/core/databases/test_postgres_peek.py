@@ -396,8 +396,19 @@ async def _done(app: AppDatabase, statement: str) -> None:
     await until(is_done)
 
 
+@pytest.mark.parametrize(
+    ("taken", "state"),
+    [
+        ("pg_replication_slot_advance('{slot}', pg_current_wal_lsn())", "position-passed"),
+        ("pg_drop_replication_slot('{slot}')", "slot-missing"),
+    ],
+)
 async def test_what_was_taken_out_during_a_peek_is_missed(
-    app: AppDatabase, sql: PostgresFollowing, monkeypatch: pytest.MonkeyPatch
+    app: AppDatabase,
+    sql: PostgresFollowing,
+    monkeypatch: pytest.MonkeyPatch,
+    taken: str,
+    state: str,
 ) -> None:
     await simple(app)
     start = await sql.begin(T)
@@ -406,16 +417,14 @@ async def test_what_was_taken_out_during_a_peek_is_missed(
 
     async def overtaken(slot: PeekedSlot, limit: int) -> list[bytes]:
         """After the first look at the slot, and before the peek."""
-        await app.execute(
-            "SELECT pg_replication_slot_advance(?, pg_current_wal_lsn())", slot_of(sql)
-        )
+        await app.execute(f"SELECT {taken.format(slot=slot_of(sql))}")
         return await peek(slot, limit)
 
     monkeypatch.setattr(PeekedSlot, "peek", overtaken)
     async with sql.stream(start, T) as stream:
         with pytest.raises(StreamLost) as lost:
             await drained(stream)
-    assert lost.value.state == "position-passed"
+    assert lost.value.state == state
 
 
 async def test_another_history(
@@ -541,6 +550,24 @@ async def test_a_server_that_is_started_again(is_crash: bool) -> None:
         ids = [change.after for change in again if isinstance(change, RowChange)]
         assert ids == list(range(1, 20_001))
         await app.close()
+
+
+async def test_timeouts_of_the_server_end_no_peek(app: AppDatabase, sql: PostgresFollowing) -> None:
+    await simple(app)
+    start = await sql.begin(T)
+    await app.execute("INSERT INTO t SELECT i, repeat('x', 99) FROM generate_series(1, 100000) i")
+    database = DatabaseUrl.parse(app.url).database
+    for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
+        await app.execute(f"ALTER DATABASE {database} SET {setting} = '300ms'")
+    async with sql.stream(start, T) as stream:
+        changes = list(await stream.read(10))
+        # The portion after it waits in the open transaction.
+        await asyncio.sleep(0.8)
+        while len(changes) < 100_000:
+            changes += await stream.read(10)
+        assert [c.after for c in rows_of(changes) if isinstance(c, RowChange)] == list(
+            range(1, 100_001)
+        )
 
 
 async def test_a_cancelled_read_loses_nothing(app: AppDatabase, sql: PostgresFollowing) -> None:
