@@ -311,11 +311,16 @@ async def test_only_beats_that_came_are_acknowledged(
     start = await sql.begin(T)
     async with sql.stream(start, T) as stream:
         first, second = [last_beat(await heard(sql, stream)) for _ in range(2)]
-    monkeypatch.setattr("s3gc_core.databases.naming.FIRST_PAGE_ROWS", 1)
-    monkeypatch.setattr("s3gc_core.databases.naming.PAGE_ROWS", 1)
+    # A transaction in each portion: its begin and end, the description of the table, and the beat.
+    monkeypatch.setattr("s3gc_core.databases.naming.FIRST_PAGE_ROWS", 4)
+    monkeypatch.setattr("s3gc_core.databases.naming.PAGE_ROWS", 4)
     async with sql.stream(start, T) as stream:
-        while not [c for c in await stream.read(1.0) if isinstance(c, Beat)]:
-            pass
+        assert [c for c in await stream.read(10) if isinstance(c, Beat)] == [first]
+
+        async def is_ahead() -> bool:
+            return bool(vars(stream)["_next"].done())
+
+        await until(is_ahead)
         with pytest.raises(ValueError, match="no beat"):
             stream.acknowledge(second.anchor)
         stream.acknowledge(first.anchor)
@@ -418,12 +423,14 @@ async def test_what_was_taken_out_during_a_peek_is_missed(
     async def overtaken(slot: PeekedSlot, limit: int) -> list[bytes]:
         """After the first look at the slot, and before the peek."""
         await app.execute(f"SELECT {taken.format(slot=slot_of(sql))}")
+        await app.execute("INSERT INTO t VALUES (2, 'b')")
         return await peek(slot, limit)
 
     monkeypatch.setattr(PeekedSlot, "peek", overtaken)
     async with sql.stream(start, T) as stream:
+        # Not even what came after it is told.
         with pytest.raises(StreamLost) as lost:
-            await drained(stream)
+            await stream.read(10)
     assert lost.value.state == state
 
 
@@ -441,12 +448,20 @@ async def test_another_history(
         return "1:1"
 
     async with sql.stream(start, T) as stream:
-        await heard(sql, stream)
+        beat = last_beat(await heard(sql, stream))
+
+        async def rests() -> bool:
+            return not vars(stream)["_is_asking"]
+
+        await until(rests)
         # A pooler goes on with another server, and keeps our connection.
+        stream.acknowledge(beat.anchor)
         monkeypatch.setattr("s3gc_core.databases.postgres_peeked_slot.history", other)
         with pytest.raises(StreamLost) as lost:
             await drained(stream)
     assert lost.value.state == "history-changed"
+    # That one is not told of our anchors.
+    assert await confirmed(app, sql) == start.position
 
 
 async def test_a_slot_whose_log_was_thrown_away(
