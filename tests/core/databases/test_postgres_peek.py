@@ -169,6 +169,18 @@ async def test_both_ways_leave_an_altered_table(app: AppDatabase) -> None:
         await replication.end()
 
 
+async def test_a_column_that_went_away_before_the_stream_was_opened(
+    app: AppDatabase, sql: PostgresFollowing
+) -> None:
+    await simple(app)
+    start = await sql.begin(T)
+    await app.execute("ALTER TABLE t DROP k")
+    async with sql.stream(start, T) as stream:
+        assert rows_of(await heard(sql, stream)) == [
+            TableAltered("public.t", "it has no column 'k' that the stream tells")
+        ]
+
+
 async def test_texts_do_not_depend_on_whose_session_it_was(
     app: AppDatabase, sql: PostgresFollowing
 ) -> None:
