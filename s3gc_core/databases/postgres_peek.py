@@ -36,7 +36,8 @@ MESSAGES_PER_PEEK = 100_000
 PAUSE_SECONDS = (0.05, 0.5)
 # And where a peek takes long: as long as it took, or so long.
 REST_SECONDS = 10.0
-_BEGIN, _COMMIT, _RELATION = b"BCR"
+_BEGIN, _COMMIT, _RELATION, _TRUNCATE = b"BCRT"
+_OF_ONE = frozenset(b"RIUD")
 _place = Struct(">Q").unpack_from
 
 
@@ -54,6 +55,8 @@ class PostgresPeek:
         # to start there: they were told already, or stored before the stream was opened.
         self._from = int(start, 16)
         self._is_passed = False
+        # The relations that this peek described in what is passed over, by their numbers.
+        self._described: dict[bytes, bytes] = {}
         # The anchor of the last beat that the caller has.
         self._told = ""
         self._limit = MESSAGES_PER_PEEK
@@ -136,6 +139,7 @@ class PostgresPeek:
                         await self._slot.advance()
                         self._limit = MESSAGES_PER_PEEK
                     messages = await self._slot.peek(self._limit)
+                    self._described.clear()
                     free = clock()
                     took = free - began
                     while messages:
@@ -176,13 +180,29 @@ class PostgresPeek:
             kind = data[0] if data else 0
             if kind == _BEGIN:
                 self._is_passed = _place(data, 1)[0] < self._from
-            # Each peek describes a table once, before its first row, and that may be passed over.
-            if self._is_passed and kind != _RELATION:
+            if self._is_passed:
+                # What a peek describes once may be of use to what follows; or was another then.
+                if kind == _RELATION:
+                    self._described[data[1:5]] = data
                 continue
+            if self._described:
+                for relation in _relations(kind, data):
+                    described = self._described.pop(relation, None)
+                    if described is not None and kind != _RELATION:
+                        feed(described, changes)
             feed(data, changes)
             if kind == _COMMIT:
                 self._from = _place(data, 2)[0] + 1
         return changes
+
+
+def _relations(kind: int, data: bytes) -> list[bytes]:
+    """The numbers of the relations that a message is about."""
+    if kind in _OF_ONE:
+        return [data[1:5]]
+    if kind == _TRUNCATE:
+        return [data[at : at + 4] for at in range(6, len(data), 4)]
+    return []
 
 
 @asynccontextmanager

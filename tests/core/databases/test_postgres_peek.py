@@ -316,6 +316,45 @@ async def test_a_stream_begins_at_its_anchor_whatever_the_server_was_told(
     assert rows_of(again) == []
 
 
+async def test_what_is_passed_over_does_not_count_as_an_alteration(
+    app: AppDatabase, both: tuple[PostgresFollowing, PostgresFollowing]
+) -> None:
+    await simple(app)
+    sql, _ = both
+    start = await sql.begin(T)
+    await app.execute("INSERT INTO t VALUES (1, 'a')")
+    async with sql.stream(start, T) as stream:
+        beat = last_beat(await heard(sql, stream))
+    # Before the anchor, the table was another than the one that the catalogue has now.
+    await statements(app, "ALTER TABLE t ADD x int", "UPDATE t SET k = 'b'", "TRUNCATE t")
+    told: list[list[Change]] = []
+    for following in both:
+        async with following.stream(Start(start.history, beat.anchor), T) as stream:
+            changes = await heard(following, stream)
+        assert changes[0] == beat
+        told.append(rows_of(changes))
+    assert told[0] == told[1] == [RowChange("public.t", 1, 1, ("b",)), TableEmptied("public.t")]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE t SET k = 'b'", "TRUNCATE t", "DELETE FROM t"])
+async def test_a_table_that_was_described_in_what_is_passed_over(
+    app: AppDatabase, both: tuple[PostgresFollowing, PostgresFollowing], statement: str
+) -> None:
+    await simple(app)
+    sql, _ = both
+    start = await sql.begin(T)
+    await app.execute("INSERT INTO t VALUES (1, 'a')")
+    async with sql.stream(start, T) as stream:
+        beat = last_beat(await heard(sql, stream))
+    await app.execute(statement)
+    told: list[list[Change]] = []
+    for following in both:
+        async with following.stream(Start(start.history, beat.anchor), T) as stream:
+            told.append(rows_of(await heard(following, stream)))
+    assert told[0] == told[1]
+    assert len(told[0]) == 1
+
+
 async def test_only_beats_that_came_are_acknowledged(
     app: AppDatabase, sql: PostgresFollowing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
