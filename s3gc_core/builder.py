@@ -110,9 +110,9 @@ def enable_vault(draft: ConfigDraft, path: str | PathLike[str]) -> ConfigDraft:
     return draft.having(vault_path=path)
 
 
-def enable_cdc(draft: ConfigDraft, backend: str, url: str) -> ConfigDraft:
-    """Follow the changes of the database at `url`."""
-    return draft.having(cdc_backend=backend, cdc_connection_url=url)
+def enable_cdc(draft: ConfigDraft, backend: str, url: str, over: str | None = None) -> ConfigDraft:
+    """Follow the changes of the database at `url`; `over` is PostgreSQL's `cdc_over`."""
+    return draft.having(cdc_backend=backend, cdc_connection_url=url, cdc_over=over)
 
 
 def schedule_daily(draft: ConfigDraft, time: str = "02:30") -> ConfigDraft:

@@ -28,6 +28,13 @@ class Heal(StrEnum):
     RESTORE = "restore"
 
 
+class CdcOver(StrEnum):
+    """How PostgreSQL's stream is read: over a replication connection, or by asking in SQL."""
+
+    REPLICATION = "replication"
+    SQL = "sql"
+
+
 class Codec(StrEnum):
     """How keys are written in a column (see `references.codecs`)."""
 
@@ -51,6 +58,7 @@ class DatabaseConfig:
     """One application database. `url` holds a password and is never shown.
 
     With `cdc`, references follow the database's change stream; `cdc_backend` then is its engine.
+    `cdc_over` is for PostgreSQL behind a pooler that carries no replication connection.
     `max_kept_bytes` is how much of its log the server may keep for the stream; a tenth of that is
     worth a warning.
     """
@@ -59,6 +67,7 @@ class DatabaseConfig:
     name: str = "main"
     cdc: bool = False
     cdc_backend: str | None = None
+    cdc_over: CdcOver = CdcOver.REPLICATION
     max_kept_bytes: int = MAX_KEPT_BYTES
 
     @property
@@ -143,6 +152,7 @@ class Config:
                 **asdict(database),
                 "url": DatabaseUrl.parse(database.url).redacted,
                 "cdc_backend": database.cdc_backend and str(database.cdc_backend),
+                "cdc_over": str(database.cdc_over),
             }
             for database in self.databases
         ]

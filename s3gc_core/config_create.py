@@ -49,7 +49,7 @@ GUARDS: dict[str, Rule[object]] = {
     "listing_shrunk_share": rules.share,
 }
 FILE_NAMES = frozenset({*SCALARS, *LISTS, "guards", "database", "tables", "keys"})
-CREATE_NAMES = FILE_NAMES | {"databases", "cdc_backend", "cdc_connection_url"}
+CREATE_NAMES = FILE_NAMES | {"databases", "cdc_backend", "cdc_over", "cdc_connection_url"}
 DEFAULTS: dict[str, object] = {
     item.name: item.default for of in (Config, GuardLimits) for item in fields(of)
 }
@@ -58,6 +58,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("url", "cdc_connection_url"), "it belongs under [database]: database.url"),
     "cdc": "it belongs under [database]: database.cdc",
     "cdc_backend": "it belongs under [database]: database.cdc_backend",
+    "cdc_over": "it belongs under [database]: database.cdc_over",
 }
 
 
@@ -66,7 +67,7 @@ class Settings(TypedDict, total=False):
 
     `tables` maps a table to its columns: `{"users": ["avatar"], "posts": [{"column": "body",
     "codec": "text"}], "files": {"template": "files/{id}"}}`. `database` and `databases` take URLs,
-    mappings (`url`, `name`, `cdc`, `cdc_backend`) or `DatabaseConfig`; without them
+    mappings (`url`, `name`, `cdc`, `cdc_backend`, `cdc_over`) or `DatabaseConfig`; without them
     `cdc_connection_url` is the database.
     """
 
@@ -85,6 +86,7 @@ class Settings(TypedDict, total=False):
     database: str | Mapping[str, object] | DatabaseConfig | None
     databases: Sequence[str | Mapping[str, object] | DatabaseConfig] | None
     cdc_backend: str | None
+    cdc_over: str | None
     cdc_connection_url: str | None
     compression_level: int
     max_concurrency: int

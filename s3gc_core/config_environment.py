@@ -2,7 +2,8 @@
 
     S3_BUCKET, AWS_REGION             bucket, region
     S3GC_ENDPOINT_URL                 endpoint_url; without it AWS_ENDPOINT_URL
-    DATABASE_URL, S3GC_CDC_BACKEND    the database
+    DATABASE_URL, S3GC_CDC_BACKEND,   the database
+    S3GC_CDC_OVER
     S3GC_EXECUTE_MODE                 true: mode execute; false: not execute
     S3GC_<SETTING>                    any other setting, those of [guards] too; lists by commas
     S3GC_ADMIN_API_KEY, S3GC_PROFILE, S3GC_READ_ONLY  are read elsewhere
@@ -37,6 +38,7 @@ VARIABLES: dict[str, Where] = {
     **{_OWN_NAMES.get(name, f"S3GC_{name.upper()}"): (name,) for name in (*SCALARS, *LISTS)},
     **{f"S3GC_{name.upper()}": ("guards", name) for name in GUARDS},
     "S3GC_CDC_BACKEND": ("cdc_backend",),
+    "S3GC_CDC_OVER": ("cdc_over",),
 }
 _SPECIAL = ("S3GC_EXECUTE_MODE", "DATABASE_URL", "AWS_ENDPOINT_URL")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from s3gc_core import key_template
-from s3gc_core.config import Codec, Heal, Mode
+from s3gc_core.config import CdcOver, Codec, Heal, Mode
 from s3gc_core.config_schedule import BadSchedule, parse_schedule
 from s3gc_core.database_url import ALLOWED, DatabaseUrl, Engine
 from s3gc_core.errors import ConfigurationError, Problem
@@ -144,6 +144,7 @@ mode: Rule[Mode] = one_of(Mode)
 heal: Rule[Heal] = one_of(Heal)
 codec: Rule[Codec] = one_of(Codec)
 engine: Rule[Engine] = one_of(Engine)
+cdc_over: Rule[CdcOver] = one_of(CdcOver)
 
 
 def bucket_name(value: object) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from s3gc_core import config_rules as rules
-from s3gc_core.config import MAX_KEPT_BYTES, Codec, DatabaseConfig, SourceConfig
+from s3gc_core.config import MAX_KEPT_BYTES, CdcOver, Codec, DatabaseConfig, SourceConfig
 from s3gc_core.config_codecs import read_options
 from s3gc_core.config_rules import Findings, Where
-from s3gc_core.database_url import DatabaseUrl
+from s3gc_core.database_url import DatabaseUrl, Engine
 
 _DATABASE_NAMES = tuple(field.name for field in fields(DatabaseConfig))
 _SOURCE_NAMES = (
@@ -36,11 +36,12 @@ def read_databases(
     """The databases that are usable, and the names of all that are written.
 
     `settings` may hold `database` or `databases` (a URL, a table, or several of them),
-    `cdc_backend` and `cdc_connection_url`.
+    `cdc_backend`, `cdc_over` and `cdc_connection_url`.
     """
     written = _collect(settings, findings)
     _add_connection_url(settings.get("cdc_connection_url"), written, findings)
-    _add_backend(settings.get("cdc_backend"), written, findings)
+    for setting in ("cdc_backend", "cdc_over"):
+        _add_to_one(setting, settings.get(setting), written, findings)
     databases: list[DatabaseConfig] = []
     names: list[str] = []
     for entry in written:
@@ -88,6 +89,8 @@ def _values(entry: object) -> dict[str, object] | None:
                 }
             elif entry.cdc_backend is not None:
                 values |= {"cdc": False, "cdc_backend": entry.cdc_backend}
+            if entry.cdc_over is not CdcOver.REPLICATION:
+                values["cdc_over"] = entry.cdc_over
             return values
         case Mapping():
             return {str(name): value for name, value in entry.items()}
@@ -109,17 +112,18 @@ def _add_connection_url(url: object, written: list[_Written], findings: Findings
         findings.add(where, url, allowed, said="another URL")
 
 
-def _add_backend(backend: object, written: list[_Written], findings: Findings) -> None:
-    where: Where = ("cdc_backend",)
-    if backend is None:
+def _add_to_one(setting: str, value: object, written: list[_Written], findings: Findings) -> None:
+    """A setting that stands by itself is that of the one database."""
+    where: Where = (setting,)
+    if value is None:
         return
     if len(written) == 1:
-        written[0].values["cdc_backend"] = backend
-        written[0].places["cdc_backend"] = where
+        written[0].values[setting] = value
+        written[0].places[setting] = where
     elif written:
-        findings.add(where, backend, "left out; with several databases, each has its own")
+        findings.add(where, value, "left out; with several databases, each has its own")
     else:
-        findings.add(where, backend, "left out, or given together with a database URL")
+        findings.add(where, value, "left out, or given together with a database URL")
 
 
 def _database(entry: _Written, findings: Findings) -> DatabaseConfig:
@@ -143,16 +147,32 @@ def _database(entry: _Written, findings: Findings) -> DatabaseConfig:
             findings.add(where, backend, f"{engine}, which the database's URL names")
         if not cdc and entry.values.get("cdc") is False:
             findings.add(where, written_backend, "left out where cdc is false")
-    kept = entry.values.get("max_kept_bytes")
-    if kept is not None and not cdc:
-        findings.add(entry.place("max_kept_bytes"), kept, "left out where cdc is false")
-    most = findings.take(
-        entry.place("max_kept_bytes"),
-        rules.whole_number(1 << 20, 1 << 50),
-        MAX_KEPT_BYTES if kept is None else kept,
-        MAX_KEPT_BYTES,
-    )
-    return DatabaseConfig(url, name, cdc, engine if cdc else None, most)
+    over = _over(entry, cdc, engine, findings)
+    most = _max_kept_bytes(entry, cdc, findings)
+    return DatabaseConfig(url, name, cdc, engine if cdc else None, over, most)
+
+
+def _over(entry: _Written, cdc: bool, engine: Engine | None, findings: Findings) -> CdcOver:
+    """How the stream is read. Only PostgreSQL's can be read in two ways."""
+    written = entry.values.get("cdc_over")
+    if written is None:
+        return CdcOver.REPLICATION
+    where = entry.place("cdc_over")
+    if not cdc:
+        findings.add(where, written, "left out where cdc is not true")
+    elif engine not in (Engine.POSTGRESQL, None):
+        findings.add(where, written, f"left out: it is for postgresql, and this is {engine}")
+    return findings.take(where, rules.cdc_over, written, CdcOver.REPLICATION)
+
+
+def _max_kept_bytes(entry: _Written, cdc: bool, findings: Findings) -> int:
+    written = entry.values.get("max_kept_bytes")
+    if written is None:
+        return MAX_KEPT_BYTES
+    where = entry.place("max_kept_bytes")
+    if not cdc:
+        findings.add(where, written, "left out where cdc is not true")
+    return findings.take(where, rules.whole_number(1 << 20, 1 << 50), written, MAX_KEPT_BYTES)
 
 
 def read_sources(

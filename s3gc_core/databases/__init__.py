@@ -113,7 +113,7 @@ def open_following(config: DatabaseConfig, name: str) -> Following:
         case Engine.POSTGRESQL:
             from s3gc_core.databases.postgres_following import PostgresFollowing
 
-            return PostgresFollowing(url, config.name, name)
+            return PostgresFollowing(url, config.name, name, config.cdc_over)
         case Engine.MYSQL:
             from s3gc_core.databases.mysql_following import MysqlFollowing
 

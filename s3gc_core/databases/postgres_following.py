@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from s3gc_core.config import CdcOver
 from s3gc_core.database_url import DatabaseUrl
-from s3gc_core.databases.changes import Beat, TableAltered
-from s3gc_core.databases.following import Lag, LeftBehind, Obstacle, Start, Watched
-from s3gc_core.databases.pgoutput import Decoder, position
+from s3gc_core.databases.changes import Beat
+from s3gc_core.databases.following import ChangeStream, Lag, LeftBehind, Obstacle, Start, Watched
+from s3gc_core.databases.pgoutput import position
 from s3gc_core.databases.postgres import PostgresDatabase
 from s3gc_core.databases.postgres_fingerprint import fingerprints
 from s3gc_core.databases.postgres_obstacles import obstacles
+from s3gc_core.databases.postgres_opening import WITHOUT_JIT, asking, history
+from s3gc_core.databases.postgres_peek import open_peek
 from s3gc_core.databases.postgres_points import points
 from s3gc_core.databases.postgres_publication import (
     HEARTBEAT,
@@ -28,8 +31,7 @@ from s3gc_core.databases.postgres_publication import (
     publication,
     publication_statements,
 )
-from s3gc_core.databases.postgres_relations import TEXT_SETTINGS, followed, heartbeat_watched
-from s3gc_core.databases.postgres_replication import ReplicationConnection, replication
+from s3gc_core.databases.postgres_replication import replication
 from s3gc_core.databases.postgres_slot import (
     MARK,
     bound_of_slots,
@@ -41,25 +43,19 @@ from s3gc_core.databases.postgres_slot import (
     refuse_lost,
     transactions_since,
 )
-from s3gc_core.databases.postgres_stream import STATUS_SECONDS_AT_MOST, PostgresStream
+from s3gc_core.databases.postgres_stream import open_stream
 from s3gc_core.databases.protocol import Page, RowId, TableRead
-from s3gc_core.errors import FollowingRefused, StreamLost, StreamTaken
+from s3gc_core.errors import FollowingRefused, StreamLost
 
 if TYPE_CHECKING:
     # asyncpg's classes are generic in its stubs only.
     Connection = asyncpg.Connection[asyncpg.Record]
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,58}")
-# A reader that went away is known as gone only after a while.
-TAKEN_AFTER_SECONDS = 5.0
 SETTLE_POLL_SECONDS = (0.005, 0.5)
 # How long the writers of a table may have to wait behind us for those before us; and how often.
 LOCK_SECONDS, LOCK_TRIES = 1, 30
 
-_SETTINGS = """
-    SELECT name, pg_catalog.current_setting(name) AS value FROM unnest($1::text[]) AS wanted (name)
-"""
-_TIMEOUT = "SELECT setting::int8 FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'"
 _BEAT = f"""
     UPDATE {HEARTBEAT} SET counter = counter + 1, previous = token, token = $2 WHERE name = $1
     RETURNING counter, token, previous
@@ -73,22 +69,31 @@ _PUT = f"""
 class PostgresFollowing:
     """See `Following`. Slot and publication are called `s3gc_` and the name in small letters."""
 
-    def __init__(self, url: DatabaseUrl, database: str, name: str) -> None:
+    def __init__(
+        self,
+        url: DatabaseUrl,
+        database: str,
+        name: str,
+        over: CdcOver = CdcOver.REPLICATION,
+    ) -> None:
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"{name!r} is no name for a slot")
         self.name = name
         self._mark = MARK + name.lower()
         self._url = url
+        self._over = over
         self._database = PostgresDatabase(url, database)
 
     async def obstacles(self, watched: Sequence[Watched]) -> list[Obstacle]:
         """Everything that is in the way: see `Following`."""
-        return await obstacles(self._database, self._url, self._mark, watched)
+        return await obstacles(self._database, self._url, self._over, self._mark, watched)
 
     async def begin(self, watched: Sequence[Watched]) -> Start:
         """Make slot, publication and heartbeat anew: see `Following`."""
         await self._refuse(watched)
-        async with self._connection() as connection, replication(self._url) as stream:
+        # Before all else: if another server answers meanwhile, the stream will not open.
+        found = await self._history()
+        async with self._database.connection() as connection:
             with self._database.reaching():
                 await drop_slot(connection, self._mark)
                 await self._publish(connection, watched)
@@ -97,41 +102,35 @@ class PostgresFollowing:
                     await connection.execute("SET LOCAL synchronous_commit = local")
                     await connection.execute(_PUT, self.name, secrets.token_hex(16))
                 lsn = await make_slot(connection, self._mark)
-            system = await stream.system()
-        return Start(system.history, position(lsn))
+        return Start(found, position(lsn))
 
     async def extend(self, watched: Sequence[Watched]) -> None:
         """Let the publication tell of these tables: see `Following`."""
-        async with self._connection() as connection:
-            with self._database.reaching():
-                refuse_lost(await find_slot(connection, self._mark), self._mark)
-                found = await publication(connection, self._mark)
+        async with asking(self._database) as connection:
+            refuse_lost(await find_slot(connection, self._mark), self._mark)
+            found = await publication(connection, self._mark)
             # What nobody published meanwhile is lost, even if it were published again.
             if lacks := found.lacks([]):
                 raise StreamLost("publication-changed", lacks)
         await self._refuse(watched)
-        async with self._connection() as connection:
+        async with self._database.connection() as connection:
             with self._database.reaching():
                 await self._publish(connection, watched)
 
     @asynccontextmanager
-    async def stream(
-        self, start: Start, watched: Sequence[Watched]
-    ) -> AsyncIterator[PostgresStream]:
+    async def stream(self, start: Start, watched: Sequence[Watched]) -> AsyncIterator[ChangeStream]:
         """Open the stream at a start or an anchor: see `Following`."""
-        async with replication(self._url) as connection:
-            opened, seconds = await self._opened(connection, start, watched)
-            # Not by the reads: between two of them a caller may take long.
-            answers = asyncio.create_task(opened.answering(seconds))
-            try:
-                yield opened
-            finally:
-                answers.cancel()
-                await asyncio.gather(answers, return_exceptions=True)
+        what = self.name, self._mark, start, watched
+        if self._over is CdcOver.SQL:
+            async with open_peek(self._database, *what) as peek:
+                yield peek
+        else:
+            async with open_stream(self._database, self._url, *what) as stream:
+                yield stream
 
     async def beat(self) -> Beat:
         """Update our heartbeat: see `Following`."""
-        async with self._connection() as connection:
+        async with self._database.connection() as connection:
             with self._database.reaching():
                 try:
                     async with connection.transaction():
@@ -149,7 +148,7 @@ class PostgresFollowing:
 
         All that was told has a smaller transaction id than one that is given out now.
         """
-        async with self._connection() as connection:
+        async with self._database.connection() as connection:
             with self._database.reaching():
                 async with connection.transaction():
                     await connection.execute("SET LOCAL synchronous_commit = local")
@@ -165,9 +164,8 @@ class PostgresFollowing:
 
     async def fingerprints(self, tables: Sequence[str]) -> Mapping[str, str]:
         """What each table is: see `Following`."""
-        async with self._connection() as connection:
-            with self._database.reaching():
-                return await fingerprints(connection, self._mark, tables)
+        async with asking(self._database) as connection:
+            return await fingerprints(connection, self._mark, tables)
 
     def rows(self, read: TableRead, ids: Sequence[RowId]) -> AsyncIterator[Page]:
         """The rows with these identities: see `Following`."""
@@ -180,24 +178,22 @@ class PostgresFollowing:
         pg_read_all_stats to see those of other users), when the server itself was started: no
         transaction is older.
         """
-        async with self._connection() as connection:
-            with self._database.reaching():
-                return await oldest_transaction(connection)
+        async with asking(self._database) as connection:
+            return await oldest_transaction(connection)
 
     async def lag(self, start: Start, transaction: str = "") -> Lag:
         """How much of the log the slot keeps: see `Following`."""
-        async with self._connection() as connection:
-            with self._database.reaching():
-                found = await find_slot(connection, self._mark)
-                since = await transactions_since(connection, transaction) if transaction else None
-                bound = await bound_of_slots(connection)
+        async with asking(self._database) as connection:
+            found = await find_slot(connection, self._mark)
+            since = await transactions_since(connection, transaction) if transaction else None
+            bound = await bound_of_slots(connection)
         if found is None:
             return Lag(None, "missing", since, bound)
         return Lag(found.bytes, found.state, since, bound)
 
     async def end(self) -> None:
         """Take everything of this name away: see `Following`."""
-        async with self._connection() as connection:
+        async with self._database.connection() as connection:
             with self._database.reaching():
                 await drop_slot(connection, self._mark)
                 await connection.execute(f"DROP PUBLICATION IF EXISTS {self._mark}")
@@ -205,17 +201,15 @@ class PostgresFollowing:
 
     async def left_behind(self, known: Sequence[str]) -> list[LeftBehind]:
         """Slots and publications of other names: see `Following`."""
-        async with self._connection() as connection:
-            with self._database.reaching():
-                return await left_behind(connection, [MARK + name.lower() for name in known])
+        async with asking(self._database) as connection:
+            return await left_behind(connection, [MARK + name.lower() for name in known])
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        async with self._database.connection() as connection:
-            with self._database.reaching():
-                # Compiling a question to the catalogue takes a hundred times as long as asking it.
-                await connection.execute("SET jit = off")
-            yield connection
+    async def _history(self) -> str:
+        if self._over is CdcOver.SQL:
+            async with asking(self._database) as connection:
+                return await history(connection)
+        async with replication(self._url) as stream:
+            return (await stream.system()).history
 
     async def _refuse(self, watched: Sequence[Watched]) -> None:
         found = await self.obstacles(watched)
@@ -226,13 +220,17 @@ class PostgresFollowing:
 
     async def _publish(self, connection: Connection, watched: Sequence[Watched]) -> None:
         """Make heartbeat and publication what they have to be, where they are not."""
-        for statement in heartbeat_statements(await heartbeat(connection)):
-            await connection.execute(statement)
+        async with connection.transaction():
+            await connection.execute(WITHOUT_JIT)
+            for statement in heartbeat_statements(await heartbeat(connection)):
+                await connection.execute(statement)
         tables = [each.table for each in watched]
         for left in reversed(range(LOCK_TRIES)):
-            statements = publication_statements(await publication(connection, self._mark), tables)
             try:
                 async with connection.transaction():
+                    await connection.execute(WITHOUT_JIT)
+                    found = await publication(connection, self._mark)
+                    statements = publication_statements(found, tables)
                     await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
                     for statement in statements:
                         await connection.execute(statement)
@@ -245,47 +243,3 @@ class PostgresFollowing:
                     ) from error
             # Whoever waits behind us for the lock gets it now.
             await asyncio.sleep(LOCK_SECONDS)
-
-    async def _opened(
-        self, stream: ReplicationConnection, start: Start, watched: Sequence[Watched]
-    ) -> tuple[PostgresStream, float]:
-        """The stream, and how often the server wants to hear of us."""
-        system = await stream.system()
-        if system.history != start.history:
-            what = f"{self._database.address} is {system.history}, no more {start.history}"
-            raise StreamLost("history-changed", what)
-        async with self._connection() as connection:
-            with self._database.reaching():
-                refuse_lost(await find_slot(connection, self._mark), self._mark, start.position)
-                found = await publication(connection, self._mark)
-                if lacks := found.lacks([each.table for each in watched]):
-                    raise StreamLost("publication-changed", lacks)
-                rows = await connection.fetch(_SETTINGS, TEXT_SETTINGS)
-                settings = {row["name"]: row["value"] for row in rows}
-                timeout = await connection.fetchval(_TIMEOUT)
-                tables, broken = await followed(connection, watched)
-                pulse, gone = await followed(connection, [heartbeat_watched()])
-            if gone:
-                raise StreamLost("heartbeat-missing", f"{HEARTBEAT}: {gone[HEARTBEAT]}")
-            # Times and the like shall have the text here that they have where they are read.
-            await stream.set(settings)
-            await self._started(stream, start)
-            with self._database.reaching():
-                # Nobody else can move it any more.
-                refuse_lost(await find_slot(connection, self._mark), self._mark, start.position)
-        begin = [TableAltered(table, why) for table, why in broken.items()]
-        opened = PostgresStream(stream, Decoder(tables, pulse[0], self.name), begin, start.position)
-        # The server asks after half of its timeout; 0 is none.
-        return opened, min(STATUS_SECONDS_AT_MOST, timeout / 4000 or STATUS_SECONDS_AT_MOST)
-
-    async def _started(self, stream: ReplicationConnection, start: Start) -> None:
-        deadline = asyncio.get_running_loop().time() + TAKEN_AFTER_SECONDS
-        pause = 0.05
-        while True:
-            try:
-                return await stream.start(self._mark, self._mark, int(start.position, 16))
-            except StreamTaken:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 1.0)

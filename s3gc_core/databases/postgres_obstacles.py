@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from s3gc_core.config import CdcOver
 from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases.following import HEARTBEAT_SCHEMA, Obstacle, Watched
 from s3gc_core.databases.postgres import PostgresDatabase
@@ -47,7 +48,10 @@ _SERVER = """
             < pg_catalog.current_setting('max_replication_slots')::int8 AS has_slot,
         (SELECT count(*) FROM pg_catalog.pg_stat_replication)
             < pg_catalog.current_setting('max_wal_senders')::int8 AS has_sender,
-        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create
+        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create,
+        pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+            AND pg_catalog.has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE')
+            AS may_identify
 """
 # Which of these tables belong to others.
 _FOREIGN = """
@@ -63,15 +67,20 @@ _MAY_CREATE_HERE = """
 
 
 async def obstacles(
-    database: PostgresDatabase, url: DatabaseUrl, mark: str, watched: Sequence[Watched]
+    database: PostgresDatabase,
+    url: DatabaseUrl,
+    over: CdcOver,
+    mark: str,
+    watched: Sequence[Watched],
 ) -> list[Obstacle]:
-    """Everything that is in the way. Changes nothing."""
+    """Everything that is in the way of reading the slot `over` this. Changes nothing."""
+    is_sql = over is CdcOver.SQL
     async with database.reader() as connection:
         with database.reaching():
             # Compiling these questions takes a hundred times as long as asking them.
             await connection.execute("SET LOCAL jit = off")
             (server,) = await connection.fetch(_SERVER, mark)
-            found = [Obstacle(None, what, mend) for what, mend in _of_server(server)]
+            found = [Obstacle(None, what, mend) for what, mend in _of_server(server, is_sql)]
             if server["version"] < _OLDEST_VERSION:
                 # The catalogue of such a server is another one.
                 return found
@@ -79,12 +88,12 @@ async def obstacles(
             refused = {each.table for each in tables}
             sound = [each.table for each in watched if each.table not in refused]
             found += await _of_objects(connection, server, mark, sound)
-    if not found and (server["has_sender"] or not server["is_read"]):
+    if not found and not is_sql and (server["has_sender"] or not server["is_read"]):
         found += await _of_replication(url, server)
     return found + tables
 
 
-def _of_server(server: asyncpg.Record) -> Iterator[tuple[str, str]]:
+def _of_server(server: asyncpg.Record, is_sql: bool) -> Iterator[tuple[str, str]]:
     if server["version"] < _OLDEST_VERSION:
         yield "the server is older than PostgreSQL 13", ""
     if server["is_standby"]:
@@ -116,7 +125,15 @@ def _of_server(server: asyncpg.Record) -> Iterator[tuple[str, str]]:
                 " max_replication_slots and restart"
             ),
         )
-    if not server["is_read"] and not server["has_sender"]:
+    if is_sql and not server["may_identify"]:
+        yield (
+            f"the user {server['user']} may not ask which server this is",
+            (
+                "GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system(),"
+                f" pg_catalog.pg_control_checkpoint() TO {server['user']}"
+            ),
+        )
+    if not is_sql and not server["is_read"] and not server["has_sender"]:
         yield (
             "all replication connections are in use",
             "raise max_wal_senders and restart",
@@ -181,7 +198,8 @@ async def _publication_refused(
 async def _of_replication(url: DatabaseUrl, server: asyncpg.Record) -> list[Obstacle]:
     mend = (
         "name the server itself in the URL rather than a pooler, and let pg_hba.conf admit"
-        f" {server['user']} to the database {server['database']}"
+        f" {server['user']} to the database {server['database']}; where there is only a pooler, set"
+        ' cdc_over = "sql" for this database, which costs the server more'
     )
     try:
         async with replication(url) as connection:

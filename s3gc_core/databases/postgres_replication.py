@@ -155,14 +155,7 @@ class ReplicationConnection:
 
     def translated(self, result: pq.abc.PGresult) -> S3gcError:
         """What a failed command, or the end of the stream, is to us."""
-        state, what = _state(result), f"{self._address}: {_message(result)}"
-        if state == _IN_USE:
-            return StreamTaken(what)
-        if state in _STATES:
-            return StreamLost(_STATES[state], what)
-        if not state or state.startswith(_UNREACHABLE_CLASSES):
-            return DatabaseUnreachable(what)
-        return StreamLost("refused", what)
+        return refused(_state(result), f"{self._address}: {_message(result)}")
 
     def _ended(self) -> S3gcError | None:
         """What the server gave as its reason, if it is here: nothing is waited for."""
@@ -239,6 +232,17 @@ async def replication(url: DatabaseUrl) -> AsyncIterator[ReplicationConnection]:
         yield connection
     finally:
         await connection.close()
+
+
+def refused(state: str, what: str) -> S3gcError:
+    """What an error of the server is to us, by its SQLSTATE (empty: none), while it decodes."""
+    if state == _IN_USE:
+        return StreamTaken(what)
+    if state in _STATES:
+        return StreamLost(_STATES[state], what)
+    if not state or state.startswith(_UNREACHABLE_CLASSES):
+        return DatabaseUnreachable(what)
+    return StreamLost("refused", what)
 
 
 def _state(result: pq.abc.PGresult) -> str:

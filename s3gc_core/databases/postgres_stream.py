@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from struct import Struct
 
+from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases.changes import Change
+from s3gc_core.databases.following import Start, Watched
 from s3gc_core.databases.pgoutput import Decoder
-from s3gc_core.databases.postgres_replication import LOOK_AGAIN_SECONDS, ReplicationConnection
+from s3gc_core.databases.postgres import PostgresDatabase
+from s3gc_core.databases.postgres_opening import asking, footing, refuse_other_history, untaken
+from s3gc_core.databases.postgres_replication import (
+    LOOK_AGAIN_SECONDS,
+    ReplicationConnection,
+    replication,
+)
+from s3gc_core.databases.postgres_slot import find_slot, refuse_lost
 from s3gc_core.errors import StreamLost
 
 # Changes of one read, roughly; and messages after which others get their turn.
@@ -110,3 +120,50 @@ class PostgresStream:
             if len(changes) >= CHANGES_PER_READ:
                 return True
         return True
+
+
+@asynccontextmanager
+async def open_stream(
+    database: PostgresDatabase,
+    url: DatabaseUrl,
+    name: str,
+    mark: str,
+    start: Start,
+    watched: Sequence[Watched],
+) -> AsyncIterator[PostgresStream]:
+    """Open the stream of the slot `mark` at a start or an anchor: see `Following.stream`."""
+    async with replication(url) as connection:
+        opened, seconds = await _opened(connection, database, name, mark, start, watched)
+        # Not by the reads: between two of them a caller may take long.
+        answers = asyncio.create_task(opened.answering(seconds))
+        try:
+            yield opened
+        finally:
+            answers.cancel()
+            await asyncio.gather(answers, return_exceptions=True)
+            # However it ends: who opens a stream for a moment only, as a scan does, would otherwise
+            # never tell how far it came.
+            opened.answer()
+
+
+async def _opened(
+    stream: ReplicationConnection,
+    database: PostgresDatabase,
+    name: str,
+    mark: str,
+    start: Start,
+    watched: Sequence[Watched],
+) -> tuple[PostgresStream, float]:
+    """The stream, and how often the server wants to hear of us."""
+    system = await stream.system()
+    refuse_other_history(database.address, system.history, start.history)
+    async with asking(database) as connection:
+        found = await footing(connection, name, mark, start, watched)
+        # Times and the like shall have the text here that they have where they are read.
+        await stream.set(found.settings)
+        await untaken(lambda: stream.start(mark, mark, int(start.position, 16)))
+        # Nobody else can move it any more.
+        refuse_lost(await find_slot(connection, mark), mark, start.position)
+    opened = PostgresStream(stream, found.decoder, found.begin, start.position)
+    # The server asks after half of its timeout; 0 is none.
+    return opened, min(STATUS_SECONDS_AT_MOST, found.timeout / 4000 or STATUS_SECONDS_AT_MOST)

@@ -30,7 +30,7 @@ from s3gc_core.builder import (
     with_endpoint,
     with_region,
 )
-from s3gc_core.config import Config, DatabaseConfig, Mode
+from s3gc_core.config import CdcOver, Config, DatabaseConfig, Mode
 from s3gc_core.errors import ConfigurationError
 
 URL = "postgresql://app:hunter2@db.example/app"
@@ -75,6 +75,11 @@ def test_all_steps() -> None:
         mode="execute",
     )
     assert built.databases == (DatabaseConfig(URL, "main", True, "postgresql"),)
+
+
+def test_a_stream_over_sql() -> None:
+    built = build_config(enable_cdc(bucket(), "postgresql", URL, over="sql"))
+    assert built.databases == (DatabaseConfig(URL, "main", True, "postgresql", CdcOver.SQL),)
 
 
 def test_only_the_bucket_is_required() -> None:

@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 
 from s3gc_core import Settings, create_config
-from s3gc_core.config import Codec, Config, DatabaseConfig, GuardLimits, Heal, Mode, SourceConfig
+from s3gc_core.config import (
+    CdcOver,
+    Codec,
+    Config,
+    DatabaseConfig,
+    GuardLimits,
+    Heal,
+    Mode,
+    SourceConfig,
+)
 from s3gc_core.config_create import CREATE_NAMES, DEFAULTS, GUARDS, LISTS, SCALARS
 from s3gc_core.errors import ConfigurationError, ExitCode
 
@@ -208,9 +217,31 @@ def test_what_the_server_may_keep() -> None:
     assert create(databases=[config]).databases == (config,)
 
 
+def test_how_a_stream_is_read() -> None:
+    over_sql = (DatabaseConfig(URL, "main", True, "postgresql", CdcOver.SQL),)
+    assert create(database={"url": URL, "cdc": True, "cdc_over": "sql"}).databases == over_sql
+    assert create(database={"url": URL, "cdc": True}, cdc_over="sql").databases == over_sql
+    assert create(databases=over_sql).databases == over_sql
+    by_default = (DatabaseConfig(URL, "main", True, "postgresql", CdcOver.REPLICATION),)
+    assert create(cdc_connection_url=URL, cdc_over="replication").databases == by_default
+    assert create(cdc_connection_url=URL).databases == by_default
+
+
 @pytest.mark.parametrize(
     ("settings", "refused"),
     [
+        ({"cdc_over": "sql"}, {"cdc_over"}),
+        ({"cdc_over": "sql", "database": URL}, {"cdc_over"}),
+        ({"cdc_over": "sql", "cdc_connection_url": MYSQL}, {"cdc_over"}),
+        ({"cdc_over": "replication", "cdc_connection_url": MYSQL}, {"cdc_over"}),
+        ({"cdc_over": "sql", "cdc_connection_url": "sqlite:///a.db"}, {"cdc_over"}),
+        ({"cdc_over": "slq", "cdc_connection_url": URL}, {"cdc_over"}),
+        ({"cdc_over": "sql", "databases": [URL, {"url": MYSQL, "name": "b"}]}, {"cdc_over"}),
+        ({"database": {"url": URL, "cdc": False, "cdc_over": "sql"}}, {"database.cdc_over"}),
+        (
+            {"databases": [DatabaseConfig(URL, "main", False, None, CdcOver.SQL)]},
+            {"databases[0].cdc_over"},
+        ),
         ({"cdc_backend": "mysql"}, {"cdc_backend"}),
         ({"cdc_backend": "mysql", "database": URL}, {"cdc_backend"}),
         ({"cdc_backend": "oracle", "database": URL}, {"cdc_backend"}),
@@ -404,6 +435,7 @@ def test_redacted_is_everything_but_the_password() -> None:
             "name": "main",
             "cdc": False,
             "cdc_backend": None,
+            "cdc_over": "replication",
             "max_kept_bytes": 10 << 30,
         }
     ]
@@ -416,5 +448,5 @@ def test_redacted_is_everything_but_the_password() -> None:
 def test_redacted_holds_plain_values() -> None:
     shown = create(database=MYSQL, cdc_backend="mysql").redacted()
     database = {"url": "mysql://app@db.example/shop", "name": "main"}
-    followed = {"cdc": True, "cdc_backend": "mysql", "max_kept_bytes": 10 << 30}
-    assert repr(shown["databases"]) == repr([{**database, **followed}])
+    followed = {"cdc": True, "cdc_backend": "mysql", "cdc_over": "replication"}
+    assert repr(shown["databases"]) == repr([{**database, **followed, "max_kept_bytes": 10 << 30}])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3gc_core import create_config_from_env
-from s3gc_core.config import Config, DatabaseConfig, GuardLimits, Heal, Mode, SourceConfig
+from s3gc_core.config import CdcOver, Config, DatabaseConfig, GuardLimits, Heal, Mode, SourceConfig
 from s3gc_core.config_environment import VARIABLES
 from s3gc_core.errors import ConfigurationError
 
@@ -41,6 +41,7 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_CDN_BASES": ("cdn_bases",),
         "S3GC_URL_PATTERNS": ("url_patterns",),
         "S3GC_CDC_BACKEND": ("cdc_backend",),
+        "S3GC_CDC_OVER": ("cdc_over",),
         "S3GC_MAX_OBJECTS": ("guards", "max_objects"),
         "S3GC_MAX_BYTES": ("guards", "max_bytes"),
         "S3GC_MAX_SHARE": ("guards", "max_share"),
@@ -200,3 +201,15 @@ def test_our_own_endpoint_wins_over_the_one_of_aws() -> None:
 
 def test_a_backend_needs_a_database() -> None:
     assert set(wrong({**BUCKET, "S3GC_CDC_BACKEND": "mysql"})) == {"S3GC_CDC_BACKEND"}
+
+
+def test_a_stream_over_sql() -> None:
+    url = "postgresql://db.example/app"
+    over = {**BUCKET, "S3GC_CDC_OVER": "sql"}
+    config = create_config_from_env(
+        environ={**over, "DATABASE_URL": url, "S3GC_CDC_BACKEND": "postgresql"}
+    )
+    expected = (DatabaseConfig(url, "main", True, "postgresql", CdcOver.SQL),)
+    assert config.databases == expected
+    assert set(wrong(over)) == {"S3GC_CDC_OVER"}
+    assert set(wrong({**over, "DATABASE_URL": url})) == {"S3GC_CDC_OVER"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3gc_core import find_config, load_config
-from s3gc_core.config import Codec, Config, DatabaseConfig, GuardLimits, Mode, SourceConfig
+from s3gc_core.config import CdcOver, Codec, Config, DatabaseConfig, GuardLimits, Mode, SourceConfig
 from s3gc_core.config_lines import Lines
 from s3gc_core.errors import ConfigurationError
 
@@ -240,6 +240,15 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (config.retention_days, config.exclude_prefixes) == (9, ())
     assert config.guards == GuardLimits(max_objects=5, max_share=0.1)
     assert config.databases == (DatabaseConfig("sqlite:////a.db", "main", True, "sqlite"),)
+
+
+def test_a_stream_over_sql(tmp_path: Path) -> None:
+    text = f'bucket = "photos"\n[database]\nurl = "{URL}"\ncdc = true\ncdc_over = '
+    (database,) = load(tmp_path, f'{text}"sql"').databases
+    assert database == DatabaseConfig(URL, "main", True, "postgresql", CdcOver.SQL)
+    assert set(wrong(tmp_path, f'{text}"slq"')) == {"database.cdc_over (line 5)"}
+    named = wrong(tmp_path, f'{text}"sql"', {"S3GC_CDC_OVER": "slq"})
+    assert set(named) == {"S3GC_CDC_OVER"}
 
 
 def test_a_wrong_variable_is_named_instead_of_the_line(tmp_path: Path) -> None:

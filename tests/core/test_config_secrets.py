@@ -135,6 +135,7 @@ def test_a_valid_configuration_does_not_show_it(password: str) -> None:
             "name": "main",
             "cdc": False,
             "cdc_backend": None,
+            "cdc_over": "replication",
             "max_kept_bytes": 10 << 30,
         }
     ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from s3gc_core.config import Config
 from tests.follow.application import TRACKED
 from tests.follow.file_kills import FileKilling
@@ -31,4 +33,17 @@ async def test_a_killed_follower_of_a_file_loses_nothing(
     outcome = await killing.run(changes=1_000, kills=4, bulk_rows=3_000)
     assert outcome.differences == []
     assert outcome.hit.total() == 4
+    assert all(outcome.keys.values()), outcome.keys
+
+
+@pytest.mark.parametrize("app_server", ["postgres"], indirect=True)
+async def test_a_killed_follower_that_asks_in_sql_loses_nothing(
+    world: World, tmp_path: Path
+) -> None:
+    database = {"url": world.app.url, "cdc": True, "cdc_over": "sql"}
+    world.track(TRACKED, database=database)
+    killing = Killing(world.config, world.app, tmp_path, seed=2)
+    outcome = await killing.run(changes=1_000, kills=3, bulk=2_000)
+    assert outcome.differences == []
+    assert outcome.hit.total() == 3
     assert all(outcome.keys.values()), outcome.keys

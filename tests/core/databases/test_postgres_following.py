@@ -32,6 +32,7 @@ from s3gc_core.databases import (
 )
 from s3gc_core.databases.postgres_following import PostgresFollowing
 from s3gc_core.databases.postgres_replication import replication
+from s3gc_core.databases.postgres_stream import PostgresStream
 from s3gc_core.errors import (
     DatabaseUnreachable,
     SourceUnreadable,
@@ -39,6 +40,15 @@ from s3gc_core.errors import (
     StreamTaken,
 )
 from tests.core.databases.following import Rows, applied, drained, heard, last_beat, rows_of, until
+from tests.core.databases.following_postgres import (
+    T,
+    all_kinds,
+    on_server,
+    random_work,
+    simple,
+    slot_of,
+    statements,
+)
 from tests.core.databases.reading import all_rows
 from tests.servers.app_database import AppDatabase
 from tests.servers.postgres import PostgresServer
@@ -46,7 +56,6 @@ from tests.servers.postgres import PostgresServer
 _names = count(1)
 Follow = Callable[..., PostgresFollowing]
 Followed = tuple[PostgresFollowing, Start]
-T = [Watched("public.t", ("k",))]
 BOTH = [*T, Watched("public.u", ("k",))]
 _WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'u'::regclass"
 _OTHER_PLUGIN = (
@@ -83,19 +92,6 @@ async def followed(app: AppDatabase, follow: Follow) -> Followed:
     return following, await following.begin(T)
 
 
-async def statements(app: AppDatabase, *all_of_them: str) -> None:
-    for statement in all_of_them:
-        await app.execute(statement)
-
-
-async def simple(app: AppDatabase) -> None:
-    await app.execute("CREATE TABLE t (id int PRIMARY KEY, k text)")
-
-
-def slot_of(following: PostgresFollowing) -> str:
-    return f"s3gc_{following.name.lower()}"
-
-
 async def told(
     following: PostgresFollowing, start: Start, watched: Sequence[Watched] = T
 ) -> list[Change]:
@@ -110,16 +106,6 @@ async def lost(following: PostgresFollowing, start: Start, watched: Sequence[Wat
         async with following.stream(start, watched):
             pass
     return found.value.state
-
-
-async def on_server(postgres: PostgresServer, *commands: str) -> None:
-    """Run commands that no transaction may hold, as the superuser."""
-    connection = await asyncpg.connect(postgres.url("postgres"))
-    try:
-        for command in commands:
-            await connection.execute(command)
-    finally:
-        await connection.close()
 
 
 @asynccontextmanager
@@ -153,39 +139,7 @@ async def test_what_is_told_is_what_is_read(
         ),
     )
     await app.close()
-    await statements(
-        app, "CREATE EXTENSION citext", "CREATE TYPE mood AS ENUM ('so so', 'well')",
-        "CREATE DOMAIN short AS varchar(9)", "CREATE DOMAIN many AS text[]",
-    )  # fmt: skip
-    values = (
-        "k text, big text, num numeric, fl float8, ts timestamptz, iv interval, b bytea, j jsonb,"
-        " bo bool, ch char(6), e mood, d short, ci citext, arr text[], dom many, ip inet"
-    )
-    keys = {
-        "t_int": "id int, PRIMARY KEY (id)",
-        "t_text": "id varchar(40), PRIMARY KEY (id)",
-        "t_uuid": "id uuid, PRIMARY KEY (id)",
-        "t_time": "id timestamptz, PRIMARY KEY (id)",
-        "t_bytes": "id bytea, PRIMARY KEY (id)",
-        "t_char": "id char(12), PRIMARY KEY (id)",
-        "t_float": "id float8, PRIMARY KEY (id)",
-        "t_bool": "i int, id bool, PRIMARY KEY (id, i)",
-        "t_pair": "x int, id text, PRIMARY KEY (id, x)",
-        "t_full": "id bigint, PRIMARY KEY (id)",
-    }
-    for table, key in keys.items():
-        await app.execute(f"CREATE TABLE {table} ({values}, {key})")
-        await app.execute(f"ALTER TABLE {table} ALTER big SET STORAGE EXTERNAL")
-    await statements(
-        app,
-        "ALTER TABLE t_full REPLICA IDENTITY FULL",
-        f"CREATE TABLE t_part ({values}, id int, PRIMARY KEY (id)) PARTITION BY RANGE (id)",
-        "CREATE TABLE t_low PARTITION OF t_part FOR VALUES FROM (-1000) TO (5)",
-        f"CREATE TABLE t_high (id int NOT NULL, {values})",  # another order of columns
-        "ALTER TABLE t_part ATTACH PARTITION t_high FOR VALUES FROM (5) TO (1000)",
-    )
-    columns = tuple(part.split()[0] for part in values.split(","))
-    tables = [*keys, "t_part"]
+    tables, columns = await all_kinds(app)
     following = follow()
     watched = [Watched(f"public.{table}", columns) for table in tables]
     start = await following.begin(watched)
@@ -193,7 +147,7 @@ async def test_what_is_told_is_what_is_read(
     chance = random.Random(5)
     async with following.stream(start, watched) as stream:
         for _ in range(6):
-            await _random_work(app, chance, tables, columns)
+            await random_work(app, chance, tables, columns)
             changes = await heard(following, stream)
             applied(changes, told)
             for each in watched:
@@ -212,82 +166,6 @@ async def _compare(app: AppDatabase, each: Watched, told: Rows) -> None:
             else:
                 assert type(known) is type(value)
                 assert known == value, (each.table, row, each.columns[place])
-
-
-_KEYS = {
-    "t_text": "'é \"\\ ' || {n}",
-    "t_uuid": "md5('{n}')::uuid",
-    "t_time": "timestamptz '2026-01-01' + interval '31 days 0.000001 s' * {n}",
-    "t_bytes": "'\\x00ff5c'::bytea || '{n}'::bytea",
-    "t_char": "'c{n}'",
-    "t_float": "{n} / 7.0::float8",
-    "t_bool": "({n} % 2 = 0)",
-    "t_pair": "'p\"' || {n} % 3",
-}
-
-
-async def _random_work(
-    app: AppDatabase, chance: random.Random, tables: list[str], columns: tuple[str, ...]
-) -> None:
-    values = {
-        "k": "'key/é\t\n\\' || {n}", "big": "repeat(md5('{n}'), 400)", "num": "{n} / 3.0",
-        "fl": "{n} / 3.0::float8", "ts": "timestamptz '2026-07-01 12:00' + interval '1 h' * {n}",
-        "iv": "interval '1 day 2:03:04' * {n}", "b": "decode(md5('{n}'), 'hex')",
-        "j": "jsonb_build_object('k', 'a{n}')", "bo": "({n} % 2 = 0)", "ch": "'c{n}'",
-        "e": "'well'", "d": "'d{n}'", "ci": "'Ci{n}'", "arr": "ARRAY['a,{n}']",
-        "dom": "ARRAY['a,{n}']", "ip": "'10.0.0.{n}'",
-    }  # fmt: skip
-
-    def value(column: str) -> str:
-        if chance.random() < 0.2:
-            return "NULL"
-        return values[column].format(n=chance.randrange(250))
-
-    for _ in range(25):
-        lines = []
-        for _ in range(chance.randrange(1, 6)):
-            table, number = chance.choice(tables), chance.randrange(-3, 12)
-            key = _KEYS.get(table, "{n}").format(n=abs(number) if table in _KEYS else number)
-            second = {"t_pair": "x", "t_bool": "i"}.get(table)
-            names = ["id", *([second] if second else [])]
-            keys = [key, *([str(number)] if second else [])]
-            some = chance.sample(columns, 4)
-            sets = [f"{column} = {value(column)}" for column in some]
-            where = f"ctid = (SELECT ctid FROM {table} ORDER BY random() LIMIT 1)"
-            if table == "t_part":
-                where = f"id = (SELECT id FROM {table} ORDER BY random() LIMIT 1)"
-            kind = chance.random()
-            if kind < 0.5:
-                listed = ", ".join([*names, *columns])
-                made = ", ".join([*keys, *(value(column) for column in columns)])
-                updated = ", ".join(f"{column} = excluded.{column}" for column in some)
-                lines.append(
-                    f"INSERT INTO {table} ({listed}) VALUES ({made})"
-                    f" ON CONFLICT ({', '.join(names)}) DO UPDATE SET {updated}"
-                )
-            elif kind < 0.7:
-                lines.append(f"UPDATE {table} SET {', '.join(sets)} WHERE {where}")
-            elif kind < 0.85:
-                moved = ", ".join(f"{n} = {k}" for n, k in zip(names, keys, strict=True))
-                free = " AND ".join(f"{n} = {k}" for n, k in zip(names, keys, strict=True))
-                lines.append(
-                    f"UPDATE {table} SET {moved} WHERE {where}"
-                    f" AND NOT EXISTS (SELECT FROM {table} WHERE {free})"
-                )
-            elif kind < 0.98:
-                lines.append(f"DELETE FROM {table} WHERE {where}")
-            else:
-                lines.append(f"TRUNCATE {table}")
-            if chance.random() < 0.2:
-                lines.append("ROLLBACK TO s")
-            else:
-                lines.append("SAVEPOINT s")
-        end = "ROLLBACK" if chance.random() < 0.1 else "COMMIT"
-        connection = await asyncpg.connect(app.url)
-        try:
-            await connection.execute(f"BEGIN; SAVEPOINT s; {'; '.join(lines)}; {end}")
-        finally:
-            await connection.close()
 
 
 async def test_moved_rows_truncations_and_what_was_rolled_back(
@@ -446,6 +324,7 @@ async def test_a_stream_that_begins_at_an_anchor_begins_with_its_beat(
         with pytest.raises(ValueError, match="no beat"):
             stream.acknowledge("F" * 16)
         stream.acknowledge(first.anchor)
+        assert isinstance(stream, PostgresStream)
         stream.answer()
         await until(lambda: _confirmed(app, following, first.anchor))
         # Neither time nor answers move it on.
@@ -460,6 +339,24 @@ async def test_a_stream_that_begins_at_an_anchor_begins_with_its_beat(
     assert (second.previous, second.counter) == (first.token, first.counter + 1)
     # The place before: the server would leave out what is between.
     assert await lost(following, start) == "position-passed"
+
+
+async def test_what_was_acknowledged_is_told_however_a_stream_ends(
+    app: AppDatabase, followed: Followed
+) -> None:
+    """A scan opens it for a moment, and ends by a cancellation."""
+    following, start = followed
+    acknowledged: list[str] = []
+
+    async def cut_short() -> None:
+        async with following.stream(start, T) as stream:
+            acknowledged.append(last_beat(await heard(following, stream)).anchor)
+            stream.acknowledge(acknowledged[0])
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await cut_short()
+    await until(lambda: _confirmed(app, following, acknowledged[0]))
 
 
 async def _confirmed(app: AppDatabase, following: PostgresFollowing, anchor: str) -> bool:
@@ -548,7 +445,7 @@ async def test_a_heartbeat_without_its_row(app: AppDatabase, followed: Followed)
 
 
 async def test_a_stream_has_one_reader(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s3gc_core.databases.postgres_following.TAKEN_AFTER_SECONDS", 0.3)
+    monkeypatch.setattr("s3gc_core.databases.postgres_opening.TAKEN_AFTER_SECONDS", 0.3)
     following, start = followed
     async with following.stream(start, T):
         with pytest.raises(StreamTaken):
