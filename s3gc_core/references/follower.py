@@ -145,14 +145,18 @@ class Follower:
         }
 
     async def _load(self, name: str) -> None:
-        """Read one source as a whole. What was loaded stays when a later one is interrupted."""
+        """Read one source as a whole.
+
+        What was loaded stays when a later one is interrupted; and of a new source what was written,
+        so that it goes on there.
+        """
         source = next(s for s in self.sources if s.name == name)
         began_at = self.clock.now()
         # Not within the load: who waits to write meanwhile keeps reads of the store waiting.
         told = (await self._state()).counter
         # Looked at before the rows: what changes meanwhile is noticed by the next look.
         now = (await self._as_of_now())[name]
-        async with self.registry.load(began_at, None, trust=False, keep=None) as load:
+        async with self.registry.load(began_at, None, keep=None, lasting=True) as load:
             async with self.database.snapshot() as snapshot:
                 await read_source(load, snapshot, source, self.names, self.rows_read)
             beat = await beat_after(self._following, self.database.name, told)

@@ -1,7 +1,8 @@
 """Writing references: one reading on its way into the registry. Nothing else writes there.
 
-All of it is one transaction. Of a source that has edges, the fresh edges of new chunks are added,
-and of the rows of vanished chunks those edges go that are not fresh.
+All of it is one transaction, or begins with some that only add. Of a source that has edges, the
+fresh edges of new chunks are added, and of the rows of vanished chunks those edges go that are not
+fresh.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from s3gc_core.references.stream_tables import FollowedSource
 
 # So many new edges, in a registry with fewer than four times as many: indexes are made afterwards.
 _MANY = 200_000
+# After so many edges what was added may be kept, whatever becomes of the reading.
+KEPT_EDGES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class FreshChunk:
 @dataclass(slots=True)
 class _Source:
     """The source being read. `direct`: it has no edges yet. `whole`: all its edges are compared.
+    `is_counted`: the number of its edges is known, other than after a reading that did not end.
 
     `known`: the chunks of the reading before, unless `whole`. The lists are columns of edges that
     wait to be written together.
@@ -46,6 +50,7 @@ class _Source:
     direct: bool
     whole: bool
     known: Mapping[bytes, int]
+    is_counted: bool
     edges: tuple[list[RowId], list[int]] = field(default_factory=lambda: ([], []))
     fresh: tuple[list[RowId], list[int]] = field(default_factory=lambda: ([], []))
     near: tuple[list[Any], ...] = field(default_factory=lambda: ([], [], [], []))
@@ -65,7 +70,11 @@ class Loading:
         # By source: edges that came, and edges that went.
         self.changes: dict[str, tuple[int, int]] = {}
         self._added = 0
-        self._any_direct = False
+        # How many of these would be lost with the transaction.
+        self._unkept = 0
+        self._is_numbered = False
+        # Whether edges came without a look at what is said to be released.
+        self._any_new = False
         edge_difference.make_scratch(connection)
         self._number = self._one("SELECT coalesce(max(number), 0) + 1 FROM reading")
         self._before = self._one("SELECT coalesce(sum(keys), 0) FROM source")
@@ -81,7 +90,7 @@ class Loading:
             name,
             self._stamp,
         )
-        id_ = self._one("SELECT id FROM source WHERE name = ?", name)
+        [id_, keys] = self._execute("SELECT id, keys FROM source WHERE name = ?", name).fetchone()
         direct = bool(self._one("SELECT NOT EXISTS (SELECT 1 FROM edge WHERE src = ?)", id_))
         known: dict[bytes, int] = {}
         if self._trust:
@@ -90,8 +99,8 @@ class Loading:
             self._execute("DELETE FROM chunk WHERE src = ?", id_)
             known = {}
         # Without chunks nothing says which rows are gone, such as of an older s3gc's edges.
-        self._source = _Source(id_, name, direct, not known, known)
-        self._any_direct |= direct
+        self._source = _Source(id_, name, direct, not known, known, is_counted=bool(keys))
+        self._any_new |= not keys
         return dict(known)
 
     def add(self, chunks: Sequence[FreshChunk]) -> None:
@@ -100,6 +109,7 @@ class Loading:
         for chunk in chunks:
             derived = chunk.derived
             self._add_chunk(source, chunk.digest, derived.keyed)
+            self._unkept += len(derived.rows) + len(derived.near)
             near = list(zip(*derived.near, strict=True))
             _extend(source.edges, derived.rows, derived.hashes)
             _extend(source.near, *near)
@@ -107,6 +117,23 @@ class Loading:
                 _extend(source.fresh, derived.rows, derived.hashes)
                 _extend(source.fresh, *near[:2])
         self._flush(rest=False)
+
+    @property
+    def may_keep(self) -> bool:
+        """Whether it is time for `keep_so_far`, and right.
+
+        A source without edges from before only gets more of them, each with the chunk that tells
+        the next reading that they are there. Of any other one the reading has to come to its end.
+        """
+        return self._source.direct and self._unkept >= KEPT_EDGES
+
+    def keep_so_far(self) -> None:
+        """Commit what was added. Another transaction has to begin before anything else."""
+        self._flush(rest=True)
+        self._number_it()
+        # The index may be missing until the reading, or the next one, ends: questions take longer.
+        self._execute("COMMIT")
+        self._unkept = 0
 
     def end_source(self, rows: int, keyed: int, seen: Collection[bytes]) -> None:
         """The source is read to its end: so many rows, so many with keys, in these chunks."""
@@ -118,7 +145,7 @@ class Loading:
             self._execute("DELETE FROM chunk WHERE src = ? AND digest = ?", source.id, digest)
         if not source.direct:
             self._replace(source, source.known.keys() - vanished)
-        if source.added or source.removed:
+        if source.added or source.removed or not source.is_counted:
             self._execute(
                 "UPDATE source SET keys = (SELECT count(*) FROM edge WHERE src = ?1) WHERE id = ?1",
                 source.id,
@@ -146,14 +173,13 @@ class Loading:
         for statement in INDEXES.split(";"):
             self._execute(statement)
         edge_difference.release(self._connection, self._stamp)
-        if self._any_direct:
+        if self._any_new:
             self._execute(
                 "DELETE FROM released WHERE EXISTS (SELECT 1 FROM edge WHERE edge.h = released.h)"
             )
         many("DELETE FROM source WHERE id = ?", left)
         returned.note_all(self._connection, self._stamp)
-        if self._added:
-            self._execute("INSERT INTO reading VALUES (?, ?)", self._number, self._stamp)
+        self._number_it()
         if positions is not None:
             self._execute(
                 "INSERT OR REPLACE INTO state VALUES (1, ?, ?)", self._stamp, json.dumps(positions)
@@ -162,6 +188,12 @@ class Loading:
     def follow(self, database: str, sources: Sequence[FollowedSource]) -> None:
         """From here on a stream keeps these sources, which were just read, true."""
         stream_tables.follow_sources(self._connection, database, sources)
+
+    def _number_it(self) -> None:
+        """Remember when the edges were first seen that this reading added, if there are any."""
+        if self._added and not self._is_numbered:
+            self._execute("INSERT INTO reading VALUES (?, ?)", self._number, self._stamp)
+            self._is_numbered = True
 
     def _add_chunk(self, source: _Source, digest: bytes, keyed: Sequence[RowId]) -> None:
         low, high = _range(keyed)
@@ -216,7 +248,7 @@ class Loading:
     def _drop_indexes(self) -> None:
         """Made after a load they take a fifth of the time that they take during it."""
         for name in ("edge_h", "edge_form"):
-            self._execute(f"DROP INDEX {name}")
+            self._execute(f"DROP INDEX IF EXISTS {name}")
         self._indexed = False
 
     def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:

@@ -45,6 +45,11 @@ class OwnConnection:
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, in_thread)
 
+    async def begin_to_write(self) -> None:
+        """Begin a transaction, for as long as somebody else writes: a load may take minutes."""
+        while not await self.run(_begin_to_write):
+            pass
+
     @classmethod
     @asynccontextmanager
     async def reading(
@@ -65,12 +70,10 @@ class OwnConnection:
     async def writing(cls, path: Path) -> AsyncIterator[OwnConnection]:
         """What is written counts when the block ends without an error, and then as a whole.
 
-        Waits for as long as somebody else writes: a load may take minutes.
+        Waits for as long as somebody else writes. Who commits within the block begins again.
         """
         async with cls._opened(path, "rw") as own:
-            begun = False
-            while not begun:
-                begun = await own.run(_begin_to_write)
+            await own.begin_to_write()
             try:
                 yield own
             except BaseException:

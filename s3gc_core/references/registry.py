@@ -46,9 +46,10 @@ __all__ = [
 class Load:
     """One reading on its way into the registry, which meanwhile answers as it was."""
 
-    def __init__(self, own: OwnConnection, loading: Loading) -> None:
+    def __init__(self, own: OwnConnection, loading: Loading, *, lasting: bool) -> None:
         self._own = own
         self._loading = loading
+        self._lasting = lasting
 
     async def follow(self, database: str, sources: Sequence[FollowedSource]) -> None:
         """From here on the database's stream keeps these sources, which were just read, true."""
@@ -69,6 +70,9 @@ class Load:
     async def add(self, chunks: Sequence[FreshChunk]) -> None:
         """Add chunks of the source that are not known. One that comes twice counts once."""
         await self._own.run(lambda _: self._loading.add(chunks))
+        if self._lasting and self._loading.may_keep:
+            await self._own.run(lambda _: self._loading.keep_so_far())
+            await self._own.begin_to_write()
 
     async def end_source(self, rows: int, keyed: int, seen: Collection[bytes]) -> None:
         """The source is read to its end: so many rows, so many of them with keys.
@@ -117,8 +121,12 @@ class Registry:
         *,
         trust: bool = True,
         keep: Collection[str] | None = (),
+        lasting: bool = False,
     ) -> AsyncIterator[Load]:
         """One reading of sources. It counts when the block ends without an error, as a whole.
+
+        If `lasting`, chunks of a source that had no edges stay also where it ends otherwise: too
+        much to be true, and work that the next reading need not do again.
 
         Sources that are not read in it go, with their edges, but for those to `keep` (None: all).
         `began_at` (UTC) is when the reading began: with `positions` the registry is true from then
@@ -127,7 +135,7 @@ class Registry:
         """
         async with OwnConnection.writing(self.path) as own:
             loading = await own.run(Loading, began_at, trust)
-            yield Load(own, loading)
+            yield Load(own, loading, lasting=lasting)
             await own.run(lambda _: loading.finish(positions, keep))
 
     async def valid_at(self) -> datetime | None:

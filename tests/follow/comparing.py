@@ -100,15 +100,16 @@ async def _nothing_leaves(registry: Registry) -> None:
     query = "SELECT count(*) FROM leaving"
 
     async def nothing() -> bool:
-        return not await asyncio.to_thread(_count, registry.path, query)
+        return not await asyncio.to_thread(count, registry.path, query)
 
     await until(nothing)
 
 
-def _count(path: Path, query: str) -> int:
+def count(path: Path, query: str) -> int:
+    """The number that a question to the registry gives. Runs in a thread."""
     with closing(sqlite3.connect(path)) as connection:
-        [count] = connection.execute(query).fetchone()
-    return int(count)
+        [found] = connection.execute(query).fetchone()
+    return int(found)
 
 
 def inexact(path: Path, stats: Sequence[SourceStats]) -> list[str]:
@@ -120,8 +121,8 @@ def inexact(path: Path, stats: Sequence[SourceStats]) -> list[str]:
         for of in stats
         if counted[of.name] != [of.keys, of.keyed]
     ]
-    if wrong := _count(path, _RELEASED_AND_HELD):
+    if wrong := count(path, _RELEASED_AND_HELD):
         found.append(f"{wrong} keys are released and have an edge")
-    if wrong := _count(path, _WITHOUT_SOURCE):
+    if wrong := count(path, _WITHOUT_SOURCE):
         found.append(f"{wrong} edges are of no source")
     return found
