@@ -9,6 +9,7 @@ from typing import Any
 import aiomysql
 
 from s3gc_core.databases import mysql_heartbeat as heartbeat
+from s3gc_core.databases.binlog_retention import of_retention
 from s3gc_core.databases.following import Obstacle
 from s3gc_core.databases.mysql_catalogue import NO_RIGHT
 from s3gc_core.databases.mysql_connection import Connection, error_code, fetch
@@ -50,6 +51,7 @@ async def server_obstacles(
     found = _settings(values, is_mariadb)
     if not any(o.what.startswith("log_bin") for o in found):
         found += await _of_log(connection, schemas, probe, account, is_mariadb)
+        found += await of_retention(connection, values)
     found += await _of_replica(connection, values, account, is_mariadb)
     found += await _of_transactions(connection, account)
     return found + await _of_heartbeat(connection, account)

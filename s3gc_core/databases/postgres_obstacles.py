@@ -106,7 +106,8 @@ def _of_server(server: asyncpg.Record, is_sql: bool) -> Iterator[tuple[str, str]
             (
                 "ALTER SYSTEM SET wal_level = 'logical', then restart (RDS:"
                 " rds.logical_replication = 1; Cloud SQL: cloudsql.logical_decoding = on;"
-                " Azure: the parameter wal_level)"
+                " Azure: the parameter wal_level; Neon: logical replication in the project's"
+                " settings; Supabase has it)"
             ),
         )
     if not server["may_replicate"]:

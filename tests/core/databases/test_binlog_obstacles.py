@@ -138,6 +138,30 @@ async def test_a_table_that_cannot_be_followed_is_named(db: Followed, columns: s
         assert await db.following.obstacles([db.watched("w", "k")]) == []
 
 
+async def test_a_log_that_is_thrown_away_at_once_is_named(db: Followed) -> None:
+    watched = [db.watched("t", "k")]
+    # As RDS has it, whose server says nothing else of it.
+    await db.app.execute("CREATE TABLE mysql.rds_configuration (name TEXT, value TEXT)")
+    try:
+        row = "INSERT INTO mysql.rds_configuration VALUES ('binlog retention hours', ?)"
+        await db.app.execute(row, None)
+        (obstacle,) = await db.following.obstacles(watched)
+        assert obstacle.what.startswith("RDS throws its binary log away at once")
+        assert obstacle.mend.startswith("CALL mysql.rds_set_configuration(")
+        await db.app.execute("UPDATE mysql.rds_configuration SET value = '168'")
+        assert await db.following.obstacles(watched) == []
+    finally:
+        await db.app.execute("DROP TABLE mysql.rds_configuration")
+    await db.app.execute("SET GLOBAL binlog_expire_logs_seconds = 60")
+    try:
+        (obstacle,) = await db.following.obstacles(watched)
+        assert obstacle.what.startswith("binlog_expire_logs_seconds is 60")
+        await db.app.execute(obstacle.mend)
+        assert await db.following.obstacles(watched) == []
+    finally:
+        await db.app.execute("SET GLOBAL binlog_expire_logs_seconds = 0")
+
+
 async def test_a_view_and_what_is_not_there_are_named(db: Followed) -> None:
     await db.app.execute("CREATE VIEW v AS SELECT * FROM t")
     found = await db.following.obstacles(
