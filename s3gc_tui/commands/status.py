@@ -9,7 +9,6 @@ import msgspec
 
 from s3gc_core.errors import ExitCode
 from s3gc_tui.context import Context
-from s3gc_tui.display import counted, size
 
 if TYPE_CHECKING:
     from s3gc_core.actions.streams import StreamStatus
@@ -51,9 +50,9 @@ def _standing(stream: StreamStatus) -> Iterator[str]:
     if stream.true_at is not None:
         yield f"true for {stream.true_at:%Y-%m-%d %H:%M:%S} UTC"
     if stream.transactions is not None:
-        yield f"{counted(stream.transactions, 'transaction')} since"
+        yield f"transactions since: {stream.transactions}"
     if stream.bytes is not None:
-        most = f", of {size(stream.max_bytes)} at most" if stream.is_much_kept else ""
-        yield f"{size(stream.bytes)} kept by its server{most}"
+        most = f" of {stream.max_bytes} at most" if stream.is_much_kept else ""
+        yield f"bytes kept by its server: {stream.bytes}{most}"
     if stream.detail:
         yield stream.detail

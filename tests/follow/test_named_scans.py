@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -103,15 +104,16 @@ async def test_nobody_follows_while_the_registry_is_rebuilt(shop: Shop) -> None:
 async def test_what_is_younger_than_an_open_transaction_is_held(shop: Shop) -> None:
     """Its row may be written already, and is told to nobody before the commit."""
     await shop.scan_is_exact()
-    writer = AppDatabase(shop.app.url)
-    await writer.execute("BEGIN")
-    await writer.execute("INSERT INTO photos (id, path) VALUES (?, 'next.jpg')", ROWS + 1)
-    summary = await shop.world.scan()
-    assert (summary.blocked, summary.plan_id) == ([], None)
-    assert await shop.world.verdicts() == dict.fromkeys(NEVER_USED, "held")
-    judged = (await shop.world.judged())["next.jpg"]
-    assert "younger than a transaction that is open since" in judged.reason
-    await writer.execute("COMMIT")
-    await writer.close()
+    async with AsyncExitStack() as stack:
+        writer = AppDatabase(shop.app.url)
+        stack.push_async_callback(writer.close)
+        await writer.execute("BEGIN")
+        await writer.execute("INSERT INTO photos (id, path) VALUES (?, 'next.jpg')", ROWS + 1)
+        summary = await shop.world.scan()
+        assert (summary.blocked, summary.plan_id) == ([], None)
+        assert await shop.world.verdicts() == dict.fromkeys(NEVER_USED, "held")
+        judged = (await shop.world.judged())["next.jpg"]
+        assert "younger than a transaction that is open since" in judged.reason
+        await writer.execute("COMMIT")
     await shop.scan_is_exact()
     assert set(await shop.world.verdicts()) == NEVER_USED - {"next.jpg"}

@@ -66,7 +66,8 @@ class PostgresServer(DatabaseServer):
             "unix_socket_directories": self.folder,
             "wal_level": "logical",
             "max_wal_senders": 20,
-            "max_replication_slots": 20,
+            # Databases of tests that have ended keep theirs.
+            "max_replication_slots": 500,
             "max_connections": 100,
             "shared_buffers": "64MB",
             "fsync": "off",  # what was committed survives our `kill`, not a power cut
