@@ -293,6 +293,8 @@ async def test_the_checker_sees(
     small, told = hostile
     async with opened(small, told, stays=True) as whole:
         monkeypatch.setattr(line_pane, "printable", lambda text: text)
+        # What is shown stays, whatever a look at the world finds meanwhile.
+        monkeypatch.setattr(whole.main, "_draw_around", lambda: None)
         pane = whole.main.query_one("#status", LinePane)
         seen = set()
         for name, text in HOSTILE.items():
