@@ -89,17 +89,20 @@ class Workload:
         self._writers = writers
         self._bulk_app = bulk_app
         self._bulks = 0
+        # A writer's connection does one thing at a time.
+        self._turn = asyncio.Lock()
         self.written = 0
 
     async def write(self, statements: int) -> None:
-        """All writers together commit at least so many more statements."""
-        enough = self.written + statements
+        """All writers commit at least so many more statements, after those asked for before."""
+        async with self._turn:
+            enough = self.written + statements
 
-        async def work(writer: Writer) -> None:
-            while self.written < enough:
-                self.written += await writer.transaction()
+            async def work(writer: Writer) -> None:
+                while self.written < enough:
+                    self.written += await writer.transaction()
 
-        await in_parallel(work(writer) for writer in self._writers)
+            await in_parallel(work(writer) for writer in self._writers)
 
     @asynccontextmanager
     async def meanwhile(self) -> AsyncIterator[None]:
