@@ -48,10 +48,8 @@ _PEEK = "s3gc_core.databases.postgres_peek"
 
 
 @pytest.fixture
-async def app(postgres: PostgresServer) -> AsyncIterator[AppDatabase]:
-    database = AppDatabase(await postgres.create_database())
-    yield database
-    await database.close()
+def app(on_postgres: AppDatabase) -> AppDatabase:
+    return on_postgres
 
 
 @pytest.fixture
@@ -66,6 +64,13 @@ async def both(app: AppDatabase) -> AsyncIterator[tuple[PostgresFollowing, Postg
 def sql(both: tuple[PostgresFollowing, PostgresFollowing]) -> PostgresFollowing:
     """A slot that is read over SQL."""
     return both[0]
+
+
+@pytest.fixture
+async def start(app: AppDatabase, sql: PostgresFollowing) -> Start:
+    """Where the slot begins: before anything is in its empty table `t`."""
+    await simple(app)
+    return await sql.begin(T)
 
 
 def ways(app: AppDatabase, name: str) -> tuple[PostgresFollowing, PostgresFollowing]:
@@ -170,10 +175,8 @@ async def test_both_ways_leave_an_altered_table(app: AppDatabase) -> None:
 
 
 async def test_a_column_that_went_away_before_the_stream_was_opened(
-    app: AppDatabase, sql: PostgresFollowing
+    app: AppDatabase, sql: PostgresFollowing, start: Start
 ) -> None:
-    await simple(app)
-    start = await sql.begin(T)
     await app.execute("ALTER TABLE t DROP k")
     async with sql.stream(start, T) as stream:
         assert rows_of(await heard(sql, stream)) == [
@@ -198,10 +201,8 @@ async def test_texts_do_not_depend_on_whose_session_it_was(
 
 
 async def test_a_huge_transaction_takes_little_memory(
-    app: AppDatabase, sql: PostgresFollowing
+    app: AppDatabase, sql: PostgresFollowing, start: Start
 ) -> None:
-    await simple(app)
-    start = await sql.begin(T)
     await app.execute(
         "INSERT INTO t SELECT i, repeat('x', 200) || i FROM generate_series(1, 100000) i"
     )
@@ -226,10 +227,8 @@ async def test_a_huge_transaction_takes_little_memory(
 
 
 async def test_a_server_that_decodes_is_not_silent(
-    app: AppDatabase, sql: PostgresFollowing
+    app: AppDatabase, sql: PostgresFollowing, start: Start
 ) -> None:
-    await simple(app)
-    start = await sql.begin(T)
     await app.execute("INSERT INTO t SELECT i, 'x' FROM generate_series(1, 50000) i")
     async with sql.stream(start, T) as stream:
         assert list(await stream.read(0)) == []
@@ -260,10 +259,8 @@ async def test_what_is_not_acknowledged_does_not_hide_what_follows(
 
 
 async def test_the_server_is_told_of_nothing_beyond_the_anchor(
-    app: AppDatabase, sql: PostgresFollowing
+    app: AppDatabase, sql: PostgresFollowing, start: Start
 ) -> None:
-    await simple(app)
-    start = await sql.begin(T)
     await app.execute("INSERT INTO t VALUES (1, 'a')")
     async with sql.stream(start, T) as stream:
         first = last_beat(await heard(sql, stream))
@@ -302,11 +299,9 @@ async def test_the_server_is_told_of_nothing_beyond_the_anchor(
 
 
 async def test_what_was_acknowledged_is_told_however_a_stream_ends(
-    app: AppDatabase, sql: PostgresFollowing
+    app: AppDatabase, sql: PostgresFollowing, start: Start
 ) -> None:
     """A scan opens it for a moment, and ends by a cancellation."""
-    await simple(app)
-    start = await sql.begin(T)
     acknowledged: list[str] = []
 
     async def cut_short() -> None:
@@ -321,10 +316,8 @@ async def test_what_was_acknowledged_is_told_however_a_stream_ends(
 
 
 async def test_a_stream_begins_at_its_anchor_whatever_the_server_was_told(
-    app: AppDatabase, sql: PostgresFollowing
+    app: AppDatabase, sql: PostgresFollowing, start: Start
 ) -> None:
-    await simple(app)
-    start = await sql.begin(T)
     await app.execute("INSERT INTO t VALUES (1, 'a')")
     async with sql.stream(start, T) as stream:
         beat = last_beat(await heard(sql, stream))
@@ -375,10 +368,8 @@ async def test_a_table_that_was_described_in_what_is_passed_over(
 
 
 async def test_only_beats_that_came_are_acknowledged(
-    app: AppDatabase, sql: PostgresFollowing, monkeypatch: pytest.MonkeyPatch
+    sql: PostgresFollowing, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await simple(app)
-    start = await sql.begin(T)
     async with sql.stream(start, T) as stream:
         first, second = [last_beat(await heard(sql, stream)) for _ in range(2)]
     # A transaction in each portion: its begin and end, the description of the table, and the beat.
@@ -397,10 +388,8 @@ async def test_only_beats_that_came_are_acknowledged(
 
 
 async def test_a_stream_that_is_open_for_a_moment_tells_what_it_acknowledged(
-    app: AppDatabase, sql: PostgresFollowing
+    app: AppDatabase, sql: PostgresFollowing, start: Start
 ) -> None:
-    await simple(app)
-    start = await sql.begin(T)
     async with sql.stream(start, T) as stream:
         beat = last_beat(await heard(sql, stream))
         stream.acknowledge(beat.anchor)
@@ -439,10 +428,8 @@ async def test_one_may_change_over(
     ],
 )
 async def test_a_stream_that_loses_its_footing_is_lost(
-    app: AppDatabase, sql: PostgresFollowing, damage: str, state: str
+    app: AppDatabase, sql: PostgresFollowing, start: Start, damage: str, state: str
 ) -> None:
-    await simple(app)
-    start = await sql.begin(T)
     async with sql.stream(start, T) as stream:
         await heard(sql, stream)
         for statement in damage.format(slot=slot_of(sql)).split(";"):
@@ -481,12 +468,11 @@ async def _done(app: AppDatabase, statement: str) -> None:
 async def test_what_was_taken_out_during_a_peek_is_missed(
     app: AppDatabase,
     sql: PostgresFollowing,
+    start: Start,
     monkeypatch: pytest.MonkeyPatch,
     taken: str,
     state: str,
 ) -> None:
-    await simple(app)
-    start = await sql.begin(T)
     await app.execute("INSERT INTO t VALUES (1, 'a')")
     peek = PeekedSlot.peek
 
@@ -505,10 +491,8 @@ async def test_what_was_taken_out_during_a_peek_is_missed(
 
 
 async def test_another_history(
-    app: AppDatabase, sql: PostgresFollowing, monkeypatch: pytest.MonkeyPatch
+    app: AppDatabase, sql: PostgresFollowing, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await simple(app)
-    start = await sql.begin(T)
     with pytest.raises(StreamLost) as lost:
         async with sql.stream(Start("1:1", start.position), T):
             pass
@@ -535,10 +519,8 @@ async def test_another_history(
 
 
 async def test_a_slot_whose_log_was_thrown_away(
-    app: AppDatabase, sql: PostgresFollowing, postgres: PostgresServer
+    sql: PostgresFollowing, start: Start, postgres: PostgresServer
 ) -> None:
-    await simple(app)
-    start = await sql.begin(T)
     limit = "ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'"
     await on_server(postgres, limit, "SELECT pg_reload_conf()")
     try:
@@ -589,10 +571,8 @@ async def test_a_slot_that_somebody_reads(
 
 
 async def test_a_connection_that_is_cut_can_be_made_again(
-    app: AppDatabase, sql: PostgresFollowing
+    app: AppDatabase, sql: PostgresFollowing, start: Start
 ) -> None:
-    await simple(app)
-    start = await sql.begin(T)
     await app.execute("INSERT INTO t VALUES (1, 'a')")
     async with sql.stream(start, T) as stream:
         beat = last_beat(await heard(sql, stream))
@@ -637,9 +617,9 @@ async def test_a_server_that_is_started_again(is_crash: bool) -> None:
         await app.close()
 
 
-async def test_timeouts_of_the_server_end_no_peek(app: AppDatabase, sql: PostgresFollowing) -> None:
-    await simple(app)
-    start = await sql.begin(T)
+async def test_timeouts_of_the_server_end_no_peek(
+    app: AppDatabase, sql: PostgresFollowing, start: Start
+) -> None:
     await app.execute("INSERT INTO t SELECT i, repeat('x', 99) FROM generate_series(1, 100000) i")
     database = DatabaseUrl.parse(app.url).database
     for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
@@ -655,9 +635,9 @@ async def test_timeouts_of_the_server_end_no_peek(app: AppDatabase, sql: Postgre
         )
 
 
-async def test_a_cancelled_read_loses_nothing(app: AppDatabase, sql: PostgresFollowing) -> None:
-    await simple(app)
-    start = await sql.begin(T)
+async def test_a_cancelled_read_loses_nothing(
+    app: AppDatabase, sql: PostgresFollowing, start: Start
+) -> None:
     async with sql.stream(start, T) as stream:
         reading = asyncio.create_task(stream.read(60))
         await asyncio.sleep(0.1)
