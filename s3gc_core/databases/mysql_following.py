@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 import aiomysql
 
@@ -40,6 +40,7 @@ from s3gc_core.databases.mysql_connection import (
 )
 from s3gc_core.databases.mysql_definition import charsets, definitions
 from s3gc_core.databases.mysql_lookup import lookup
+from s3gc_core.databases.mysql_transactions import oldest_transaction
 from s3gc_core.databases.protocol import Page, RowId, TableRead
 from s3gc_core.errors import FollowingRefused, StreamLost, StreamTaken
 
@@ -47,16 +48,6 @@ from s3gc_core.errors import FollowingRefused, StreamLost, StreamTaken
 # its heartbeats.
 _TAKEN_SECONDS = 5
 _BEGIN_SECONDS = 60.0
-# Older than any transaction can be that is still open.
-_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-# The session's zone is the server's, in which the view has its times. In autumn an hour comes
-# twice: the earlier one is taken.
-_OLDEST = """
-    SELECT LEAST(at, IF(FROM_UNIXTIME(at - 3600) = started, at - 3600, at)) FROM (
-        SELECT MIN(trx_started) AS started, UNIX_TIMESTAMP(MIN(trx_started)) AS at
-        FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id <> CONNECTION_ID()
-    ) AS oldest
-"""
 
 
 class MysqlFollowing:
@@ -197,16 +188,9 @@ class MysqlFollowing:
                 yield page
 
     async def oldest_transaction(self) -> datetime | None:
-        """When the oldest open transaction of the whole server began; see `Following`.
-
-        One that was prepared by XA may have begun before the server did.
-        """
+        """When the oldest open transaction of the whole server began; see `Following`."""
         async with self._connection() as connection:
-            if await fetch(connection, "XA RECOVER"):
-                return _LONG_AGO
-            await fetch(connection, "SET SESSION time_zone = 'SYSTEM'")
-            ((at,),) = await fetch(connection, _OLDEST)
-        return None if at is None else datetime.fromtimestamp(float(at), UTC)
+            return await oldest_transaction(connection, self._address)
 
     async def lag(self, start: Start, transaction: str = "") -> Lag:
         """Bytes of the log behind `start`; the server keeps them by its own settings."""

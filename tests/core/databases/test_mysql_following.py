@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 
 import aiomysql
@@ -20,9 +20,10 @@ from s3gc_core.databases import (
     TableAltered,
     TableEmptied,
     TableRead,
+    mysql_transactions,
 )
 from s3gc_core.databases import binlog_events as events
-from s3gc_core.databases.mysql_connection import connect
+from s3gc_core.databases.mysql_connection import connect, fetch
 from s3gc_core.databases.mysql_following import MysqlFollowing
 from s3gc_core.errors import DatabaseUnreachable, FollowingRefused, StreamLost, StreamTaken
 from tests.core.databases.following_mysql import PATIENCE_SECONDS, Followed, plain, until
@@ -504,15 +505,35 @@ async def test_the_oldest_transaction_is_found_in_every_time_zone(
             cursor = await connection.cursor(aiomysql.Cursor)
             for statement in (f"SET time_zone = '{offset}'", "BEGIN", "DELETE FROM t"):
                 await cursor.execute(statement)
-            # The server looks at its transactions ten times in a second only.
-            async with asyncio.timeout(10):
-                while (found := await db.following.oldest_transaction()) is None:
-                    pass
+            found = await db.following.oldest_transaction()
+            assert found is not None
             assert abs(found - datetime.now(UTC)) < timedelta(seconds=60)
             await cursor.execute("ROLLBACK")
     finally:
         await db.app.execute(f"SET GLOBAL time_zone = '{zone}'")
         connection.close()
+
+
+async def test_an_old_answer_about_transactions_is_none(
+    db: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server makes its copy of them anew only after a tenth of a second without a reader.
+    monkeypatch.setattr(mysql_transactions, "_FRESH_SECONDS", 1.0)
+    connection = await connect(db.url, "x")
+    asks = "SELECT COUNT(*) FROM information_schema.INNODB_TRX"
+
+    async def ask_always() -> None:
+        while True:
+            await fetch(connection, asks)
+
+    always = asyncio.create_task(ask_always())
+    with pytest.raises(DatabaseUnreachable, match="more than ten times a second"):
+        await db.following.oldest_transaction()
+    always.cancel()
+    with suppress(asyncio.CancelledError):
+        await always
+    connection.close()
+    assert await db.following.oldest_transaction() is None
 
 
 async def test_fingerprints_change_with_definitions_and_not_with_rows(db: Followed) -> None:

@@ -1,0 +1,53 @@
+"""The oldest open transaction of a MySQL or MariaDB server."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from s3gc_core.databases.mysql_connection import Connection, fetch
+from s3gc_core.errors import DatabaseUnreachable
+
+# Older than any transaction can be that is still open.
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+# The session's zone is the server's, in which the view has its times. In autumn an hour comes
+# twice: the earlier one is taken.
+_OLDEST = """
+    SELECT LEAST(at, IF(FROM_UNIXTIME(at - 3600) = started, at - 3600, at)), knows FROM (
+        SELECT MIN(IF(ours, NULL, trx_started)) AS started,
+            UNIX_TIMESTAMP(MIN(IF(ours, NULL, trx_started))) AS at, MAX(ours) AS knows
+        FROM (SELECT trx_started, trx_mysql_thread_id = CONNECTION_ID() AS ours
+            FROM information_schema.INNODB_TRX) AS open
+    ) AS oldest
+"""
+# The view is a copy, made anew only for one who asks when nobody has for a tenth of a second
+# (MariaDB: storage/innobase/trx/trx0i_s.cc; MySQL the same).
+_COPY_SECONDS = 0.11
+_FRESH_SECONDS = 20.0
+
+
+async def oldest_transaction(connection: Connection, address: str) -> datetime | None:
+    """When the oldest open transaction of the whole server began; None if there is none.
+
+    One that was prepared by XA may have begun before the server did. An answer counts only
+    if it knows of our own transaction too: without that it may be an old one. `connection`
+    has to be thrown away. Raises `DatabaseUnreachable` if no answer counts.
+    """
+    if await fetch(connection, "XA RECOVER"):
+        return _LONG_AGO
+    for statement in (
+        "SET SESSION time_zone = 'SYSTEM'",
+        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+    ):
+        await fetch(connection, statement)
+    for _ in range(round(_FRESH_SECONDS / _COPY_SECONDS)):
+        ((at, is_fresh),) = await fetch(connection, _OLDEST)
+        if is_fresh:
+            return None if at is None else datetime.fromtimestamp(float(at), UTC)
+        await asyncio.sleep(_COPY_SECONDS)
+    raise DatabaseUnreachable(
+        f"{address} shows its open transactions too late: somebody reads "
+        "information_schema.INNODB_TRX more than ten times a second",
+        next_step="find who reads it so often, and let it pause",
+    )
