@@ -38,7 +38,7 @@ class HelpScreen(LeftOnce[None]):
     def on_mount(self) -> None:
         """Show it."""
         self.query_one("#hint", LinePane).can_focus = False
-        self.query_one("#help", LinePane).focus()
+        self.set_focus(self.query_one("#help", LinePane))
 
     def on_resize(self) -> None:
         """Fit the lines into the width."""

@@ -55,7 +55,7 @@ class PreviewScreen(LeftOnce[None]):
         """Look at the object's state; nothing of the object itself is read."""
         self.query_one("#hint", LinePane).show([line(dim(" esc back"))])
         self.query_one("#hint", LinePane).can_focus = False
-        self.query_one("#facts", LinePane).focus()
+        self.set_focus(self.query_one("#facts", LinePane))
         begin(self, self._look, "preview")
 
     async def _look(self) -> None:

@@ -100,7 +100,7 @@ class ReferencesScreen(Placed[None]):
             pane = self._pane(one)
             pane.display = one == name
             if one == name:
-                pane.focus()
+                self.set_focus(pane)
         if self._views.is_known(name):
             self._show()
         else:
