@@ -17,6 +17,7 @@ from s3gc_core.actions import (
     executing,
     following,
     registry,
+    reporting,
     restoring,
     scanning,
     standing,
@@ -30,6 +31,7 @@ from s3gc_core.actions.following import FollowEvent
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.registry import Rebuilt, RegistryStats
+from s3gc_core.actions.reporting import Reported
 from s3gc_core.actions.standing import MatchHistory, Status, VaultStats
 from s3gc_core.actions.streams import StreamStatus
 from s3gc_core.bucket import Bucket
@@ -164,6 +166,10 @@ class Collector:
     async def discover(self, *, rows: int = DEFAULT_ROWS, fresh: bool = False) -> Discovery:
         """Which columns of the databases hold keys of the bucket, from samples of `rows` rows."""
         return await discovering.discover(self._parts, rows=rows, fresh=fresh)
+
+    async def report(self, *, versions: bool = False) -> Reported:
+        """What the last scan's orphans cost, and where they came from. Raises `NoListing`."""
+        return await reporting.report(self._parts, versions=versions)
 
     async def coverage(self) -> list[Covered]:
         """Every text-like column as it stands now: tracked, cleared or unknown."""

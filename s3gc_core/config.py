@@ -102,6 +102,23 @@ class SourceConfig:
         return f"{self.database}:{self.table}.{self.template or self.columns[0]}"
 
 
+# US dollars: a GiB for a month by storage class, 1,000 requests by kind (AWS, us-east-1).
+PRICES = {
+    "STANDARD": 0.023,
+    "STANDARD_IA": 0.0125,
+    "ONEZONE_IA": 0.01,
+    "INTELLIGENT_TIERING": 0.023,
+    "REDUCED_REDUNDANCY": 0.024,
+    "EXPRESS_ONEZONE": 0.11,
+    "GLACIER_IR": 0.004,
+    "GLACIER": 0.0036,
+    "DEEP_ARCHIVE": 0.00099,
+    "GET": 0.0004,
+    "LIST": 0.005,
+    "DELETE": 0.0,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
     """Thresholds of the guards. Shares are 0..1; budgets are per plan."""
@@ -138,8 +155,15 @@ class Config:
     vault_horizon_days: int = 90
     heal: Heal = Heal.ALERT
     guards: GuardLimits = GuardLimits()
+    # What differs from `PRICES`.
+    prices: dict[str, float] = field(default_factory=dict, hash=False)
     # Action of the dashboard -> its keys. Only the dashboard knows which there are.
     keys: dict[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def all_prices(self) -> dict[str, float]:
+        """The price of everything in `PRICES`."""
+        return PRICES | self.prices
 
     def redacted(self) -> dict[str, object]:
         """All settings as plain values for display and JSON, database URLs without password."""

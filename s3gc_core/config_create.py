@@ -10,7 +10,7 @@ from typing import Any, Required, TypedDict, Unpack
 
 from s3gc_core import config_codecs as codecs
 from s3gc_core import config_rules as rules
-from s3gc_core.config import Config, DatabaseConfig, GuardLimits, Mode
+from s3gc_core.config import PRICES, Config, DatabaseConfig, GuardLimits, Mode
 from s3gc_core.config_rules import Findings, Rule, Where
 from s3gc_core.config_sources import read_databases, read_sources
 from s3gc_core.errors import ConfigurationError
@@ -48,7 +48,7 @@ GUARDS: dict[str, Rule[object]] = {
     "reverse_match_drop": rules.share,
     "listing_shrunk_share": rules.share,
 }
-FILE_NAMES = frozenset({*SCALARS, *LISTS, "guards", "database", "tables", "keys"})
+FILE_NAMES = frozenset({*SCALARS, *LISTS, "guards", "database", "tables", "prices", "keys"})
 CREATE_NAMES = FILE_NAMES | {"databases", "cdc_backend", "cdc_over", "cdc_connection_url"}
 DEFAULTS: dict[str, object] = {
     item.name: item.default for of in (Config, GuardLimits) for item in fields(of)
@@ -94,6 +94,7 @@ class Settings(TypedDict, total=False):
     vault_horizon_days: int
     heal: str
     guards: GuardLimits | Mapping[str, float]
+    prices: Mapping[str, float]
     keys: Mapping[str, str]
 
 
@@ -143,6 +144,8 @@ def validated(
             values[name] = _list(name, each, settings[name], findings)
     if "guards" in settings:
         values["guards"] = _guards(settings["guards"], findings)
+    if "prices" in settings:
+        values["prices"] = _prices(settings["prices"], findings)
     if "keys" in settings:
         values["keys"] = _keys(settings["keys"], findings, ("keys",))
     databases, database_names = read_databases(settings, findings)
@@ -175,6 +178,19 @@ def _guards(value: object, findings: Findings) -> GuardLimits:
         else:
             findings.unknown(("guards", str(name)), GUARDS)
     return GuardLimits(**limits)
+
+
+def _prices(value: object, findings: Findings) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        findings.add(("prices",), value, f"a table with {', '.join(PRICES)}")
+        return {}
+    prices: dict[str, float] = {}
+    for name, price in value.items():
+        if name in PRICES:
+            prices[name] = findings.take(("prices", name), rules.price, price, 0.0)
+        else:
+            findings.unknown(("prices", str(name)), PRICES)
+    return prices
 
 
 def _keys(value: object, findings: Findings, where: Where) -> dict[str, str]:

@@ -127,6 +127,14 @@ def share(value: object) -> float:
     return float(number)
 
 
+def price(value: object) -> float:
+    """An amount of money, possibly nothing."""
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if not 0 <= number < math.inf:
+        raise Unusable("a number of at least 0")
+    return float(number)
+
+
 def one_of(members: type[E]) -> Rule[E]:
     """A rule for the values of an enumeration."""
     names = [str(member) for member in members]

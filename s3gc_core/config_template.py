@@ -78,6 +78,12 @@ reverse_match_drop = 0.05
 # Stop when the bucket has less than this share of the objects it had last time.
 listing_shrunk_share = 0.5
 
+# What storage and requests cost, for `s3gc report`: a GiB for a month by storage class, and 1,000
+# requests (GET, LIST, DELETE). What is not said costs what AWS asks in us-east-1, in US dollars.
+# [prices]
+# STANDARD = 0.023
+# GET = 0.0004
+
 # Other keys for the dashboard, by the action's id; its help (?) lists actions and keys.
 # [keys]
 # pane.log = "f2"

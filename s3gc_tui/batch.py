@@ -1,4 +1,4 @@
-"""Headless jobs: JSON lines on standard output, no prompt, no colour; no Textual, no Rich."""
+"""Headless jobs: JSON lines or CSV on standard output, no prompt, no colour, Textual or Rich."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from s3gc_core.collector import silent
 from s3gc_core.errors import ExitCode
 from s3gc_tui.cli import load_command
 from s3gc_tui.context import Context
-from s3gc_tui.lines import JsonLines, Output
+from s3gc_tui.csv_rows import CsvRows
+from s3gc_tui.lines import Emit, JsonLines, Output
 from s3gc_tui.running import log_to_standard_error, run_command
 
 
@@ -18,7 +19,10 @@ def batch_context(args: argparse.Namespace, kind: type[Context] = Context) -> Co
     """The surroundings of a command for a script; the log goes to standard error."""
     log_to_standard_error(logging.INFO)
     output = Output(sys.stdout)
-    return kind(args, JsonLines(output), output, silent, ask=None)
+    emit: Emit = JsonLines(output)
+    if args.batch == "csv":
+        emit = CsvRows(output, JsonLines(Output(sys.stderr)))
+    return kind(args, emit, output, silent, ask=None)
 
 
 def run_batch(args: argparse.Namespace) -> ExitCode:

@@ -79,6 +79,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--batch", action="store_true", help="JSON lines on standard output, no prompt, no colour"
     )
     parser.add_argument(
+        "--csv",
+        dest="batch",
+        action="store_const",
+        const="csv",
+        help="as --batch, with the lines of a list as CSV, and its summary on standard error",
+    )
+    parser.add_argument(
         "--write",
         nargs="?",
         type=positive,
@@ -217,6 +224,10 @@ def _looking(add: Add) -> None:
         decide.add_argument("name", metavar="[DATABASE:]TABLE[.COLUMN]")
         decide.add_argument("--reason", required=True)
     actions.add_parser("dangling", help="rows whose object is not in the bucket")
+    report = add("report", help="what the orphans cost, where they came from, how fast they come")
+    report.add_argument(
+        "--versions", action="store_true", help="count what a versioned bucket keeps besides, too"
+    )
     add("status", help="who holds the vault, last scan, plans, open steps")
     demo = add("demo", help="a small real world to try s3gc on")
     # Accepted after the sub-command as well: `s3gc demo --batch` is what one types.

@@ -15,6 +15,7 @@ from s3gc_core.bucket.objects import (
     ListedObject,
     ObjectHeaders,
     ObjectState,
+    OldVersions,
 )
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ __all__ = [
     "ObjectHeaders",
     "ObjectState",
     "ObjectUnreadable",
+    "OldVersions",
     "StoreCapabilities",
     "StoreFailed",
     "Versioning",

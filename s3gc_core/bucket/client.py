@@ -11,10 +11,16 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from s3gc_core.bucket import deleting, listing, reading
+from s3gc_core.bucket import deleting, listing, reading, versions
 from s3gc_core.bucket.connection import CHECK_ATTEMPTS, Connection, Keys, connect
 from s3gc_core.bucket.failures import StoreFailed, status_of, store_errors
-from s3gc_core.bucket.objects import DeleteResult, ListedObject, ObjectHeaders, ObjectState
+from s3gc_core.bucket.objects import (
+    DeleteResult,
+    ListedObject,
+    ObjectHeaders,
+    ObjectState,
+    OldVersions,
+)
 from s3gc_core.bucket.reading import ObjectBody
 from s3gc_core.bucket.writing import Writer
 
@@ -97,6 +103,10 @@ class Bucket:
         Raises `ListingIncomplete` where a page contradicts itself.
         """
         return listing.list_pages(self.connection, prefix)
+
+    async def old_versions(self) -> OldVersions:
+        """Count what a versioned bucket keeps besides its objects; takes as long as a listing."""
+        return await versions.old_versions(self.connection)
 
     async def head(self, key: str) -> ObjectState | None:
         """The current object's state, None where there is none. Raises `ObjectUnreadable`."""

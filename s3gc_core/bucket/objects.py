@@ -56,6 +56,14 @@ class ObjectState(msgspec.Struct, frozen=True):
     headers: ObjectHeaders
 
 
+class OldVersions(msgspec.Struct):
+    """What a versioned bucket keeps besides its objects; `size`: bytes of the versions."""
+
+    versions: int = 0
+    size: int = 0
+    delete_markers: int = 0
+
+
 class DeleteOutcome(StrEnum):
     """What the store said about one key of a delete."""
 

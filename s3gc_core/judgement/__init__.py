@@ -38,10 +38,12 @@ from s3gc_core.judgement.plans import (
     check_executable,
     check_not_expired,
 )
+from s3gc_core.judgement.report import LEAK_WINDOW, Report
 from s3gc_core.judgement.scan import Before, Scan, ScanSummary
 
 __all__ = [
     "ACCEPTABLE",
+    "LEAK_WINDOW",
     "Before",
     "CandidateBrowser",
     "CandidateFilter",
@@ -64,6 +66,7 @@ __all__ = [
     "PlanItem",
     "PlanState",
     "Progress",
+    "Report",
     "Scan",
     "ScanSummary",
     "Snapshot",

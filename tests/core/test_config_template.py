@@ -33,7 +33,7 @@ def test_it_holds_the_defaults(tmp_path: Path) -> None:
 def test_every_setting_is_written(tmp_path: Path) -> None:
     written = set(re.findall(r"^([a-z_]+) = ", CONFIG_TEMPLATE, re.MULTILINE))
     settings = {field.name for of in (Config, GuardLimits) for field in fields(of)}
-    assert written == settings - {"databases", "sources", "guards", "keys"}
+    assert written == settings - {"databases", "sources", "guards", "prices", "keys"}
     for header in ("[guards]", "# [keys]", "# [database]", "[tables]"):
         assert f"\n{header}\n" in CONFIG_TEMPLATE
     for name in (*(field.name for field in fields(DatabaseConfig)), "url_env"):

@@ -156,6 +156,8 @@ def toml(config: Config) -> str:
         ),
         "[guards]",
         *_settings(max_share=config.guards.max_share),
+        "[prices]",
+        *_settings(**config.prices),
     ]
     for database in config.databases:
         followed = {"cdc": True} if database.cdc else {}

@@ -1,0 +1,51 @@
+"""What an operator learns from the last scan: money, leaks and where the orphans came from."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import msgspec
+
+from s3gc_core.actions.parts import Parts
+from s3gc_core.bucket import OldVersions
+from s3gc_core.errors import NoListing
+from s3gc_core.judgement import ObjectVerdict, Report, ScanSummary
+from s3gc_core.references import key_hashes
+
+
+class Reported(msgspec.Struct, frozen=True):
+    """A scan's report. `requests`: what listing, reading and deleting cost, by `[prices]`.
+
+    `versions`: what a versioned bucket keeps besides the objects, where that was asked for.
+    """
+
+    scan: ScanSummary
+    report: Report
+    requests: float
+    versions: OldVersions | None
+
+
+async def report(parts: Parts, *, versions: bool = False) -> Reported:
+    """Sum up the last finished scan; with `versions` the bucket's versions are listed too.
+
+    Raises `NoListing` before the first scan, `BucketUnreachable`.
+    """
+    last = await parts.catalogue.last_scan()
+    if last is None:
+        raise NoListing("no scan has finished yet")
+    scan_id, encoded = last
+    scan = msgspec.json.decode(encoded, type=ScanSummary)
+    retention = timedelta(days=parts.config.retention_days)
+    found = Report(parts.config.all_prices, scan.finished_at - retention)
+    async for page in parts.catalogue.candidates(scan_id, verdict=ObjectVerdict.ORPHAN):
+        orphans = [judged.object for judged in page]
+        hashes = await asyncio.to_thread(key_hashes, [one.key for one in orphans])
+        holders = await parts.registry.last_holders(hashes)
+        held = [holders.get(h) for h in hashes]
+        found.add(
+            (one, last.source if last else None, last.at if last else None)
+            for one, last in zip(orphans, held, strict=True)
+        )
+    old = await parts.bucket.old_versions() if versions else None
+    return Reported(scan, found, found.requests_cost(scan.listed), old)

@@ -1,0 +1,66 @@
+"""`s3gc report`: what the last scan's orphans cost, who held them last, how fast new ones come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from s3gc_core.errors import ExitCode
+from s3gc_core.judgement import LEAK_WINDOW
+from s3gc_tui.context import Context
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+# Folders that are told, those with the most new orphans first.
+_FOLDERS = 100
+
+
+async def run(context: Context) -> ExitCode:
+    """Emit sums by storage class, by the source that held the orphans last, and new ones a day."""
+    async with context.collector() as collector:
+        told = await collector.report(versions=context.args.versions)
+    report = told.report
+    for kind, sums in (("class", report.classes), ("origin", report.origins)):
+        for name, of in _largest(sums, lambda one: one.bytes):
+            called = name or "no row was ever seen to refer to them"
+            context.emit(
+                {
+                    "type": kind,
+                    "name": name,
+                    "objects": of.objects,
+                    "bytes": of.bytes,
+                    "saved_per_month": round(of.monthly, 2),
+                    "text": f"{of.objects:>10}  {of.bytes:>16} bytes  {called}",
+                }
+            )
+    for folder, leak in _largest(report.leaks, lambda one: one.objects)[:_FOLDERS]:
+        context.emit(
+            {
+                "type": "leak",
+                "prefix": folder,
+                "objects": leak.objects,
+                "bytes": leak.bytes,
+                "per_day": round(leak.per_day, 2),
+                "text": f"{leak.per_day:>10.1f} new a day  {folder or '(no folder)'}",
+            }
+        )
+    old = told.versions
+    return context.summary(
+        "done" if report.total.objects else "nothing-to-do",
+        scan_id=told.scan.scan_id,
+        scanned_at=told.scan.finished_at,
+        orphans=report.total.objects,
+        bytes=report.total.bytes,
+        saved_per_month=round(report.total.monthly, 2),
+        request_cost=round(told.requests, 4),
+        leak_days=LEAK_WINDOW.days,
+        leak_until=report.window_end,
+        noncurrent_versions=old.versions if old else None,
+        noncurrent_bytes=old.size if old else None,
+        delete_markers=old.delete_markers if old else None,
+    )
+
+
+def _largest(sums: Mapping[T, V], by: Callable[[V], int]) -> list[tuple[T, V]]:
+    return sorted(sums.items(), key=lambda item: (-by(item[1]), str(item[0])))
