@@ -171,6 +171,7 @@ class Execution:
     async def _delete(self, intents: Sequence[Intent]) -> None:
         sizes = {intent.key: intent.size for intent in intents}
         answers = await self.bucket.delete_batch([(i.key, i.etag) for i in intents])
+        await self._look_for_untruth(intents, answers)
         heard = [_result(k, a) for k, a in answers.items() if a.outcome is not DeleteOutcome.FAILED]
         self.bytes_deleted += sum(sizes[r.key] for r in heard if r.outcome is Outcome.DELETED)
         self._note(heard)
@@ -178,6 +179,18 @@ class Execution:
             answer = answers[intent.key]
             if answer.outcome is DeleteOutcome.FAILED:
                 await self._look_after(intent, answer.reason)
+
+    async def _look_for_untruth(
+        self, intents: Sequence[Intent], answers: dict[str, DeleteResult]
+    ) -> None:
+        """Look whether what is said to be deleted is gone; where it is not, nothing is believed."""
+        said = [i for i in intents if answers[i.key].outcome is DeleteOutcome.DELETED]
+        for intent in said[:: max(1, len(said) - 1)]:
+            state = await self.bucket.head(intent.key)
+            if state is not None and state.etag == intent.etag:
+                untrue = DeleteResult(DeleteOutcome.FAILED, "said to be deleted, and still there")
+                answers |= dict.fromkeys((i.key for i in said), untrue)
+                return
 
     async def _look_after(self, intent: Intent, reason: str) -> None:
         """A delete that failed, or of which nothing was heard, may have been done all the same.
