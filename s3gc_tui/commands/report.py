@@ -42,7 +42,7 @@ async def run(context: Context) -> ExitCode:
                 "objects": leak.objects,
                 "bytes": leak.bytes,
                 "per_day": round(leak.per_day, 2),
-                "text": f"{leak.per_day:>10.1f} new a day  {folder or '(no folder)'}",
+                "text": f"{leak.per_day:>10.2f} new a day  {folder or '(no folder)'}",
             }
         )
     old = told.versions
