@@ -38,7 +38,7 @@ class CancelScreen(ModalScreen[bool], LeftOnce[bool]):
         """Ask."""
         pane = self.query_one("#question", LinePane)
         pane.show(cancel_lines(self._what, self._operation_id, 72))
-        self.set_focus(pane)
+        pane.focus()
 
     def on_line_pane_chosen(self, message: LinePane.Chosen) -> None:
         """An answer was given."""

@@ -40,7 +40,7 @@ class DetailScreen(Placed[None]):
     def on_mount(self) -> None:
         """Begin to ask."""
         self.query_one("#hint", LinePane).can_focus = False
-        self.set_focus(self.query_one("#detail", LinePane))
+        self.query_one("#detail", LinePane).focus()
         self.action_ask()
 
     def on_resize(self) -> None:

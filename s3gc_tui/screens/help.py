@@ -38,7 +38,7 @@ class HelpScreen(LeftOnce[None]):
     def on_mount(self) -> None:
         """Show it."""
         self.query_one("#hint", LinePane).can_focus = False
-        self.set_focus(self.query_one("#help", LinePane))
+        self.query_one("#help", LinePane).focus()
 
     def on_resize(self) -> None:
         """Fit the lines into the width."""

@@ -96,7 +96,7 @@ class JobScreen(Placed[None]):
         """Begin to look."""
         for name in ("#job", "#title", "#said", "#hint"):
             self.query_one(name, LinePane).can_focus = False
-        self.set_focus(self.query_one("#told", LinePane))
+        self.query_one("#told", LinePane).focus()
         self.set_interval(_EVERY, self._watch)
         self._watch()
 

@@ -184,13 +184,13 @@ class MainScreen(OverPanes):
         entry = self.query_one("#command", Input)
         entry.value = command + value
         entry.add_class("-open")
-        self.set_focus(entry)
+        entry.focus()
         entry.cursor_position = len(entry.value)
 
     def close_command(self) -> None:
         """Put the line away and give the focus back."""
         self.query_one("#command", Input).remove_class("-open")
-        self.set_focus(self.query_one(f"#{self.current}"))
+        self.query_one(f"#{self.current}").focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Run what was typed."""

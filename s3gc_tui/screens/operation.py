@@ -65,7 +65,7 @@ class OperationScreen(Placed[None]):
         """Begin to read."""
         for name in ("#operation", "#page", "#said", "#hint"):
             self.query_one(name, LinePane).can_focus = False
-        self.set_focus(self.query_one("#objects", LinePane))
+        self.query_one("#objects", LinePane).focus()
         self._read(0)
 
     def on_resize(self) -> None:

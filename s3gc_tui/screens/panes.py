@@ -242,7 +242,7 @@ class Panes(Screen[None]):
         self.query_one("#side").set_class(holder == "side", "-current")
         self.query_one("#bottom").set_class(holder == "bottom", "-current")
         self._said = BLANK
-        self.set_focus(self.query_one(f"#{name}"))
+        self.query_one(f"#{name}").focus()
         self.call_after_refresh(self._draw)
 
     def on_descendant_focus(self, event: object) -> None:

@@ -55,7 +55,7 @@ class PreviewScreen(LeftOnce[None]):
         """Look at the object's state; nothing of the object itself is read."""
         self.query_one("#hint", LinePane).show([line(dim(" esc back"))])
         self.query_one("#hint", LinePane).can_focus = False
-        self.set_focus(self.query_one("#facts", LinePane))
+        self.query_one("#facts", LinePane).focus()
         begin(self, self._look, "preview")
 
     async def _look(self) -> None:

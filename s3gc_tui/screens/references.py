@@ -100,7 +100,7 @@ class ReferencesScreen(Placed[None]):
             pane = self._pane(one)
             pane.display = one == name
             if one == name:
-                self.set_focus(pane)
+                pane.focus()
         if self._views.is_known(name):
             self._show()
         else:

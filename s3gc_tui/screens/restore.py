@@ -154,7 +154,7 @@ class RestoreScreen(AskingScreen[StartedJob]):
         self._preview = Preview(selection)
         self.field.ask(Confirmation(Wanted.ENTER), "restore, overwriting nothing")
         self.field.display = True
-        self.set_focus(self.field)
+        self.field.focus()
         work = partial(self._read, self._preview)
         begin(self, work, "preview")
 
@@ -247,6 +247,6 @@ class RestoreScreen(AskingScreen[StartedJob]):
         self.field.ask(Confirmation(Wanted.ENTER), "restore")
         self.field.display = False
         self.key_input.display = True
-        self.set_focus(self.key_input)
+        self.key_input.focus()
         work = partial(self._complete, self.key_input.value)
         begin(self, work, "complete")

@@ -62,7 +62,7 @@ class StreamsScreen(Placed[None]):
         """Begin to watch."""
         for name in ("#head", "#about", "#said", "#hint"):
             self.query_one(name, LinePane).can_focus = False
-        self.set_focus(self.query_one("#streams", LinePane))
+        self.query_one("#streams", LinePane).focus()
         self.gateway.streams.again()
         begin(self, self._watch, "streams")
 
