@@ -100,7 +100,7 @@ class Loading:
             known = {}
         # Without chunks nothing says which rows are gone, such as of an older s3gc's edges.
         self._source = _Source(id_, name, direct, not known, known, is_counted=bool(keys))
-        self._any_new |= not keys
+        self._any_new |= direct or not keys
         return dict(known)
 
     def add(self, chunks: Sequence[FreshChunk]) -> None:

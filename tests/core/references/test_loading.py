@@ -126,6 +126,19 @@ async def test_a_killed_reading_leaves_no_trace(registry: Registry, tmp_path: Pa
     }
 
 
+async def test_what_a_source_without_edges_brings_is_released_no_more(
+    registry: Registry, tmp_path: Path
+) -> None:
+    """Whatever the registry says of how many keys it has."""
+    await load(registry, {"s": {(1, "a"), (2, "b")}}, day(0))
+    await load(registry, {"s": set()}, day(1))
+    assert set(await released(registry, "a", "b")) == {"a", "b"}
+    with closing(sqlite3.connect(tmp_path / "registry.db")) as file, file:
+        file.execute("UPDATE source SET keys = 2")
+    await load(registry, {"s": {(1, "a")}}, day(2))
+    assert set(await released(registry, "a", "b")) == {"b"}
+
+
 async def test_replaying_a_reading_changes_nothing_but_its_time(
     registry: Registry, tmp_path: Path
 ) -> None:
