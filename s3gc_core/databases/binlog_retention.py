@@ -18,13 +18,17 @@ _RDS = "SELECT value FROM mysql.rds_configuration WHERE name = 'binlog retention
 _NOT_RDS = NO_RIGHT | {1049, 1146}
 
 
-async def of_retention(connection: Connection, values: Mapping[str, str]) -> list[Obstacle]:
+async def of_retention(
+    connection: Connection, values: Mapping[str, str], is_mariadb: bool
+) -> list[Obstacle]:
     """What is too short. `values` are the server's settings. Raises the driver's errors."""
     found = []
     seconds = int(values.get("binlog_expire_logs_seconds", "0"))
     if 0 < seconds < _LEAST_SECONDS:
         what = f"binlog_expire_logs_seconds is {seconds}: the log may be gone before it is read"
-        mend = f"SET GLOBAL binlog_expire_logs_seconds = {_WANTED_SECONDS};"
+        # With GLOBAL the value is gone after a restart; MariaDB knows nothing else.
+        how = "GLOBAL" if is_mariadb else "PERSIST"
+        mend = f"SET {how} binlog_expire_logs_seconds = {_WANTED_SECONDS};"
         found.append(Obstacle(None, what, mend))
     try:
         rows = await fetch(connection, _RDS)

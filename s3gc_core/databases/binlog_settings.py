@@ -51,7 +51,7 @@ async def server_obstacles(
     found = _settings(values, is_mariadb)
     if not any(o.what.startswith("log_bin") for o in found):
         found += await _of_log(connection, schemas, probe, account, is_mariadb)
-        found += await of_retention(connection, values)
+        found += await of_retention(connection, values, is_mariadb)
     found += await _of_replica(connection, values, account, is_mariadb)
     found += await _of_transactions(connection, account)
     return found + await _of_heartbeat(connection, account)

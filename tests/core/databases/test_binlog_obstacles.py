@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from s3gc_core.databases import Obstacle
+from s3gc_core.databases.binlog_retention import of_retention
+from s3gc_core.databases.mysql_connection import connect
 from s3gc_core.databases.mysql_following import MysqlFollowing
 from tests.core.databases.following_mysql import Followed
 from tests.servers.mariadb import MariadbServer
@@ -160,6 +162,19 @@ async def test_a_log_that_is_thrown_away_at_once_is_named(db: Followed) -> None:
         assert await db.following.obstacles(watched) == []
     finally:
         await db.app.execute("SET GLOBAL binlog_expire_logs_seconds = 0")
+
+
+@pytest.mark.parametrize(("is_mariadb", "how"), [(True, "GLOBAL"), (False, "PERSIST")])
+async def test_the_log_s_time_is_set_to_last_where_the_server_can(
+    db: Followed, is_mariadb: bool, how: str
+) -> None:
+    connection = await connect(db.url, "the server")
+    try:
+        too_short = {"binlog_expire_logs_seconds": "60"}
+        (obstacle,) = await of_retention(connection, too_short, is_mariadb)
+    finally:
+        connection.close()
+    assert obstacle.mend == f"SET {how} binlog_expire_logs_seconds = 604800;"
 
 
 async def test_a_view_and_what_is_not_there_are_named(db: Followed) -> None:
