@@ -82,15 +82,13 @@ def _values(entry: object) -> dict[str, object] | None:
         case DatabaseConfig():
             values: dict[str, object] = {"url": entry.url, "name": entry.name}
             if entry.cdc:
-                values |= {
-                    "cdc": True,
-                    "cdc_backend": entry.cdc_backend,
-                    "max_kept_bytes": entry.max_kept_bytes,
-                }
+                values |= {"cdc": True, "cdc_backend": entry.cdc_backend}
             elif entry.cdc_backend is not None:
                 values |= {"cdc": False, "cdc_backend": entry.cdc_backend}
             if entry.cdc_over is not CdcOver.REPLICATION:
                 values["cdc_over"] = entry.cdc_over
+            if entry.max_kept_bytes != MAX_KEPT_BYTES:
+                values["max_kept_bytes"] = entry.max_kept_bytes
             return values
         case Mapping():
             return {str(name): value for name, value in entry.items()}
@@ -158,10 +156,9 @@ def _over(entry: _Written, cdc: bool, engine: Engine | None, findings: Findings)
     if written is None:
         return CdcOver.REPLICATION
     where = entry.place("cdc_over")
-    if not cdc:
-        findings.add(where, written, "left out where cdc is not true")
-    elif engine not in (Engine.POSTGRESQL, None):
+    if cdc and engine not in (Engine.POSTGRESQL, None):
         findings.add(where, written, f"left out: it is for postgresql, and this is {engine}")
+    _refuse_without_cdc(cdc, where, written, findings)
     return findings.take(where, rules.cdc_over, written, CdcOver.REPLICATION)
 
 
@@ -170,9 +167,14 @@ def _max_kept_bytes(entry: _Written, cdc: bool, findings: Findings) -> int:
     if written is None:
         return MAX_KEPT_BYTES
     where = entry.place("max_kept_bytes")
+    _refuse_without_cdc(cdc, where, written, findings)
+    return findings.take(where, rules.whole_number(1 << 20, 1 << 50), written, MAX_KEPT_BYTES)
+
+
+def _refuse_without_cdc(cdc: bool, where: Where, written: object, findings: Findings) -> None:
+    """A setting of the stream says nothing of a database that is not followed."""
     if not cdc:
         findings.add(where, written, "left out where cdc is not true")
-    return findings.take(where, rules.whole_number(1 << 20, 1 << 50), written, MAX_KEPT_BYTES)
 
 
 def read_sources(

@@ -242,6 +242,10 @@ def test_how_a_stream_is_read() -> None:
             {"databases": [DatabaseConfig(URL, "main", False, None, CdcOver.SQL)]},
             {"databases[0].cdc_over"},
         ),
+        (
+            {"databases": [DatabaseConfig(URL, "main", False, None, max_kept_bytes=1 << 30)]},
+            {"databases[0].max_kept_bytes"},
+        ),
         ({"cdc_backend": "mysql"}, {"cdc_backend"}),
         ({"cdc_backend": "mysql", "database": URL}, {"cdc_backend"}),
         ({"cdc_backend": "oracle", "database": URL}, {"cdc_backend"}),
