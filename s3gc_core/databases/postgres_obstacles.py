@@ -11,6 +11,7 @@ from s3gc_core.config import CdcOver
 from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases.following import HEARTBEAT_SCHEMA, Obstacle, Watched
 from s3gc_core.databases.postgres import PostgresDatabase
+from s3gc_core.databases.postgres_opening import WITHOUT_JIT
 from s3gc_core.databases.postgres_publication import (
     CREATE_HEARTBEAT,
     HEARTBEAT,
@@ -77,8 +78,7 @@ async def obstacles(
     is_sql = over is CdcOver.SQL
     async with database.reader() as connection:
         with database.reaching():
-            # Compiling these questions takes a hundred times as long as asking them.
-            await connection.execute("SET LOCAL jit = off")
+            await connection.execute(WITHOUT_JIT)
             (server,) = await connection.fetch(_SERVER, mark)
             found = [Obstacle(None, what, mend) for what, mend in _of_server(server, is_sql)]
             if server["version"] < _OLDEST_VERSION:
