@@ -74,10 +74,11 @@ def hold_streams_if_free(vault_path: Path, what: str) -> Iterator[bool]:
     with ExitStack() as stack:
         try:
             stack.enter_context(streams_held(vault_path, what))
+            is_ours = True
         except VaultBusy:
-            yield False
-            return
-        yield True
+            is_ours = False
+        # Out here an error of the body is not said to come of the vault's being held.
+        yield is_ours
 
 
 async def follow(parts: Parts, told: Told, *, reload: bool = False) -> None:

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from s3gc_core.actions.following import hold_streams_if_free, streams_held
 from s3gc_core.errors import ExitCode, VaultBusy, VaultUnreachable
-from s3gc_core.jobs import LEASE_FILE, LeaseHolder, actor, lease_holder, vault_lease
+from s3gc_core.jobs import FOLLOWER_FILE, LEASE_FILE, LeaseHolder, actor, lease_holder, vault_lease
 
 HOLDER = """
 import sys
@@ -77,6 +78,24 @@ def test_the_lease_tells_who_holds_it(tmp_path: Path) -> None:
         assert holder.since.utcoffset() == UTC.utcoffset(None)
     assert lease_holder(tmp_path) is None
     assert take(tmp_path)
+
+
+def test_streams_are_held_where_nobody_else_holds_them(tmp_path: Path) -> None:
+    with hold_streams_if_free(tmp_path, "scan") as is_ours:
+        assert is_ours
+        with hold_streams_if_free(tmp_path, "scan") as is_ours_too:
+            assert not is_ours_too
+    assert lease_holder(tmp_path, FOLLOWER_FILE) is None
+
+
+def test_an_error_beside_held_streams_does_not_come_of_their_being_held(tmp_path: Path) -> None:
+    with (
+        streams_held(tmp_path, "follow"),
+        pytest.raises(LookupError) as raised,
+        hold_streams_if_free(tmp_path, "scan"),
+    ):
+        raise LookupError
+    assert raised.value.__context__ is None
 
 
 def test_nobody_else_gets_it_in_between(tmp_path: Path) -> None:
