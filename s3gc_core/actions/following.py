@@ -15,7 +15,7 @@ import msgspec
 from s3gc_core import log
 from s3gc_core.actions.healing import heal_for_ever
 from s3gc_core.actions.parts import Parts
-from s3gc_core.actions.streams import stream_status
+from s3gc_core.actions.streams import begun_streams
 from s3gc_core.config import DatabaseConfig
 from s3gc_core.database_url import Engine
 from s3gc_core.databases import Database, open_following, open_followings, watch_file
@@ -120,14 +120,15 @@ async def _watch_kept(parts: Parts, told: Told) -> None:
     """Say what servers keep too much for us: at first, and when it has doubled."""
     said: dict[str, int] = {}
     while True:
-        for stream in await stream_status(parts):
+        much = [stream for stream in await begun_streams(parts) if stream.is_much_kept]
+        # Of the others it is said anew once they keep much again.
+        said = {stream.database: said.get(stream.database, 0) for stream in much}
+        for stream in much:
             kept = stream.bytes or 0
-            if stream.is_much_kept and kept >= 2 * said.get(stream.database, 0):
+            if kept >= 2 * said[stream.database]:
                 said[stream.database] = kept
-                log.warning("log_kept", database=stream.database, kept=kept)
+                log.warning("log_kept", database=stream.database, detail=stream.kept_words)
                 told(FollowEvent(stream.database, "kept", stream.kept_words))
-            elif not stream.is_much_kept:
-                said.pop(stream.database, None)
         await asyncio.sleep(KEPT_SECONDS)
 
 

@@ -13,7 +13,7 @@ from s3gc_core.actions.following import hold_streams_if_free
 from s3gc_core.actions.healing import heal
 from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts
-from s3gc_core.actions.streams import stream_status
+from s3gc_core.actions.streams import begun_streams
 from s3gc_core.databases import open_followings
 from s3gc_core.judgement import Identity, Scan, ScanSummary, before_this_scan, identity_bound
 from s3gc_core.vault import Bound, PlanRecorded, ScanRecorded
@@ -66,7 +66,7 @@ async def scan(
 
 async def _warn_of_kept(parts: Parts) -> None:
     """Where only scans follow, servers keep their log from one to the next."""
-    for stream in await stream_status(parts):
+    for stream in await begun_streams(parts):
         if stream.is_much_kept:
             log.warning("log_kept", database=stream.database, detail=stream.kept_words)
 

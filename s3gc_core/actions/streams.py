@@ -63,20 +63,37 @@ def is_much_kept(kept: int | None, most: int) -> bool:
 
 async def stream_status(parts: Parts) -> list[StreamStatus]:
     """Each database that is to be followed; what its server does not answer is left open."""
-    is_followed = lease_holder(parts.config.vault_path, FOLLOWER_FILE) is not None
-    states = await parts.registry.streams()
+    begun = {stream.database: stream for stream in await begun_streams(parts)}
+    is_followed = _is_followed(parts)
     databases = {database.name: database for database in parts.databases}
-    most = {config.name: config.max_kept_bytes for config in parts.config.databases}
     found = []
     for name, opened in open_followings(parts.config.databases).items():
-        state = states.get(name)
-        if state is not None and state.has_begun:
-            found.append(await _status(parts, opened(state.name), state, is_followed, most[name]))
+        if name in begun:
+            found.append(begun[name])
         else:
             detail = await _in_the_way(parts, databases[name], opened(new_id().lower()))
             standing = "loading" if is_followed and not detail else "not begun"
             found.append(StreamStatus(name, standing, detail))
     return found
+
+
+async def begun_streams(parts: Parts) -> list[StreamStatus]:
+    """As `stream_status`, where a stream has begun: only there does a server keep anything for us.
+
+    The others are not asked what is in the way, which is too much for every minute and every scan.
+    """
+    is_followed = _is_followed(parts)
+    states = await parts.registry.streams()
+    most = {config.name: config.max_kept_bytes for config in parts.config.databases}
+    return [
+        await _status(parts, opened(state.name), state, is_followed, most[name])
+        for name, opened in open_followings(parts.config.databases).items()
+        if (state := states.get(name)) is not None and state.has_begun
+    ]
+
+
+def _is_followed(parts: Parts) -> bool:
+    return lease_holder(parts.config.vault_path, FOLLOWER_FILE) is not None
 
 
 async def _in_the_way(parts: Parts, database: Database, following: Following) -> str:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from s3gc_core.actions import streams
 from s3gc_core.actions.doctor_following import following_checks
 from s3gc_core.actions.following import FollowEvent
+from s3gc_core.actions.parts import Parts
 from s3gc_core.collector import Collector
+from s3gc_core.databases import Database, Following
 from s3gc_core.jobs import FOLLOWER_FILE, lease_holder
 from tests.follow.child import following
 from tests.follow.shop import NEVER_USED, ROWS, TABLES, Shop
@@ -81,6 +84,28 @@ async def test_a_server_that_keeps_much_for_us(
     caplog.clear()
     await world.scan()
     assert "log_kept" in caplog.text
+
+
+async def test_what_is_in_the_way_is_not_asked_to_know_what_is_kept(
+    postgres_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept is asked of servers that keep something, by each scan and by who follows."""
+    asked: list[str] = []
+    in_the_way = streams._in_the_way
+
+    async def counted(parts: Parts, database: Database, following: Following) -> str:
+        asked.append(database.name)
+        return await in_the_way(parts, database, following)
+
+    monkeypatch.setattr(streams, "_in_the_way", counted)
+    shop = postgres_shop
+    await shop.scan_is_exact()
+    await shop.reload()
+    assert asked == []
+    await shop.forget()
+    async with shop.world.collector() as collector:
+        assert [stream.state for stream in await collector.stream_status()] == ["not begun"]
+    assert asked == ["main"]
 
 
 async def test_nobody_follows_while_the_registry_is_rebuilt(shop: Shop) -> None:
