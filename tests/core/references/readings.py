@@ -20,6 +20,10 @@ Pairs = Collection[tuple[RowId, str]]
 Reading = Mapping[str, Pairs]
 
 
+class LostError(Exception):
+    """What ends a reading midway."""
+
+
 def day(number: float) -> datetime:
     return START + timedelta(days=number)
 

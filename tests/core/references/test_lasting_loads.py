@@ -9,6 +9,7 @@ import pytest
 from s3gc_core.references import Edge, Registry
 from s3gc_core.references import loading as loadings
 from tests.core.references.readings import (
+    LostError,
     Pairs,
     chunk,
     day,
@@ -18,10 +19,6 @@ from tests.core.references.readings import (
     released,
     stored,
 )
-
-
-class LostError(Exception):
-    """What ends a reading midway."""
 
 
 @pytest.fixture(autouse=True)

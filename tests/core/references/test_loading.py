@@ -19,6 +19,7 @@ from s3gc_core.databases.protocol import RowId
 from s3gc_core.references import Edge, Registry, fold, key_hash
 from s3gc_core.references.loading import FreshChunk
 from tests.core.references.readings import (
+    LostError,
     Reading,
     chunk,
     day,
@@ -28,10 +29,6 @@ from tests.core.references.readings import (
     released,
     stored,
 )
-
-
-class LostError(Exception):
-    """What ends a reading midway."""
 
 
 async def lost_at_the_end(registry: Registry) -> None:
