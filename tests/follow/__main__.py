@@ -21,7 +21,7 @@ from s3gc_core.config import Config
 from s3gc_core.config_create import create_config
 from s3gc_core.database_url import Engine
 from s3gc_tui.demo.seaweed import SeaweedServer
-from tests.follow import application, file_kills, hand_off
+from tests.follow import application, hand_off
 from tests.follow.file_kills import FileKilling
 from tests.follow.hand_off import HandedOff, load_under_writers
 from tests.follow.kills import Killing, Outcome
@@ -64,7 +64,7 @@ async def main() -> int:
 
 async def _run(
     args: argparse.Namespace, store: SeaweedServer, app: AppDatabase, folder: Path
-) -> Outcome | HandedOff | file_kills.Outcome:
+) -> Outcome | HandedOff:
     if args.hand_off:
         config = await _config(store, folder, app.url, hand_off.TRACKED)
         return await load_under_writers(config, app, folder, seed=args.seed, rows=args.hand_off)

@@ -12,7 +12,7 @@ from pathlib import Path
 from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
 from s3gc_core.databases import open_database, open_followings
-from s3gc_core.references import BucketNames, CatchingUp, Drift, Registry, find_drift
+from s3gc_core.references import BucketNames, CatchingUp, Registry, find_drift
 from s3gc_core.references.reading import RowsRead
 from s3gc_core.references.registry_tables import SourceStats
 from tests.follow.waiting import until
@@ -56,7 +56,7 @@ async def differences(registry: Registry, config: Config, app: AppDatabase) -> l
     now = await database_time(app)
     await come_to_now(registry, config, follow=False)
     await _nothing_leaves(registry)
-    found = [f"{d.kind} {d.source} row {d.row!r} {d.key}" for d in await drift(registry, config)]
+    found = await drift(registry, config)
     found += await asyncio.to_thread(inexact, registry.path, await registry.stats())
     for name, state in (await registry.streams()).items():
         told = state.told_at
@@ -74,12 +74,12 @@ def compared_lines(keys: Mapping[str, int], differences: Sequence[str]) -> list[
     return [f"keys by source: {keys}", *differences, count]
 
 
-async def drift(registry: Registry, config: Config) -> list[Drift]:
+async def drift(registry: Registry, config: Config) -> list[str]:
     """Every edge that only the database or only the registry has."""
     databases = [open_database(database) for database in config.databases]
     names = BucketNames.of(config)
     return [
-        found
+        f"{found.kind} {found.source} row {found.row!r} {found.key}"
         async for page in find_drift(registry, databases, config.sources, names)
         for found in page
     ]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections import Counter
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -15,7 +13,8 @@ from s3gc_core.config import Config
 from s3gc_core.references import Registry
 from tests.follow.application import bulk, make_tables
 from tests.follow.child import Child, following
-from tests.follow.comparing import compared_lines, drift, inexact
+from tests.follow.comparing import drift, inexact
+from tests.follow.kills import Outcome
 from tests.follow.waiting import until
 from tests.follow.workload import ROWS, Writer
 from tests.servers.app_database import AppDatabase
@@ -38,28 +37,6 @@ class FileSession(AppDatabase):
     async def close(self) -> None:
         """End the session."""
         self._session.close()
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a run came to. `hit` counts the kills by what the follower had told last."""
-
-    differences: list[str] = field(default_factory=list)
-    hit: Counter[str] = field(default_factory=Counter)
-    statements: int = 0
-    bulk_rows: int = 0
-    seconds: float = 0.0
-    keys: dict[str, int] = field(default_factory=dict)
-
-    def lines(self) -> list[str]:
-        """For people."""
-        hits = ", ".join(f"{count} {phase}" for phase, count in sorted(self.hit.items()))
-        written = f"{self.statements:,} statements and {self.bulk_rows:,} rows in bulk transactions"
-        return [
-            f"{written} in {self.seconds:.1f} s",
-            f"{self.hit.total()} kills: {hits}",
-            *compared_lines(self.keys, self.differences),
-        ]
 
 
 class FileKilling:
@@ -91,10 +68,12 @@ class FileKilling:
                         await session.execute(bulk(session.engine, number // 3, bulk_rows).sql)
                         self._outcome.bulk_rows += bulk_rows
                     await dying
+            self._outcome.seconds = time.monotonic() - began
+            began = time.monotonic()
             async with following(self._config, self._folder):
                 self._outcome.differences = await self._differences(registry)
             self._outcome.keys = {stats.name: stats.keys for stats in await registry.stats()}
-        self._outcome.seconds = time.monotonic() - began
+        self._outcome.catching_up_seconds = time.monotonic() - began
         return self._outcome
 
     async def _write(self, writer: Writer, statements: int) -> None:
@@ -113,8 +92,7 @@ class FileKilling:
         found: list[str] = []
 
         async def is_exact() -> bool:
-            drifted = await drift(registry, self._config)
-            found[:] = [f"{d.kind} {d.source} row {d.row!r} {d.key}" for d in drifted]
+            found[:] = await drift(registry, self._config)
             return not found
 
         with suppress(TimeoutError):

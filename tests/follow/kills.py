@@ -37,29 +37,26 @@ _LATE = {Moment.LOAD: 0.4, Moment.BULK: 2.5, Moment.STREAM: 0.4}
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run of kills came to. `hit` counts the kills by what was under way."""
+    """What a run of kills came to. `hit` counts the kills by what was under way: of a server's
+    follower its `Moment`, of a file's what it had told last.
+    """
 
     differences: list[str] = field(default_factory=list)
-    hit: Counter[Moment] = field(default_factory=Counter)
+    hit: Counter[str] = field(default_factory=Counter)
     statements: int = 0
     bulk_rows: int = 0
     seconds: float = 0.0
     catching_up_seconds: float = 0.0
     keys: dict[str, int] = field(default_factory=dict)
 
-    @property
-    def at_work(self) -> int:
-        """Kills that came while something was under way."""
-        return sum(self.hit.values()) - self.hit[Moment.IDLE] - self.hit[Moment.START]
-
     def lines(self) -> list[str]:
         """For people."""
         rate = (self.statements + self.bulk_rows) / self.seconds
-        hits = ", ".join(f"{count} {moment}" for moment, count in sorted(self.hit.items()))
+        hits = ", ".join(f"{count} {what}" for what, count in sorted(self.hit.items()))
         written = f"{self.statements:,} statements and {self.bulk_rows:,} rows in bulk transactions"
         return [
             f"{written} in {self.seconds:.1f} s ({rate:,.0f} a second)",
-            f"{self.hit.total()} kills, {self.at_work} of them at work: {hits}",
+            f"{self.hit.total()} kills: {hits}",
             f"came to now in {self.catching_up_seconds:.1f} s",
             *compared_lines(self.keys, self.differences),
         ]
