@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from s3gc_core.bucket import Bucket, DeleteOutcome, DeleteResult, ListedObject
 from s3gc_core.clock import Clock
 from s3gc_core.collection.backup import BackupRun
@@ -124,7 +126,13 @@ class Execution:
         await self._commit(backed_up.intents)
         self.journal.step("judge again")
         intents = {intent.key: intent for intent in backed_up.intents}
-        cleared, kept = await self._judge_again([i for i in batch if i.key in intents])
+        # As old as it was found now: the same bytes, uploaded once more, are a young object.
+        found = [
+            msgspec.structs.replace(item, last_modified=intents[item.key].last_modified)
+            for item in batch
+            if item.key in intents
+        ]
+        cleared, kept = await self._judge_again(found)
         self._note(kept)
         if cleared:
             self.journal.step("delete")
