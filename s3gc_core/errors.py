@@ -6,8 +6,8 @@
     ├── SourceUnreadable            2   a source is there but cannot be read faithfully
     ├── Refused                     3   a rule or a guard says no; nothing was changed
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
-    │   ├── PlanFinished, ConfirmationMismatch, AuditBroken, NetworkFileSystem, StoreUnsafe,
-    │   ├── VaultFull, CatalogueTooNew, RegistryTooNew, CancelRequested,
+    │   ├── PlanDrifted, PlanFinished, ConfirmationMismatch, AuditBroken, NetworkFileSystem,
+    │   ├── StoreUnsafe, VaultFull, CatalogueTooNew, RegistryTooNew, CancelRequested,
     │   └── FollowingRefused, NothingFollowed, StreamLost
     ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
     ├── JobNotStarted               1   the process of a job could not be started
@@ -168,6 +168,13 @@ class PlanChanged(Refused):
 
     why = "what is executed must be exactly what was approved"
     next_step = "scan again; if nobody edited the catalogue, look for disk trouble"
+
+
+class PlanDrifted(Refused):
+    """What decides about objects is not what it was when the plan was made."""
+
+    why = "the plan was judged, and approved, under other settings or another database"
+    next_step = "scan again and approve the new plan, or put the settings back"
 
 
 class PlanFinished(Refused):

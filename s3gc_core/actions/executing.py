@@ -9,7 +9,13 @@ from s3gc_core.bucket import probe_store, remove_old_probes
 from s3gc_core.collection import Execution, remove_strays
 from s3gc_core.config import Mode
 from s3gc_core.errors import StoreUnsafe
-from s3gc_core.judgement import check_executable, executions_of, plan_history
+from s3gc_core.judgement import (
+    check_executable,
+    check_not_drifted,
+    conditions_of,
+    executions_of,
+    plan_history,
+)
 from s3gc_core.parallel import to_the_end
 from s3gc_core.vault import Outcome, Result
 
@@ -45,7 +51,8 @@ async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSumma
         )
         parts.refuse_nothing_tracked()
         await parts.bucket.check()
-        await parts.check_identity()
+        present = await parts.check_identity()
+        check_not_drifted(plan_id, plan.conditions, conditions_of(parts.config, present))
         execution = Execution(
             config=parts.config,
             clock=parts.clock,

@@ -45,6 +45,7 @@ async def scan(
             open_followings(parts.config.databases),
             partial(hold_streams_if_free, parts.config.vault_path, "scan"),
             may_write,
+            present,
         )
         summary = await scan.run(run.operation_id, before, accept)
         run.counts = {

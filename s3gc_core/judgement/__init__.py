@@ -16,6 +16,12 @@ from s3gc_core.judgement.candidate_views import (
     View,
 )
 from s3gc_core.judgement.catalogue import Catalogue
+from s3gc_core.judgement.conditions import (
+    Conditions,
+    check_not_drifted,
+    conditions_of,
+    drifted,
+)
 from s3gc_core.judgement.finding_tables import Listing
 from s3gc_core.judgement.guards import ACCEPTABLE, Identity, Tripped, identity
 from s3gc_core.judgement.judge import Judge, holders_of, row_in_words, rules_of
@@ -51,6 +57,7 @@ __all__ = [
     "Catalogue",
     "Children",
     "Column",
+    "Conditions",
     "FolderRow",
     "IdVector",
     "Identity",
@@ -78,8 +85,11 @@ __all__ = [
     "before_this_scan",
     "check_decidable",
     "check_executable",
+    "check_not_drifted",
     "check_not_expired",
     "clearances",
+    "conditions_of",
+    "drifted",
     "executions_of",
     "holders_of",
     "identity",

@@ -15,7 +15,7 @@ from s3gc_core.judgement import finding_tables, plan_tables, scan_tables
 from s3gc_core.judgement.read_lane import Reading
 
 # One more with every change of the tables, and of what is kept in them as JSON.
-VERSION = 4
+VERSION = 5
 
 
 def is_ours(reader: sqlite3.Connection | Reading) -> bool:

@@ -18,6 +18,7 @@ from s3gc_core.errors import (
     PlanExpired,
     PlanFinished,
 )
+from s3gc_core.judgement.conditions import Conditions
 from s3gc_core.judgement.layers import Layers
 
 
@@ -25,6 +26,7 @@ class Plan(msgspec.Struct, frozen=True):
     """A plan's head. Times are UTC, `bytes` the size of its objects together.
 
     `listed_at` is the end of the listing: the registry must be true for it or later.
+    `conditions` are those under which its objects were judged.
     """
 
     plan_id: str
@@ -36,6 +38,7 @@ class Plan(msgspec.Struct, frozen=True):
     objects: int
     bytes: int
     sha256: str
+    conditions: Conditions
     parent: str | None = None
 
     @property
@@ -89,12 +92,19 @@ class PlanHistory(msgspec.Struct, frozen=True):
 
 
 def plan_sha256(plan: Plan, items: Iterable[bytes]) -> str:
-    """Hash over everything an approval stands for: bucket, times, and each item in order.
+    """Hash over everything an approval stands for: bucket, times, conditions, each item in order.
 
     `items` are `PlanItem`s as JSON, byte for byte as they are stored.
     """
-    head = [plan.plan_id, plan.scan_id, plan.bucket, plan.listed_at, plan.expires_at]
-    digest = hashlib.sha256(msgspec.json.encode(head))
+    head = [
+        plan.plan_id,
+        plan.scan_id,
+        plan.bucket,
+        plan.listed_at,
+        plan.expires_at,
+        plan.conditions,
+    ]
+    digest = hashlib.sha256(msgspec.json.encode(head, order="sorted"))
     for item in items:
         digest.update(b"\n")
         digest.update(item)

@@ -20,8 +20,9 @@ from s3gc_core.databases.protocol import Database
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement.catalogue import Catalogue
+from s3gc_core.judgement.conditions import conditions_of
 from s3gc_core.judgement.covering import cover
-from s3gc_core.judgement.guards import RunFacts, SourceFacts, Tripped, tripped_guards
+from s3gc_core.judgement.guards import Identity, RunFacts, SourceFacts, Tripped, tripped_guards
 from s3gc_core.judgement.judge import Judge, holders_of, rules_of
 from s3gc_core.judgement.layers import ObjectVerdict
 from s3gc_core.judgement.plans import Plan
@@ -88,7 +89,8 @@ class Scan:
     """The parts a scan works with.
 
     Databases in `followings` are followed: by the scan itself while `hold_streams` gives True, else
-    by another process. A new stream is begun only where `may_begin_streams`.
+    by another process. A new stream is begun only where `may_begin_streams`. `present` is what the
+    plan will be bound to.
     """
 
     config: Config
@@ -101,6 +103,7 @@ class Scan:
     followings: OpenFollowings
     hold_streams: Callable[[], AbstractContextManager[bool]]
     may_begin_streams: bool
+    present: Identity
 
     async def run(self, scan_id: str, before: Before, accepted: Sequence[str]) -> ScanSummary:
         """Do the whole scan. Raises what a read raises; nothing is judged from a partial one.
@@ -264,6 +267,7 @@ class Scan:
                 objects=0,
                 bytes=0,
                 sha256="",
+                conditions=conditions_of(self.config, self.present),
             )
         )
 

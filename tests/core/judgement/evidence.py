@@ -8,7 +8,16 @@ from typing import Any
 import msgspec
 
 from s3gc_core.bucket import ListedObject
-from s3gc_core.judgement import Layers, LayerVerdict, Plan, PlanItem, Verdict
+from s3gc_core.config import Config, SourceConfig
+from s3gc_core.judgement import (
+    Identity,
+    Layers,
+    LayerVerdict,
+    Plan,
+    PlanItem,
+    Verdict,
+    conditions_of,
+)
 from s3gc_core.judgement.layers import Evidence, Rules
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -17,6 +26,10 @@ CLEAR = Evidence(
     edges=(), released_at=None, near=(), registry_current=True, holders=(), database_asked=True
 )
 WEEK = Rules(timedelta(days=7), (), ())
+CONDITIONS = conditions_of(
+    Config("photos", sources=(SourceConfig("users", ("avatar",)),)),
+    Identity("b1", {"main": "d1"}),
+)
 PASS = LayerVerdict(Verdict.PASS, "passes")
 
 
@@ -51,5 +64,6 @@ def plan(**fields: Any) -> Plan:
         objects=2,
         bytes=20,
         sha256="h1",
+        conditions=CONDITIONS,
     )
     return msgspec.structs.replace(made, **fields)

@@ -17,6 +17,7 @@ from s3gc_core.errors import (
     NoSuchPlan,
     NotApproved,
     PlanChanged,
+    PlanDrifted,
     PlanExpired,
     PlanFinished,
     Refused,
@@ -81,6 +82,12 @@ def edit(world: World, table: str, change: Callable[[dict[str, object]], None]) 
         file.commit()
 
 
+def other_conditions(head: dict[str, object], **changed: object) -> dict[str, object]:
+    conditions = head["conditions"]
+    assert isinstance(conditions, dict)
+    return {**conditions, **changed}
+
+
 EDITS: dict[str, Callable[[World], None]] = {
     "an item's ETag": lambda world: edit(world, "plan_item", lambda i: i.update(etag='"e"')),
     "an item's size": lambda world: edit(world, "plan_item", lambda i: i.update(size=1)),
@@ -97,6 +104,9 @@ EDITS: dict[str, Callable[[World], None]] = {
     ),
     "the expiry": lambda world: edit(
         world, "plan", lambda p: p.update(expires_at="2099-01-01T00:00:00Z")
+    ),
+    "the conditions": lambda world: edit(
+        world, "plan", lambda p: p.update(conditions=other_conditions(p, retention_days=1))
     ),
     "the bucket": lambda world: edit(world, "plan", lambda p: p.update(bucket="other")),
     "a damaged item": lambda world: tamper(world, "UPDATE plan_item SET item = x'7b7d'"),
@@ -163,6 +173,28 @@ async def test_the_same_plan_untouched_is_executed_once(sqlite_world: World) -> 
         assert await collector.approved_plan() is None
         _, history = await collector.plan(plan.plan_id)
     assert history.state is PlanState.EXECUTED
+
+
+async def test_a_plan_made_under_other_settings_is_refused(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    plan = await approved(world)
+    as_it_was = world.config
+    world.change(retention_days=6)
+    await is_refused(world, plan, PlanDrifted)
+    world.change(retention_days=7, url_patterns=("/media/{key}",))
+    await is_refused(world, plan, PlanDrifted)
+    # The guard taken out: it is what refused.
+    with monkeypatch.context() as patched:
+        patched.setattr("s3gc_core.judgement.conditions.drifted", lambda then, now: [])
+        world.change(mode=Mode.AUDIT_ONLY)
+        assert await execute(world, plan) == {"would-delete": 3}
+    # What can only keep more is no drift, and keeps.
+    world.config = as_it_was
+    world.change(exclude_prefixes=("a/1",), retention_days=8)
+    assert await execute(world, plan) == {"deleted": 2, "kept": 1}
+    assert await world.keys() == {"a/1"}
 
 
 async def test_an_expired_plan_is_refused(sqlite_world: World) -> None:

@@ -29,7 +29,7 @@ from s3gc_core.judgement import (
     check_executable,
 )
 from s3gc_core.judgement.plans import plan_sha256, selects
-from tests.core.judgement.evidence import MICROSECOND, NOW, item, layers, plan
+from tests.core.judgement.evidence import CONDITIONS, MICROSECOND, NOW, item, layers, plan
 
 EXPIRES = NOW + timedelta(hours=24)
 ITEMS = [item("a.jpg"), item("b.jpg", etag='"e2"')]
@@ -77,6 +77,7 @@ def test_the_hash_covers_the_head_and_the_order() -> None:
         digest(ITEMS, bucket="photos2"),
         digest(ITEMS, scan_id="S2"),
         digest(ITEMS, listed_at=NOW),
+        digest(ITEMS, conditions=msgspec.structs.replace(CONDITIONS, retention_days=6)),
         digest(ITEMS, expires_at=EXPIRES + MICROSECOND),
         digest(ITEMS[::-1]),
         digest(ITEMS[:1]),

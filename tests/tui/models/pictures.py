@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from s3gc_core.actions.standing import Status, VaultStats
+from s3gc_core.config import Config
 from s3gc_core.jobs import ControlState, Job, JobPhase, JobState, Standing
-from s3gc_core.judgement import Plan, PlanHistory, ScanSummary
+from s3gc_core.judgement import Identity, Plan, PlanHistory, ScanSummary, conditions_of
 from s3gc_core.vault import Operation, OperationFinished, OperationStarted
 from s3gc_tui.models.picture import About, Picture
 
@@ -58,6 +59,7 @@ def plan(**changes: Any) -> Plan:
         objects=41_220,
         bytes=310 << 30,
         sha256="ab" * 32,
+        conditions=conditions_of(Config("media-prod"), Identity("b1", {})),
     )
     return msgspec.structs.replace(made, **changes)
 

@@ -1,0 +1,95 @@
+"""What a plan is bound to: which changes are drift, and which can only keep more."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from s3gc_core.config import Config, DatabaseConfig, GuardLimits, SourceConfig
+from s3gc_core.errors import PlanDrifted
+from s3gc_core.judgement import Conditions, Identity, check_not_drifted, conditions_of, drifted
+
+AVATAR = SourceConfig("users", ("avatar",))
+COVER = SourceConfig("users", ("cover",))
+THEN = Config(
+    "photos",
+    retention_days=7,
+    exclude_prefixes=("backups/",),
+    exclude_patterns=("*.keep",),
+    cdn_bases=("https://cdn.example/",),
+    url_patterns=("/media/{key}",),
+    databases=(DatabaseConfig("sqlite:///app.db"),),
+    sources=(AVATAR,),
+)
+HERE = Identity("b1", {"main": "d1"})
+
+
+def change(present: Identity = HERE, **settings: Any) -> list[str]:
+    """What a change of settings, or of what is there, makes drift."""
+    return drifted(conditions_of(THEN, HERE), conditions_of(replace(THEN, **settings), present))
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"retention_days": 6}, "retention_days"),
+        ({"exclude_prefixes": ()}, "exclude_prefixes"),
+        ({"exclude_prefixes": ("backups/2026/",)}, "exclude_prefixes"),
+        ({"exclude_patterns": ("*.kept",)}, "exclude_patterns"),
+        ({"cdn_bases": ()}, "cdn_bases"),
+        # A longer base reads another key out of the same URL.
+        ({"cdn_bases": ("https://cdn.example/", "https://cdn.example/a/")}, "cdn_bases"),
+        ({"url_patterns": ("/media/{key}", "/{key}")}, "url_patterns"),
+        ({"sources": ()}, "tables"),
+        ({"sources": (COVER,)}, "tables"),
+        ({"sources": (SourceConfig("users", ("avatar",), where="id > 5"),)}, "tables"),
+        ({"sources": (SourceConfig("users", ("avatar",), database="other"),)}, "tables"),
+        ({"guards": GuardLimits(max_objects=5)}, "guards"),
+        ({"guards": GuardLimits(max_share=0.9)}, "guards"),
+        ({"present": Identity("b2", {"main": "d1"})}, "bucket"),
+        ({"present": Identity("b1", {"main": "d2"})}, "database"),
+        ({"present": Identity("b1", {})}, "database"),
+    ],
+)
+def test_drift_is_named(settings: dict[str, Any], name: str) -> None:
+    assert change(**settings) == [name]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"retention_days": 8},
+        {"exclude_prefixes": ("tmp/", "backups/")},
+        {"exclude_patterns": ("*.keep", "*.txt")},
+        {"sources": (COVER, AVATAR)},
+        {"present": Identity("b1", {"main": "d1", "second": "d2"})},
+        # What does not decide about objects.
+        {"compression_level": 1, "max_concurrency": 1, "schedule_cron": "03:00"},
+    ],
+)
+def test_what_can_only_keep_more_is_no_drift(settings: dict[str, Any]) -> None:
+    assert change(**settings) == []
+
+
+def test_everything_that_drifted_is_told_at_once() -> None:
+    then = conditions_of(THEN, HERE)
+    now = msgspec.structs.replace(then, retention_days=1, sources=())
+    check_not_drifted("P1", then, then)
+    with pytest.raises(PlanDrifted, match="retention_days, tables") as refused:
+        check_not_drifted("P1", then, now)
+    assert refused.value.exit_code == 3
+
+
+def test_every_setting_decides_or_is_known_not_to() -> None:
+    """A new setting has to be put on one side or the other."""
+    decide = set(Conditions.__struct_fields__) - {"bucket"}
+    idle = {
+        "bucket", "region", "endpoint_url", "mode", "vault_path", "schedule_cron",
+        "compression_level", "max_concurrency", "plan_lifetime_hours", "vault_horizon_days",
+        "heal", "keys",
+    }  # fmt: skip
+    assert {field.name for field in fields(Config)} == decide | idle
