@@ -10,6 +10,7 @@
     │   ├── StoreUnsafe, VaultFull, CatalogueTooNew, RegistryTooNew, CancelRequested,
     │   └── FollowingRefused, NothingFollowed, StreamLost
     ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
+    ├── ResultsUnbalanced           1   an execution's results do not account for its plan
     ├── JobNotStarted               1   the process of a job could not be started
     ├── VaultBusy                   5   another operation holds the vault
     ├── StreamTaken                 5   another process reads the change stream
@@ -284,6 +285,16 @@ class OperationCancelled(S3gcError):
     def __init__(self, what: str) -> None:
         super().__init__(what)
         self.counts: dict[str, int] = {}
+
+
+class ResultsUnbalanced(S3gcError):
+    """The results of an execution are not one for each object of its plan."""
+
+    why = "planned = deleted + kept + changed + vanished + failed, or something was done unseen"
+    next_step = (
+        "approve nothing until it is understood: compare `s3gc history --operation ID` with"
+        " `s3gc plan show ID`, and run `s3gc vault audit verify`; what was deleted is backed up"
+    )
 
 
 class JobNotStarted(S3gcError):

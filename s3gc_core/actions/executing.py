@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import msgspec
 
 from s3gc_core.actions.parts import Parts
 from s3gc_core.bucket import probe_store, remove_old_probes
-from s3gc_core.collection import Execution, remove_strays
+from s3gc_core.collection import Execution, imbalance, remove_strays
 from s3gc_core.config import Mode
-from s3gc_core.errors import StoreUnsafe
+from s3gc_core.errors import ResultsUnbalanced, StoreUnsafe
 from s3gc_core.judgement import (
+    Plan,
     check_executable,
     check_not_drifted,
     conditions_of,
@@ -24,20 +27,27 @@ _ENDED = frozenset({Outcome.DELETED, Outcome.CHANGED, Outcome.VANISHED, Outcome.
 
 
 class OperationSummary(msgspec.Struct, frozen=True):
-    """How an execution or a restore ended; `counts` by outcome of the objects."""
+    """How an execution or a restore ended; `counts` by outcome of the objects.
+
+    Of an execution: `planned` objects = those in `counts` + `done_before`, by earlier executions of
+    the same plan.
+    """
 
     operation_id: str
     outcome: str
     counts: dict[str, int]
     bytes: int = 0
     plan_id: str | None = None
+    planned: int = 0
+    done_before: int = 0
 
 
 async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSummary:
     """Execute an approved plan, or go on with one whose execution ended early.
 
     Raises the refusal that applies, `OperationCancelled` where a person ended it on its way;
-    objects that changed or failed make it `partial`.
+    objects that changed or failed make it `partial`. `ResultsUnbalanced` where at its end not every
+    object of the plan has exactly one result.
     """
     plan = await parts.plan(plan_id)
     async with parts.operation("execute", plan_id=plan_id) as run:
@@ -67,16 +77,24 @@ async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSumma
             plan=plan,
             ask_tags_always=await _probe_store(parts),
         )
+        finished = await _finished_keys(parts, plan_id)
         try:
-            await execution.run(await _finished_keys(parts, plan_id))
+            await execution.run(finished)
         finally:
             run.counts = dict(execution.counts)
             # Backups that were begun and never recorded: nothing was deleted on their word.
             await to_the_end(remove_strays(parts.audit, parts.files, run.operation_id))
+        await _check_balance(parts, plan, run.operation_id, finished)
         if execution.counts[Outcome.FAILED] or execution.counts[Outcome.CHANGED]:
             run.outcome = "partial"
     return OperationSummary(
-        run.operation_id, run.outcome, run.counts, execution.bytes_deleted, plan_id
+        run.operation_id,
+        run.outcome,
+        run.counts,
+        execution.bytes_deleted,
+        plan_id,
+        planned=plan.objects,
+        done_before=len(finished),
     )
 
 
@@ -91,14 +109,30 @@ async def _probe_store(parts: Parts) -> bool:
     return not capabilities.tag_count_reported
 
 
+async def _check_balance(
+    parts: Parts, plan: Plan, operation_id: str, finished: frozenset[str]
+) -> None:
+    """Compare plan and audit log, rather than what the execution counted by itself."""
+    planned = {item.key async for page in parts.catalogue.plan_items(plan.plan_id) for item in page}
+    ended = [result.key async for result in _results(parts, operation_id)]
+    if wrong := imbalance(planned, [*finished, *ended]):
+        raise ResultsUnbalanced(f"of {plan.objects} objects in plan {plan.plan_id}: {wrong}")
+
+
+async def _results(parts: Parts, operation_id: str) -> AsyncIterator[Result]:
+    async for page in parts.audit.entries(operation_id=operation_id, kinds=("result",)):
+        for entry in page:
+            if isinstance(entry.record, Result):
+                yield entry.record
+
+
 async def _finished_keys(parts: Parts, plan_id: str) -> frozenset[str]:
     """Keys that earlier executions of the plan brought to an end."""
     finished = set()
     for earlier in await executions_of(parts.audit, plan_id):
-        async for page in parts.audit.entries(operation_id=earlier.operation_id):
-            for entry in page:
-                if isinstance(entry.record, Result) and _has_ended(entry.record):
-                    finished.add(entry.record.key)
+        async for result in _results(parts, earlier.operation_id):
+            if _has_ended(result):
+                finished.add(result.key)
     return frozenset(finished)
 
 

@@ -1,5 +1,6 @@
 """Backup then delete, recovery, restore, clean-up: the only room that changes the bucket."""
 
+from s3gc_core.collection.balance import imbalance
 from s3gc_core.collection.comparison import differences, header_differences
 from s3gc_core.collection.execute import Execution
 from s3gc_core.collection.folder import FolderRestore, relative_name
@@ -17,6 +18,7 @@ __all__ = [
     "Selection",
     "differences",
     "header_differences",
+    "imbalance",
     "purge",
     "recover",
     "relative_name",

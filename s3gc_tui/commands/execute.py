@@ -32,7 +32,13 @@ async def tell(context: Context, collector: Collector, summary: OperationSummary
         for result in page:
             if result.outcome not in _AS_INTENDED:
                 context.emit(object_line(result))
-    fields: dict[str, object] = {} if summary.plan_id is None else {"plan_id": summary.plan_id}
+    fields: dict[str, object] = {}
+    if summary.plan_id is not None:
+        fields = {
+            "plan_id": summary.plan_id,
+            "planned": summary.planned,
+            "done_before": summary.done_before,
+        }
     return context.summary(
         summary.outcome, summary.operation_id, **summary.counts, bytes=summary.bytes, **fields
     )

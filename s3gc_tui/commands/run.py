@@ -27,6 +27,8 @@ async def run(context: Context) -> ExitCode:
                     "operation_id": done.operation_id,
                     "plan_id": plan.plan_id,
                     "outcome": done.outcome,
+                    "planned": done.planned,
+                    "done_before": done.done_before,
                     "counts": done.counts,
                     "text": f"executed plan {plan.plan_id}: {done.outcome} {done.counts}",
                 }

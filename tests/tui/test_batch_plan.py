@@ -112,6 +112,8 @@ async def test_an_approved_plan_is_executed_once(small: SmallWorld) -> None:
         "deleted": 3,
         "bytes": sum(map(len, FORGOTTEN.values())),
         "plan_id": plan,
+        "planned": 3,
+        "done_before": 0,
     }
     assert await small.world.keys() == {*USED, *PROTECTED}
     assert await states(small) == {plan: "executed"}
