@@ -154,6 +154,8 @@ class Config:
     plan_lifetime_hours: int = 24
     vault_horizon_days: int = 90
     heal: Heal = Heal.ALERT
+    # Who approved a plan may not execute it.
+    require_second_person: bool = False
     guards: GuardLimits = GuardLimits()
     # What differs from `PRICES`.
     prices: dict[str, float] = field(default_factory=dict, hash=False)

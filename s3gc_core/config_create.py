@@ -32,6 +32,7 @@ SCALARS: dict[str, Rule[object]] = {
     "plan_lifetime_hours": rules.whole_number(1, 720),
     "vault_horizon_days": rules.whole_number(1, 36500),
     "heal": rules.heal,
+    "require_second_person": rules.flag,
 }
 LISTS: dict[str, Rule[str]] = {
     "exclude_prefixes": rules.prefix,
@@ -93,6 +94,7 @@ class Settings(TypedDict, total=False):
     plan_lifetime_hours: int
     vault_horizon_days: int
     heal: str
+    require_second_person: bool
     guards: GuardLimits | Mapping[str, float]
     prices: Mapping[str, float]
     keys: Mapping[str, str]

@@ -105,6 +105,8 @@ def _typed(where: Where, text: str) -> object:
     if name in LISTS:
         return [element.strip() for element in text.split(",")] if text.strip() else []
     default = DEFAULTS.get(name)
+    if isinstance(default, bool):
+        return {"true": True, "false": False}.get(text.strip().lower(), text)
     if isinstance(default, int) and re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
         return int(text)
     if isinstance(default, float) and re.fullmatch(r"[+-]?[0-9.]{1,18}", text.strip()):

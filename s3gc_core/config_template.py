@@ -61,6 +61,9 @@ vault_horizon_days = 90
 # When a row refers to a deleted object again: "alert" says so, "restore" also brings it back.
 heal = "alert"
 
+# Whether whoever approved a plan may not be the one who executes it.
+require_second_person = false
+
 # What stops a whole run. Shares are above 0, up to 1 (all).
 [guards]
 # Objects that one plan may delete.

@@ -6,9 +6,9 @@
     ├── SourceUnreadable            2   a source is there but cannot be read faithfully
     ├── Refused                     3   a rule or a guard says no; nothing was changed
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
-    │   ├── PlanDrifted, PlanFinished, ConfirmationMismatch, AuditBroken, NetworkFileSystem,
-    │   ├── StoreUnsafe, VaultFull, CatalogueTooNew, RegistryTooNew, CancelRequested,
-    │   └── FollowingRefused, NothingFollowed, StreamLost
+    │   ├── PlanDrifted, PlanFinished, ConfirmationMismatch, SecondPersonNeeded, AuditBroken,
+    │   ├── NetworkFileSystem, StoreUnsafe, VaultFull, CatalogueTooNew, RegistryTooNew,
+    │   └── CancelRequested, FollowingRefused, NothingFollowed, StreamLost
     ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
     ├── ResultsUnbalanced           1   an execution's results do not account for its plan
     ├── JobNotStarted               1   the process of a job could not be started
@@ -190,6 +190,13 @@ class ConfirmationMismatch(Refused):
 
     why = "the confirmation binds the deletion to one bucket and one frozen plan"
     next_step = 'pass --confirm "BUCKET COUNT" as `s3gc plan show ID` prints it'
+
+
+class SecondPersonNeeded(Refused):
+    """Whoever approved the plan wants to execute it, and `require_second_person` is set."""
+
+    why = "require_second_person is set: two people have to want a deletion"
+    next_step = "let another person execute the plan, or approve it again"
 
 
 class AuditBroken(Refused):

@@ -11,10 +11,12 @@ from s3gc_core.bucket import probe_store, remove_old_probes
 from s3gc_core.collection import Execution, imbalance, remove_strays
 from s3gc_core.config import Mode
 from s3gc_core.errors import ResultsUnbalanced, StoreUnsafe
+from s3gc_core.jobs import actor
 from s3gc_core.judgement import (
     Plan,
     check_executable,
     check_not_drifted,
+    check_second_person,
     conditions_of,
     executions_of,
     plan_history,
@@ -51,14 +53,17 @@ async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSumma
     """
     plan = await parts.plan(plan_id)
     async with parts.operation("execute", plan_id=plan_id) as run:
+        history = await plan_history(parts.audit, plan)
         check_executable(
             plan,
-            await plan_history(parts.audit, plan),
+            history,
             recomputed_sha256=await parts.catalogue.recompute_sha256(plan),
             mode=parts.config.mode,
             confirmation=confirm,
             now=parts.clock.now(),
         )
+        if parts.config.require_second_person:
+            check_second_person(plan, history, executor=actor())
         parts.refuse_nothing_tracked()
         await parts.bucket.check()
         present = await parts.check_identity()

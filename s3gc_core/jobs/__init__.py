@@ -22,6 +22,7 @@ from s3gc_core.jobs.lease import (
     LeaseHolder,
     actor,
     lease_holder,
+    person,
     vault_lease,
 )
 from s3gc_core.jobs.listing import (
@@ -75,6 +76,7 @@ __all__ = [
     "lease_holder",
     "list_jobs",
     "operation_of",
+    "person",
     "read_control",
     "request_cancel",
     "request_pause",

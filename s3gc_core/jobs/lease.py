@@ -40,6 +40,14 @@ def actor() -> str:
     return f"{user}@{socket.gethostname()}" + (f" from {origin}" if origin else "")
 
 
+def person(who: str) -> str:
+    """The name alone in what `actor` gave, on whatever host and from wherever.
+
+    Of what acts on a person's word ("grant ID of NAME") it is that person's.
+    """
+    return who.split(" from ")[0].split(" of ")[-1].rsplit("@", 1)[0]
+
+
 @contextmanager
 def vault_lease(
     vault_path: Path, operation_id: str, what: str, who: str, *, file: str = LEASE_FILE

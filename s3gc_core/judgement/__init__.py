@@ -43,6 +43,7 @@ from s3gc_core.judgement.plans import (
     check_decidable,
     check_executable,
     check_not_expired,
+    check_second_person,
 )
 from s3gc_core.judgement.report import LEAK_WINDOW, Report
 from s3gc_core.judgement.scan import Before, Scan, ScanSummary
@@ -87,6 +88,7 @@ __all__ = [
     "check_executable",
     "check_not_drifted",
     "check_not_expired",
+    "check_second_person",
     "clearances",
     "conditions_of",
     "drifted",

@@ -17,7 +17,9 @@ from s3gc_core.errors import (
     PlanChanged,
     PlanExpired,
     PlanFinished,
+    SecondPersonNeeded,
 )
+from s3gc_core.jobs import person
 from s3gc_core.judgement.conditions import Conditions
 from s3gc_core.judgement.layers import Layers
 
@@ -151,6 +153,13 @@ def check_executable(
             f'"{confirmation}" does not confirm plan {plan.plan_id}',
             next_step=f'pass --confirm "{plan.confirmation}"',
         )
+
+
+def check_second_person(plan: Plan, history: PlanHistory, *, executor: str) -> None:
+    """Raise `SecondPersonNeeded` where the same person approved, or where nobody knows who did."""
+    approver = history.approved_by
+    if approver is None or person(approver) == person(executor):
+        raise SecondPersonNeeded(f"plan {plan.plan_id} was approved by {approver}, who executes it")
 
 
 def selects(item_key: str, prefixes: Sequence[str], keys: frozenset[str]) -> bool:

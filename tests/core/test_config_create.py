@@ -85,6 +85,7 @@ def test_everything_at_once() -> None:
         plan_lifetime_hours=2,
         vault_horizon_days=10,
         heal="restore",
+        require_second_person=True,
         guards={"max_objects": 5, "max_share": 1},
     )
     assert config == Config(
@@ -106,6 +107,7 @@ def test_everything_at_once() -> None:
         plan_lifetime_hours=2,
         vault_horizon_days=10,
         heal=Heal.RESTORE,
+        require_second_person=True,
         guards=GuardLimits(max_objects=5, max_share=1.0),
     )
     assert create(guards=GuardLimits(max_objects=5)).guards == GuardLimits(max_objects=5)

@@ -36,6 +36,7 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_PLAN_LIFETIME_HOURS": ("plan_lifetime_hours",),
         "S3GC_VAULT_HORIZON_DAYS": ("vault_horizon_days",),
         "S3GC_HEAL": ("heal",),
+        "S3GC_REQUIRE_SECOND_PERSON": ("require_second_person",),
         "S3GC_EXCLUDE_PREFIXES": ("exclude_prefixes",),
         "S3GC_EXCLUDE_PATTERNS": ("exclude_patterns",),
         "S3GC_CDN_BASES": ("cdn_bases",),
@@ -70,6 +71,7 @@ def test_all_of_them() -> None:
         "S3GC_PLAN_LIFETIME_HOURS": "2",
         "S3GC_VAULT_HORIZON_DAYS": "10",
         "S3GC_HEAL": "restore",
+        "S3GC_REQUIRE_SECOND_PERSON": "true",
         "S3GC_EXCLUDE_PREFIXES": "backups/, static/",
         "S3GC_EXCLUDE_PATTERNS": "*.keep",
         "S3GC_CDN_BASES": "https://a.example/,https://b.example/",
@@ -104,6 +106,7 @@ def test_all_of_them() -> None:
         plan_lifetime_hours=2,
         vault_horizon_days=10,
         heal=Heal.RESTORE,
+        require_second_person=True,
         guards=GuardLimits(5, 6, 0.25, 1.0, 0.5),
     )
 

@@ -35,6 +35,7 @@ GOOD: list[tuple[str, object, object]] = [
     *[("mode", str(mode), mode) for mode in Mode],
     ("mode", Mode.EXECUTE, Mode.EXECUTE),
     *[("heal", str(heal), heal) for heal in Heal],
+    *[("require_second_person", flag, flag) for flag in (True, False)],
     *[("retention_days", days, days) for days in (1, 7, 3650)],
     ("vault_path", "vault", Path("vault")),
     ("vault_path", Path("/srv/vault"), Path("/srv/vault")),
@@ -86,6 +87,7 @@ BAD: list[tuple[str, object]] = [
     ],
     *[("mode", mode) for mode in ("", "Execute", "dry-run", "delete", None, True)],
     *[("heal", heal) for heal in ("", "Restore", "yes", None, True)],
+    *[("require_second_person", flag) for flag in ("", "true", "yes", None, 0, 1)],
     *[("retention_days", days) for days in (0, -1, 3651, *NO_NUMBER)],
     *[("vault_path", path) for path in ("", " ", "a\0b", None, 5, b"vault")],
     *[

@@ -19,7 +19,15 @@ import pytest
 
 from s3gc_core.actions.following import hold_streams_if_free, streams_held
 from s3gc_core.errors import ExitCode, VaultBusy, VaultUnreachable
-from s3gc_core.jobs import FOLLOWER_FILE, LEASE_FILE, LeaseHolder, actor, lease_holder, vault_lease
+from s3gc_core.jobs import (
+    FOLLOWER_FILE,
+    LEASE_FILE,
+    LeaseHolder,
+    actor,
+    lease_holder,
+    person,
+    vault_lease,
+)
 
 HOLDER = """
 import sys
@@ -234,3 +242,17 @@ def test_actor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert actor() == "someone@host from 10.0.0.7"
     monkeypatch.setenv("SUDO_USER", "real")
     assert actor() == "real@host from 10.0.0.7"
+
+
+@pytest.mark.parametrize(
+    ("who", "name"),
+    [
+        ("kim@ops-1", "kim"),
+        ("kim@ops-2 from 10.0.0.7", "kim"),
+        ("kim@example.org@ops-1 from ::1", "kim@example.org"),
+        ("grant 01KAJ0000000000000000GRANT of kim@ops-1 from 10.0.0.7", "kim"),
+        ("kim", "kim"),
+    ],
+)
+def test_a_person_is_the_same_on_every_host(who: str, name: str) -> None:
+    assert person(who) == name

@@ -90,6 +90,6 @@ def test_every_setting_decides_or_is_known_not_to() -> None:
     idle = {
         "bucket", "region", "endpoint_url", "mode", "vault_path", "schedule_cron",
         "compression_level", "max_concurrency", "plan_lifetime_hours", "vault_horizon_days",
-        "heal", "keys",
+        "heal", "keys", "require_second_person",
     }  # fmt: skip
     assert {field.name for field in fields(Config)} == decide | idle

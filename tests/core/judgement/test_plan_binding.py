@@ -21,6 +21,7 @@ from s3gc_core.errors import (
     PlanExpired,
     PlanFinished,
     Refused,
+    SecondPersonNeeded,
 )
 from s3gc_core.judgement import Plan, PlanState
 from tests.core.judgement.controlled import put, rows
@@ -195,6 +196,30 @@ async def test_a_plan_made_under_other_settings_is_refused(
     world.change(exclude_prefixes=("a/1",), retention_days=8)
     assert await execute(world, plan) == {"deleted": 2, "kept": 1}
     assert await world.keys() == {"a/1"}
+
+
+async def test_who_approved_may_not_execute_where_two_are_needed(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    monkeypatch.setenv("SUDO_USER", "ana")
+    plan = await approved(world)
+    world.change(require_second_person=True)
+    await is_refused(world, plan, SecondPersonNeeded)
+    # From somewhere else she is still the same person.
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.7 1 10.0.0.8 22")
+    await is_refused(world, plan, SecondPersonNeeded)
+    monkeypatch.setenv("SUDO_USER", "kim")
+    assert await execute(world, plan) == {"deleted": 3}
+
+
+async def test_the_same_person_may_execute_unless_two_are_needed(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "ana")
+    plan = await approved(sqlite_world)
+    assert await execute(sqlite_world, plan) == {"deleted": 3}
 
 
 async def test_an_expired_plan_is_refused(sqlite_world: World) -> None:
