@@ -16,6 +16,7 @@ from s3gc_core.actions import (
     discovering,
     executing,
     following,
+    granting,
     registry,
     reporting,
     restoring,
@@ -28,6 +29,7 @@ from s3gc_core.actions.dangling import Dangling
 from s3gc_core.actions.discovering import DEFAULT_ROWS, Discovery
 from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.actions.following import FollowEvent
+from s3gc_core.actions.granting import GrantAnswer, GrantStanding
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.registry import Rebuilt, RegistryStats
@@ -257,6 +259,42 @@ class Collector:
     async def approved_plan(self) -> Plan | None:
         """The oldest plan that is approved (or begun), not ended and not expired."""
         return await deciding.approved_plan(self._parts)
+
+    async def grant(
+        self,
+        *,
+        prefixes: Sequence[str] = (),
+        everything: bool = False,
+        max_objects: int,
+        max_bytes: int,
+        days: int,
+        reason: str,
+    ) -> GrantStanding:
+        """Let unattended runs delete so much under these prefixes. Raises `ConfigurationError`."""
+        self._session.check("grant deletions")
+        return await granting.create(
+            self._parts,
+            prefixes=prefixes,
+            everything=everything,
+            max_objects=max_objects,
+            max_bytes=max_bytes,
+            days=days,
+            reason=reason,
+        )
+
+    async def revoke_grant(self, grant_id: str, *, reason: str) -> GrantStanding:
+        """Take a grant back. Raises `NoSuchGrant`, `ConfigurationError`."""
+        self._session.check("revoke grants")
+        return await granting.revoke(self._parts, grant_id, reason=reason)
+
+    async def grants(self) -> list[GrantStanding]:
+        """Every grant ever made, oldest first, as it stands now."""
+        return await granting.standings(self._parts)
+
+    async def approve_granted(self, plan_id: str) -> list[GrantAnswer]:
+        """Approve what each valid grant covers of a plan. Raises as `approve`."""
+        self._session.check("approve plans")
+        return await granting.approve_granted(self._parts, plan_id)
 
     async def execute(self, plan_id: str, *, confirm: str) -> OperationSummary:
         """Execute an approved plan, or go on with one whose execution ended early.

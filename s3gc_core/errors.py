@@ -8,7 +8,7 @@
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
     │   ├── PlanDrifted, PlanFinished, ConfirmationMismatch, SecondPersonNeeded, AuditBroken,
     │   ├── NetworkFileSystem, StoreUnsafe, VaultFull, CatalogueTooNew, RegistryTooNew,
-    │   └── CancelRequested, FollowingRefused, NothingFollowed, StreamLost
+    │   └── GrantRefused, CancelRequested, FollowingRefused, NothingFollowed, StreamLost
     ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
     ├── ResultsUnbalanced           1   an execution's results do not account for its plan
     ├── JobNotStarted               1   the process of a job could not be started
@@ -16,7 +16,8 @@
     ├── StreamTaken                 5   another process reads the change stream
     ├── Unreachable                 6   BucketUnreachable, DatabaseUnreachable, RightMissing,
     │                                   VaultUnreachable
-    └── NotFound                    7   NoSuchKey, NoSuchPlan (PlanGone), NoSuchOperation, ScanGone
+    └── NotFound                    7   NoSuchKey, NoSuchPlan (PlanGone), NoSuchOperation, ScanGone,
+                                        NoSuchGrant
 
 `Partial` (4) is an outcome of an operation that went on, not an exception.
 """
@@ -197,6 +198,17 @@ class SecondPersonNeeded(Refused):
 
     why = "require_second_person is set: two people have to want a deletion"
     next_step = "let another person execute the plan, or approve it again"
+
+
+class GrantRefused(Refused):
+    """The grant that approved a plan no longer covers it. `state` is its name for scripts."""
+
+    why = "unattended deletion goes no further than a person granted: scope, budget, expiry"
+    next_step = "look at `s3gc grant list`; a person may approve the next plan, or grant anew"
+
+    def __init__(self, what: str, state: str) -> None:
+        super().__init__(what)
+        self.state = state
 
 
 class AuditBroken(Refused):
@@ -389,6 +401,12 @@ class NoListing(NotFound):
 
     why = "without a listing nothing can be said to be missing"
     next_step = "run `s3gc scan` or `s3gc discover` first"
+
+
+class NoSuchGrant(NotFound):
+    """No grant has this id, or it is revoked already."""
+
+    next_step = "`s3gc grant list` shows every grant as it stands"
 
 
 class NoSuchOperation(NotFound):

@@ -168,6 +168,21 @@ def _deciding(add: Add) -> None:
     execute = add("execute", help="back up and delete what a plan holds")
     execute.add_argument("--plan", required=True, metavar="ID")
     execute.add_argument("--confirm", metavar='"BUCKET COUNT"')
+    grant = add("grant", help="let unattended runs delete: so much, there, until then")
+    actions = grant.add_subparsers(dest="action", metavar="ACTION", required=True)
+    create = actions.add_parser(
+        "create", help="what `run` may delete without a person looking at its plan"
+    )
+    create.add_argument("--prefix", action="append", default=[], metavar="P")
+    create.add_argument("--everything", action="store_true", help="the whole bucket")
+    create.add_argument("--max-objects", type=positive, required=True, metavar="N")
+    create.add_argument("--max-bytes", type=positive, required=True, metavar="B")
+    create.add_argument("--days", type=positive, required=True, metavar="D", help="90 at most")
+    create.add_argument("--reason", required=True)
+    actions.add_parser("list", help="every grant, what was deleted under it, how it stands")
+    revoke = actions.add_parser("revoke", help="take a grant back")
+    revoke.add_argument("id")
+    revoke.add_argument("--reason", required=True)
     add("run", help="one whole cycle in the configured mode")
 
 

@@ -12,6 +12,7 @@ from s3gc_core.judgement import (
     Plan,
     PlanState,
     check_decidable,
+    grant_refusal,
     plan_histories,
     plan_history,
 )
@@ -53,11 +54,17 @@ async def reject(parts: Parts, plan_id: str, *, reason: str) -> Plan:
 
 
 async def approved_plan(parts: Parts) -> Plan | None:
-    """The oldest plan that is approved (or begun), not ended and not expired."""
+    """The oldest plan that is approved (or begun), not ended and not expired.
+
+    One that a grant approved, only while the grant holds.
+    """
     plans = (await parts.catalogue.plans())[::-1]
     for plan, history in zip(plans, await plan_histories(parts.audit, plans), strict=True):
         waiting = history.state in (PlanState.APPROVED, PlanState.EXECUTING)
-        if waiting and history.approved and parts.clock.now() < plan.expires_at:
+        now = parts.clock.now()
+        if not waiting or not history.approved or now >= plan.expires_at:
+            continue
+        if not await grant_refusal(parts.audit, plan, history, now=now):
             return plan
     return None
 

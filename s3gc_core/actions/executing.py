@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import msgspec
 
@@ -10,15 +11,17 @@ from s3gc_core.actions.parts import Parts
 from s3gc_core.bucket import probe_store, remove_old_probes
 from s3gc_core.collection import Execution, imbalance, remove_strays
 from s3gc_core.config import Mode
-from s3gc_core.errors import ResultsUnbalanced, StoreUnsafe
+from s3gc_core.errors import GrantRefused, ResultsUnbalanced, StoreUnsafe
 from s3gc_core.jobs import actor
 from s3gc_core.judgement import (
     Plan,
+    PlanHistory,
     check_executable,
     check_not_drifted,
     check_second_person,
     conditions_of,
     executions_of,
+    grant_refusal,
     plan_history,
 )
 from s3gc_core.parallel import to_the_end
@@ -62,6 +65,7 @@ async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSumma
             confirmation=confirm,
             now=parts.clock.now(),
         )
+        await _check_granted(parts, plan, history)
         if parts.config.require_second_person:
             check_second_person(plan, history, executor=actor())
         parts.refuse_nothing_tracked()
@@ -81,6 +85,8 @@ async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSumma
             operation_id=run.operation_id,
             plan=plan,
             ask_tags_always=await _probe_store(parts),
+            # The vault is held: nobody else uses the grant's budget meanwhile.
+            check_allowed=partial(_check_granted, parts, plan, history, count=False),
         )
         finished = await _finished_keys(parts, plan_id)
         try:
@@ -101,6 +107,17 @@ async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSumma
         planned=plan.objects,
         done_before=len(finished),
     )
+
+
+async def _check_granted(
+    parts: Parts, plan: Plan, history: PlanHistory, *, count: bool = True
+) -> None:
+    """Raise `GrantRefused` where the grant that approved the plan was revoked, ran out or is used
+    up; see `grant_refusal`.
+    """
+    now = parts.clock.now()
+    if refusal := await grant_refusal(parts.audit, plan, history, now=now, count=count):
+        raise GrantRefused(f"{refusal}: plan {plan.plan_id}, by grant {history.grant}", refusal)
 
 
 async def _probe_store(parts: Parts) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -53,7 +53,10 @@ _AS_INTENDED = frozenset({Outcome.DELETED, Outcome.WOULD_DELETE})
 
 @dataclass(slots=True)
 class Execution:
-    """One execution of one plan. `counts` tells, at any time, how many ended how."""
+    """One execution of one plan. `counts` tells, at any time, how many ended how.
+
+    `check_allowed` raises, before any batch, where the execution may go no further.
+    """
 
     config: Config
     clock: Clock
@@ -67,6 +70,7 @@ class Execution:
     operation_id: str
     plan: Plan
     ask_tags_always: bool
+    check_allowed: Callable[[], Awaitable[None]]
     counts: Counter[str] = field(default_factory=Counter)
     bytes_backed_up: int = 0
     bytes_deleted: int = 0
@@ -93,6 +97,7 @@ class Execution:
             async for batch in self._batches(finished):
                 if await self.journal.checkpoint(self._settle):
                     check_not_expired(self.plan, now=self.clock.now())
+                await self.check_allowed()
                 if self.config.mode is Mode.AUDIT_ONLY:
                     await self._record_only(batch)
                 else:

@@ -23,6 +23,17 @@ from s3gc_core.judgement.conditions import (
     drifted,
 )
 from s3gc_core.judgement.finding_tables import Listing
+from s3gc_core.judgement.grant_memory import all_grants, grant_refusal, used_under
+from s3gc_core.judgement.grants import (
+    EVERYTHING,
+    LONGEST_DAYS,
+    Coverage,
+    Grant,
+    GrantState,
+    Used,
+    covered_by,
+    grant_state,
+)
 from s3gc_core.judgement.guards import ACCEPTABLE, Identity, Tripped, identity
 from s3gc_core.judgement.judge import Judge, holders_of, row_in_words, rules_of
 from s3gc_core.judgement.layers import Judged, Layers, LayerVerdict, ObjectVerdict, Verdict
@@ -50,7 +61,9 @@ from s3gc_core.judgement.scan import Before, Scan, ScanSummary
 
 __all__ = [
     "ACCEPTABLE",
+    "EVERYTHING",
     "LEAK_WINDOW",
+    "LONGEST_DAYS",
     "Before",
     "CandidateBrowser",
     "CandidateFilter",
@@ -59,7 +72,10 @@ __all__ = [
     "Children",
     "Column",
     "Conditions",
+    "Coverage",
     "FolderRow",
+    "Grant",
+    "GrantState",
     "IdVector",
     "Identity",
     "Judge",
@@ -81,8 +97,10 @@ __all__ = [
     "Sort",
     "Totals",
     "Tripped",
+    "Used",
     "Verdict",
     "View",
+    "all_grants",
     "before_this_scan",
     "check_decidable",
     "check_executable",
@@ -91,8 +109,11 @@ __all__ = [
     "check_second_person",
     "clearances",
     "conditions_of",
+    "covered_by",
     "drifted",
     "executions_of",
+    "grant_refusal",
+    "grant_state",
     "holders_of",
     "identity",
     "identity_bound",
@@ -101,4 +122,5 @@ __all__ = [
     "recorded_plans",
     "row_in_words",
     "rules_of",
+    "used_under",
 ]

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from s3gc_core.bucket import ListedObject
 from s3gc_core.errors import VaultUnreachable
-from s3gc_core.judgement import finding_tables, plan_tables, scan_tables
+from s3gc_core.judgement import finding_tables, plan_tables, scan_tables, sighting_tables
 from s3gc_core.judgement.catalogue_version import is_ours, make_ours
 from s3gc_core.judgement.finding_tables import Listing
+from s3gc_core.judgement.grants import SeenOrphan
 from s3gc_core.judgement.layers import Judged, ObjectVerdict
 from s3gc_core.judgement.plans import Plan, PlanItem
 from s3gc_core.local_store import LocalStore
@@ -146,6 +147,10 @@ class Catalogue:
         """Keep the scan's summary (JSON) beside its candidates."""
         await self._store.run(scan_tables.finish_scan, scan_id, summary)
 
+    async def note_sightings(self, scan_id: str, at: datetime, *, trusted: bool) -> None:
+        """The scan saw its orphans then (UTC); see `sighting_tables`."""
+        await self._store.run(sighting_tables.note_sightings, scan_id, at, trusted)
+
     async def last_scan(self) -> tuple[str, bytes] | None:
         """Id and summary (JSON) of the last finished scan."""
         return await self._store.read(scan_tables.last_scan)
@@ -192,6 +197,14 @@ class Catalogue:
         while page := await self._store.read(plan_tables.item_page, plan_id, after):
             yield page
             after = page[-1].key
+
+    async def seen_orphans(self, plan_id: str) -> list[SeenOrphan]:
+        """A plan's objects by key, with how often each was seen as an orphan."""
+        found: list[SeenOrphan] = []
+        async for page in self.plan_items(plan_id):
+            seen = await self._store.read(sighting_tables.sightings, page)
+            found += [SeenOrphan(i.key, i.size, s) for i, s in zip(page, seen, strict=True)]
+        return found
 
 
 def _begin_scan(connection: sqlite3.Connection, scan_id: str, began_at: datetime) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from s3gc_core.errors import CatalogueTooNew, VaultBusy
 from s3gc_core.jobs import lease_holder
-from s3gc_core.judgement import finding_tables, plan_tables, scan_tables
+from s3gc_core.judgement import finding_tables, plan_tables, scan_tables, sighting_tables
 from s3gc_core.judgement.read_lane import Reading
 
 # One more with every change of the tables, and of what is kept in them as JSON.
@@ -48,6 +48,7 @@ def make_ours(connection: sqlite3.Connection, vault_path: Path) -> None:
         )
     for name in older:
         connection.execute(f'DROP TABLE "{name}"')
-    for statement in (scan_tables.SCHEMA + plan_tables.SCHEMA + finding_tables.SCHEMA).split(";"):
+    parts = (scan_tables, plan_tables, finding_tables, sighting_tables)
+    for statement in "".join(part.SCHEMA for part in parts).split(";"):
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {VERSION}")

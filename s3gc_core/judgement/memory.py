@@ -138,4 +138,5 @@ def _history(
         started=bool(runs),
         finished=any(run.finished and run.finished.outcome in ("done", "partial") for run in runs),
         decided_because=decided.reason if decided else None,
+        grant=decided.grant if decided else None,
     )

@@ -80,6 +80,8 @@ class PlanHistory(msgspec.Struct, frozen=True):
     finished: bool = False
     # The reason that was given with the approval or the rejection.
     decided_because: str | None = None
+    # The grant that approved it, where no person looked at it.
+    grant: str | None = None
 
     @property
     def state(self) -> PlanState:

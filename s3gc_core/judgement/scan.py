@@ -144,6 +144,7 @@ class Scan:
         )
         blocked = tripped_guards(facts, self.config.guards, accepted)
         await self.journal.checkpoint()  # a scan that is cancelled leaves no plan
+        await self.catalogue.note_sightings(scan_id, listing_ended_at, trusted=not blocked)
         plan = await self._plan(scan_id, listing_ended_at) if orphans and not blocked else None
         summary = ScanSummary(
             scan_id=scan_id,

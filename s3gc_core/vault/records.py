@@ -102,13 +102,17 @@ class PlanRecorded(Record, frozen=True, tag="plan"):
 
 
 class PlanDecided(Record, frozen=True, tag="plan-decided"):
-    """A named person approved or rejected a plan, with a reason."""
+    """A named person approved or rejected a plan, with a reason.
+
+    Or a grant of that person did: `grant` is its id.
+    """
 
     plan_id: str
     sha256: str
     approved: bool
     actor: str
     reason: str
+    grant: str | None = None
 
 
 class Intent(Record, frozen=True, tag="intent"):
@@ -183,6 +187,26 @@ class ColumnDecided(Record, frozen=True, tag="column-decided"):
     reason: str
 
 
+class Granted(Record, frozen=True, tag="granted"):
+    """A named person lets unattended runs delete orphans under these prefixes, so much in all."""
+
+    grant_id: str
+    prefixes: list[str]
+    max_objects: int
+    max_bytes: int
+    expires_at: datetime
+    actor: str
+    reason: str
+
+
+class GrantRevoked(Record, frozen=True, tag="grant-revoked"):
+    """A named person took a grant back."""
+
+    grant_id: str
+    actor: str
+    reason: str
+
+
 AnyRecord = (
     Bound
     | OperationStarted
@@ -197,6 +221,8 @@ AnyRecord = (
     | Purged
     | Verified
     | ColumnDecided
+    | Granted
+    | GrantRevoked
 )
 
 

@@ -1,42 +1,83 @@
 """`s3gc run`: one whole cycle in the configured mode.
 
-An approved plan is executed first, if there is one; then the bucket is scanned, and what is found
-waits for approval. Nothing is deleted that no person approved.
+An approved plan is executed first, if there is one; then the bucket is scanned. What is found waits
+for approval, but for what a grant covers (mode execute): that is executed at once.
 """
 
 from __future__ import annotations
 
+from s3gc_core.actions.granting import GrantAnswer
+from s3gc_core.collector import Collector
 from s3gc_core.config import Mode
 from s3gc_core.errors import ExitCode
+from s3gc_core.judgement import Plan
 from s3gc_tui.commands import execute, scan
 from s3gc_tui.context import EXIT_OF, Context
 
 
 async def run(context: Context) -> ExitCode:
-    """Execute what is approved, then scan."""
-    executed = ExitCode.DONE
+    """Execute what is approved, scan, and execute what grants cover."""
+    codes: list[ExitCode] = []
     async with context.collector() as collector:
         plan = None
         if collector.config.mode is not Mode.DRY_RUN:
             plan = await collector.approved_plan()
         if plan is not None:
-            done = await collector.execute(plan.plan_id, confirm=plan.confirmation)
-            context.emit(
-                {
-                    "type": "executed",
-                    "operation_id": done.operation_id,
-                    "plan_id": plan.plan_id,
-                    "outcome": done.outcome,
-                    "planned": done.planned,
-                    "done_before": done.done_before,
-                    "counts": done.counts,
-                    "text": f"executed plan {plan.plan_id}: {done.outcome} {done.counts}",
-                }
-            )
-            async for page in collector.results(done.operation_id):
-                for result in page:
-                    if result.outcome != "deleted":
-                        context.emit(execute.object_line(result))
-            executed = EXIT_OF[done.outcome]
-        scanned = scan.tell(context, await collector.scan())
-    return scanned if scanned is not ExitCode.DONE else executed
+            codes.append(await _execute(context, collector, plan))
+        summary = await collector.scan()
+        if collector.config.mode is Mode.EXECUTE and summary.plan_id is not None:
+            for covered in await _approve(context, collector, summary.plan_id):
+                codes.append(await _execute(context, collector, covered))
+        scanned = scan.tell(context, summary)
+    return next((code for code in (scanned, *codes) if code is not ExitCode.DONE), ExitCode.DONE)
+
+
+async def _execute(context: Context, collector: Collector, plan: Plan) -> ExitCode:
+    done = await collector.execute(plan.plan_id, confirm=plan.confirmation)
+    context.emit(
+        {
+            "type": "executed",
+            "operation_id": done.operation_id,
+            "plan_id": plan.plan_id,
+            "outcome": done.outcome,
+            "planned": done.planned,
+            "done_before": done.done_before,
+            "counts": done.counts,
+            "text": f"executed plan {plan.plan_id}: {done.outcome} {done.counts}",
+        }
+    )
+    async for page in collector.results(done.operation_id):
+        for result in page:
+            if result.outcome != "deleted":
+                context.emit(execute.object_line(result))
+    return EXIT_OF[done.outcome]
+
+
+async def _approve(context: Context, collector: Collector, plan_id: str) -> list[Plan]:
+    """The parts of a plan that grants approve; of each grant is said why it is no more."""
+    answers = await collector.approve_granted(plan_id)
+    for answer in answers:
+        _tell(context, answer)
+    if not answers:
+        text = f"no-grant: plan {plan_id} waits for a person"
+        context.emit({"type": "granted", "grant_id": None, "state": "no-grant", "text": text})
+    return [answer.plan for answer in answers if answer.plan is not None]
+
+
+def _tell(context: Context, answer: GrantAnswer) -> None:
+    coverage, plan = answer.coverage, answer.plan
+    grant_id = answer.grant.grant_id
+    left = ", ".join(f"{count} {why}" for why, count in coverage.left.items())
+    context.emit(
+        {
+            "type": "granted",
+            "grant_id": grant_id,
+            "state": coverage.state,
+            "plan_id": plan.plan_id if plan else None,
+            "objects": len(coverage.keys),
+            "bytes": coverage.bytes,
+            "left": coverage.left,
+            "text": f"grant {grant_id} ({coverage.state}) covers {len(coverage.keys)} objects"
+            + (f"; left: {left}" if left else ""),
+        }
+    )
