@@ -14,14 +14,21 @@ from pathlib import Path
 
 from s3gc_core.bucket import ListedObject
 from s3gc_core.errors import VaultUnreachable
-from s3gc_core.judgement import finding_tables, plan_tables, scan_tables, sighting_tables
+from s3gc_core.judgement import (
+    canary_tables,
+    finding_tables,
+    plan_tables,
+    scan_tables,
+    sighting_tables,
+)
+from s3gc_core.judgement.canaries import Canary
 from s3gc_core.judgement.catalogue_version import is_ours, make_ours
 from s3gc_core.judgement.finding_tables import Listing
 from s3gc_core.judgement.grants import SeenOrphan
 from s3gc_core.judgement.layers import Judged, ObjectVerdict
 from s3gc_core.judgement.plans import Plan, PlanItem
 from s3gc_core.local_store import LocalStore
-from s3gc_core.references import ColumnId, Finding, Found
+from s3gc_core.references import ColumnId, Finding, Found, ListedReference
 
 
 class Catalogue:
@@ -120,7 +127,7 @@ class Catalogue:
         await self._store.run(scan_tables.add_unreferenced, rows)
 
     async def wanted(self, hashes: Sequence[int]) -> set[int]:
-        """Those of `hashes` that unreferenced objects of the running scan have."""
+        """Those of `hashes` that unreferenced objects of the running scan, or canaries, have."""
         return await self._store.read(scan_tables.wanted, json.dumps(list(hashes)))
 
     async def add_hits(self, found: Sequence[Found]) -> None:
@@ -130,6 +137,14 @@ class Catalogue:
     async def unjudged_page(self, after: int) -> tuple[list[ListedObject], list[Found], int]:
         """The next page of unreferenced objects, the hits on them, and where to go on from."""
         return await self._store.read(scan_tables.unjudged_page, after)
+
+    async def add_canaries(self, live: Sequence[ListedReference], dead: ListedObject) -> None:
+        """Have listed objects of sources, and one that is nowhere, asked for like candidates."""
+        await self._store.run(canary_tables.add_canaries, live, dead)
+
+    async def canaries(self) -> tuple[list[Canary], list[Found]]:
+        """The canaries, and the hits on them."""
+        return await self._store.read(canary_tables.canaries)
 
     async def add_candidates(self, scan_id: str, judged: Sequence[Judged]) -> None:
         """Add candidates with what was concluded about them."""

@@ -11,11 +11,18 @@ from pathlib import Path
 
 from s3gc_core.errors import CatalogueTooNew, VaultBusy
 from s3gc_core.jobs import lease_holder
-from s3gc_core.judgement import finding_tables, plan_tables, scan_tables, sighting_tables
+from s3gc_core.judgement import (
+    canary_tables,
+    finding_tables,
+    plan_tables,
+    scan_tables,
+    sighting_tables,
+)
 from s3gc_core.judgement.read_lane import Reading
 
 # One more with every change of the tables, and of what is kept in them as JSON.
 VERSION = 5
+_TABLES = (scan_tables, plan_tables, finding_tables, canary_tables, sighting_tables)
 
 
 def is_ours(reader: sqlite3.Connection | Reading) -> bool:
@@ -48,7 +55,6 @@ def make_ours(connection: sqlite3.Connection, vault_path: Path) -> None:
         )
     for name in older:
         connection.execute(f'DROP TABLE "{name}"')
-    parts = (scan_tables, plan_tables, finding_tables, sighting_tables)
-    for statement in "".join(part.SCHEMA for part in parts).split(";"):
+    for statement in "".join(tables.SCHEMA for tables in _TABLES).split(";"):
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -61,6 +61,8 @@ class RunFacts:
     # By database: why its change stream cannot go on, or what it did not tell in time.
     streams_lost: Mapping[str, str] = field(default_factory=dict)
     streams_stale: Mapping[str, str] = field(default_factory=dict)
+    # By source ('': of the one that no source refers to): how canaries were misjudged.
+    canaries_misjudged: Mapping[str, str] = field(default_factory=dict)
 
 
 # Below so many rows a share says nothing.
@@ -84,6 +86,7 @@ def tripped_guards(
         *listing_incomplete(facts, limits),
         *stream_lost(facts),
         *registry_stale(facts),
+        *canary(facts),
         *budget(facts, limits),
     ]
     return [trip for trip in found if not (trip.guard in ACCEPTABLE and trip.label in accepted)]
@@ -200,15 +203,32 @@ def registry_stale(facts: RunFacts) -> Iterator[Tripped]:
             "scan again; if it repeats, run `s3gc status` and `s3gc doctor`",
             database,
         )
-    valid_at = facts.registry_valid_at
     if facts.streams_lost or facts.streams_stale:
         return
-    if valid_at is None or valid_at < facts.listing_ended_at:
+    if not _is_current(facts):
         yield Tripped(
             "registry-stale",
             "the registry is not true up to the end of the listing",
             "scan again; if it repeats, run `s3gc doctor`",
         )
+
+
+def canary(facts: RunFacts) -> Iterator[Tripped]:
+    """An object that is surely alive, or one that is surely dead, was not judged as such."""
+    if facts.streams_lost or facts.streams_stale or not _is_current(facts):
+        return  # nothing can be told then, and those guards say why
+    for source, problem in facts.canaries_misjudged.items():
+        yield Tripped(
+            "canary",
+            f"this scan does not tell living from dead: {problem}",
+            "scan again (rows may have gone meanwhile); if it repeats, run `s3gc doctor`, and"
+            " report it: no verdict of this scan can be trusted",
+            source,
+        )
+
+
+def _is_current(facts: RunFacts) -> bool:
+    return facts.registry_valid_at is not None and facts.registry_valid_at >= facts.listing_ended_at
 
 
 def budget(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped]:

@@ -19,12 +19,13 @@ from s3gc_core.config import Codec, Config
 from s3gc_core.databases.protocol import Database
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import JobJournal
+from s3gc_core.judgement.canaries import dead_object, misjudged
 from s3gc_core.judgement.catalogue import Catalogue
 from s3gc_core.judgement.conditions import conditions_of
 from s3gc_core.judgement.covering import cover
 from s3gc_core.judgement.guards import Identity, RunFacts, SourceFacts, Tripped, tripped_guards
 from s3gc_core.judgement.judge import Judge, holders_of, rules_of
-from s3gc_core.judgement.layers import ObjectVerdict
+from s3gc_core.judgement.layers import Judged, ObjectVerdict
 from s3gc_core.judgement.plans import Plan
 from s3gc_core.parallel import Behind
 from s3gc_core.references import (
@@ -34,15 +35,17 @@ from s3gc_core.references import (
     Clearance,
     ColumnId,
     Covered,
+    Found,
     OpenFollowings,
     Registry,
     find_references,
+    listed_references,
     match_counts,
 )
 
 if TYPE_CHECKING:
     # Only the type is named here, and its client is slow to import.
-    from s3gc_core.bucket import Bucket
+    from s3gc_core.bucket import Bucket, ListedObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +121,12 @@ class Scan:
         covered = await self._cover(before)
         open_columns = [str(column.id) for column in covered if column.is_open]
         caught = await self._catch_up()
+        await self._send_canaries()
         candidates = await self._find_candidates()
+        canaries = None
         if candidates:
             await self._ask_databases()
-        await self._judge(scan_id, listing_ended_at, candidates, caught.open_since)
+            canaries = await self._judge(scan_id, listing_ended_at, candidates, caught.open_since)
         await self.catalogue.add_folders(scan_id)
         totals = await self.catalogue.totals(scan_id)
         # A key that the store listed twice is one candidate.
@@ -141,6 +146,7 @@ class Scan:
             open_columns=open_columns,
             streams_lost=caught.lost,
             streams_stale=caught.stale,
+            canaries_misjudged=await self._canaries_misjudged(canaries),
         )
         blocked = tripped_guards(facts, self.config.guards, accepted)
         await self.journal.checkpoint()  # a scan that is cancelled leaves no plan
@@ -208,13 +214,34 @@ class Scan:
         async with Behind() as writing:
             while page := await self.catalogue.hash_page(after):
                 after = page[-1][0]
-                referenced = await self.registry.referenced(h for _, h in page)
-                unreferenced = [(id_, h) for id_, h in page if h not in referenced]
+                unreferenced = await self._unreferenced(page)
                 await writing.put(self.catalogue.add_unreferenced(unreferenced))
                 candidates += len(unreferenced)
                 self.journal.progress("compare", candidates)
                 await self.journal.checkpoint()
         return candidates
+
+    async def _unreferenced(self, page: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Those of some objects, as (id, key hash), that no edge refers to."""
+        referenced = await self.registry.referenced(h for _, h in page)
+        return [(id_, h) for id_, h in page if h not in referenced]
+
+    async def _send_canaries(self) -> None:
+        tracked = {source.name for source in self.config.sources}
+        references = await listed_references(self.registry, self.catalogue.path)
+        live = [reference for reference in references if reference.source in tracked]
+        dead = dead_object(rules_of(self.config), self.clock.now())
+        await self.catalogue.add_canaries(live, dead)
+
+    async def _canaries_misjudged(self, judged: Sequence[Judged] | None) -> dict[str, str]:
+        canaries, _ = await self.catalogue.canaries()
+        unreferenced = await self._unreferenced(list(enumerate(c.hash for c in canaries)))
+        return misjudged(
+            canaries,
+            {h for _, h in unreferenced},
+            {one.object.key: one for one in judged} if judged is not None else None,
+            rules_of(self.config),
+        )
 
     async def _ask_databases(self) -> None:
         async for found in find_references(
@@ -233,27 +260,34 @@ class Scan:
         listing_ended_at: datetime,
         candidates: int,
         open_since: datetime | None,
-    ) -> None:
+    ) -> list[Judged]:
+        """Judge all candidates, and the canaries in the same way; returns those."""
         judge = Judge(self.registry, rules_of(self.config), open_since)
         bucket_now = await self.bucket.server_now()
+
+        async def verdicts_on(page: Sequence[ListedObject], hits: Sequence[Found]) -> list[Judged]:
+            return await judge.judge_page(
+                page,
+                holders_of(hits),
+                near_holders=holders_of(hits, near=True),
+                current_since=listing_ended_at,
+                now=self.clock.now(),
+                bucket_now=bucket_now,
+            )
+
         after, judged = 0, 0
         async with Behind() as writing:
             while True:
                 page, hits, after = await self.catalogue.unjudged_page(after)
                 if not page:
-                    return
-                verdicts = await judge.judge_page(
-                    page,
-                    holders_of(hits),
-                    near_holders=holders_of(hits, near=True),
-                    current_since=listing_ended_at,
-                    now=self.clock.now(),
-                    bucket_now=bucket_now,
-                )
+                    break
+                verdicts = await verdicts_on(page, hits)
                 await writing.put(self.catalogue.add_candidates(scan_id, verdicts))
                 judged += len(page)
                 self.journal.progress("judge", judged, candidates)
                 await self.journal.checkpoint()
+        canaries, hits = await self.catalogue.canaries()
+        return await verdicts_on([canary.object for canary in canaries], hits)
 
     async def _plan(self, scan_id: str, listed_at: datetime) -> Plan:
         now = self.clock.now()

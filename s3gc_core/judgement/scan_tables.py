@@ -86,7 +86,7 @@ def listed_object(key: str, size: int, etag: str, modified: int, storage: str) -
 def begin_scan(connection: sqlite3.Connection, scan_id: str, began_at: datetime) -> None:
     """Make room for a new listing; what old scans found goes."""
     finding_tables.forget_listing(connection)
-    for table in ("unreferenced", "near_form", "hit"):
+    for table in ("unreferenced", "near_form", "hit", "canary"):
         connection.execute(f"DELETE FROM {table}")
     connection.execute(
         "INSERT INTO scan (scan_id, began_at) VALUES (?, ?)",
@@ -135,11 +135,12 @@ def add_unreferenced(connection: sqlite3.Connection, rows: Sequence[tuple[int, i
 
 
 def wanted(connection: sqlite3.Connection, hashes: str) -> set[int]:
-    """Those of the hashes (a JSON list) that unreferenced objects have, or their near forms."""
+    """Those of the hashes (a JSON list) that candidates or canaries have, or their near forms."""
     query = (
         "SELECT value FROM json_each(?)"
         " WHERE EXISTS (SELECT 1 FROM unreferenced WHERE unreferenced.h = value)"
         " OR EXISTS (SELECT 1 FROM near_form WHERE near_form.h = value)"
+        " OR EXISTS (SELECT 1 FROM canary WHERE canary.h = value)"
     )
     return {row[0] for row in connection.execute(query, (hashes,))}
 
@@ -157,15 +158,20 @@ def unjudged_page(
 ) -> tuple[list[ListedObject], list[Found], int]:
     """The next page of unreferenced objects, the hits on them, and where to go on from."""
     rows = connection.execute(
-        f"SELECT listing.id, unreferenced.h, {_OBJECT} FROM unreferenced"
+        f"SELECT listing.id, {_OBJECT} FROM unreferenced"
         " JOIN listing USING (id) WHERE unreferenced.id > ? ORDER BY unreferenced.id LIMIT ?",
         (after, PAGE),
     ).fetchall()
-    objects = [listed_object(*row[2:]) for row in rows]
-    hits = _hits(connection, False, [row[1] for row in rows])
+    objects = [listed_object(*row[1:]) for row in rows]
+    return objects, hits_on(connection, objects), rows[-1][0] if rows else after
+
+
+def hits_on(connection: sqlite3.Connection, objects: Sequence[ListedObject]) -> list[Found]:
+    """Rows in which the databases hold the objects' keys, or nearly so."""
+    hits = _hits(connection, False, key_hashes([o.key for o in objects]))
     if connection.execute("SELECT EXISTS (SELECT 1 FROM hit WHERE near)").fetchone()[0]:
         hits += _hits(connection, True, key_hashes([f for o in objects for f in near_forms(o.key)]))
-    return objects, hits, rows[-1][0] if rows else after
+    return hits
 
 
 def _hits(connection: sqlite3.Connection, near: bool, hashes: Sequence[int]) -> list[Found]:

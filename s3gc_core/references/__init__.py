@@ -22,7 +22,12 @@ from s3gc_core.references.examining import (
 from s3gc_core.references.file_follower import FileFollower
 from s3gc_core.references.follower import Follower, OpenFollowing, Phase
 from s3gc_core.references.following_sources import Followable, followable
-from s3gc_core.references.matching import MatchCount, match_counts
+from s3gc_core.references.matching import (
+    ListedReference,
+    MatchCount,
+    listed_references,
+    match_counts,
+)
 from s3gc_core.references.reading import Found, find_references, pages, table_read
 from s3gc_core.references.refreshing import refresh
 from s3gc_core.references.registry import (
@@ -60,6 +65,7 @@ __all__ = [
     "FollowedSource",
     "Follower",
     "Found",
+    "ListedReference",
     "Load",
     "MatchCount",
     "OpenFollowing",
@@ -83,6 +89,7 @@ __all__ = [
     "key_hashes",
     "keys_of_value",
     "ledger",
+    "listed_references",
     "match_counts",
     "near_forms",
     "pages",

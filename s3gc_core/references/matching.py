@@ -1,4 +1,4 @@
-"""The reverse match: how many of a source's references name an object that is in the bucket."""
+"""The reverse match: which of a source's references name an object that is in the bucket."""
 
 from __future__ import annotations
 
@@ -16,6 +16,26 @@ class MatchCount(NamedTuple):
     source: str
     rows: int
     matched: int
+
+
+class ListedReference(NamedTuple):
+    """A source that refers to a listed object, and the object's id in the listing."""
+
+    source: str
+    listing_id: int
+
+
+# So many are taken from either end of a source.
+_SAMPLED = 5
+
+
+async def listed_references(registry: Registry, catalogue: Path) -> list[ListedReference]:
+    """Some listed objects of each source that refers to any, of its first and its last rows.
+
+    Costs next to nothing, but of a source whose keys are not listed about what `match_counts` does.
+    """
+    async with OwnConnection.reading(registry.path, attach=catalogue) as own:
+        return await own.run(_sample)
 
 
 async def match_counts(registry: Registry, catalogue: Path) -> list[MatchCount]:
@@ -44,3 +64,17 @@ def _match(connection: sqlite3.Connection) -> list[MatchCount]:
         MatchCount(name, *connection.execute(query, (number,)).fetchone())
         for number, name in sources
     ]
+
+
+def _sample(connection: sqlite3.Connection) -> list[ListedReference]:
+    found: dict[ListedReference, None] = {}
+    for number, name in connection.execute("SELECT id, name FROM source ORDER BY name").fetchall():
+        for direction in ("ASC", "DESC"):
+            # CROSS JOIN keeps the order: the source's rows first, each looked up in the listing.
+            query = (
+                "SELECT listing.id FROM edge CROSS JOIN attached.listing INDEXED BY listing_h"
+                f" ON listing.h = edge.h WHERE src = ? ORDER BY row {direction} LIMIT ?"
+            )
+            for (listing_id,) in connection.execute(query, (number, _SAMPLED)):
+                found[ListedReference(name, listing_id)] = None
+    return list(found)
