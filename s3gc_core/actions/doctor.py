@@ -84,6 +84,8 @@ async def _bucket_checks(bucket: Bucket, *, write_probe: bool) -> AsyncIterator[
         async for page in bucket.list_pages():
             first = page[0] if page else None
             break
+        async for _ in bucket.upload_pages():
+            break
         yield Check("right to list", True, "the first page was listed")
         if first is not None:
             async with bucket.read(first.key, if_match=first.etag):
@@ -95,8 +97,8 @@ async def _bucket_checks(bucket: Bucket, *, write_probe: bool) -> AsyncIterator[
             "rights",
             False,
             error.what,
-            "grant s3:ListBucket, s3:GetObject, s3:GetObjectTagging (and to execute and restore:"
-            " s3:DeleteObject, s3:PutObject, s3:PutObjectTagging)",
+            "grant s3:ListBucket, s3:ListBucketMultipartUploads, s3:GetObject, s3:GetObjectTagging"
+            " (and to execute and restore: s3:DeleteObject, s3:PutObject, s3:PutObjectTagging)",
         )
     difference = abs(await bucket.server_now() - SystemClock().now())
     near = difference <= CLOCK_DIFFERENCE

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from s3gc_core.bucket.listing import ListingIncomplete
     from s3gc_core.bucket.reading import ObjectBody
+    from s3gc_core.bucket.uploads import UploadInProgress
 else:
     # The AWS client takes half a second to import: who only looks at values does not wait for it.
     _MODULES = {
@@ -56,6 +57,7 @@ else:
         "StoreFailed": "failures",
         "ListingIncomplete": "listing",
         "ObjectBody": "reading",
+        "UploadInProgress": "uploads",
     }
 
     def __getattr__(name):
@@ -82,6 +84,7 @@ __all__ = [
     "OldVersions",
     "StoreCapabilities",
     "StoreFailed",
+    "UploadInProgress",
     "Versioning",
     "create_bucket",
     "probe_store",

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from s3gc_core.bucket import deleting, listing, reading, versions
+from s3gc_core.bucket import deleting, listing, reading, uploads, versions
 from s3gc_core.bucket.connection import CHECK_ATTEMPTS, Connection, Keys, connect
 from s3gc_core.bucket.failures import StoreFailed, status_of, store_errors
 from s3gc_core.bucket.objects import (
@@ -22,6 +22,7 @@ from s3gc_core.bucket.objects import (
     OldVersions,
 )
 from s3gc_core.bucket.reading import ObjectBody
+from s3gc_core.bucket.uploads import UploadInProgress
 from s3gc_core.bucket.writing import Writer
 
 if TYPE_CHECKING:
@@ -107,6 +108,13 @@ class Bucket:
     async def old_versions(self) -> OldVersions:
         """Count what a versioned bucket keeps besides its objects; takes as long as a listing."""
         return await versions.old_versions(self.connection)
+
+    def upload_pages(self) -> AsyncIterator[list[UploadInProgress]]:
+        """Every upload in parts that is not finished, page by page.
+
+        Raises `RightMissing` where they may not be listed, `StoreFailed`.
+        """
+        return uploads.upload_pages(self.connection)
 
     async def head(self, key: str) -> ObjectState | None:
         """The current object's state, None where there is none. Raises `ObjectUnreadable`."""

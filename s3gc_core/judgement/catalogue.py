@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from s3gc_core.bucket import ListedObject
 from s3gc_core.errors import VaultUnreachable
@@ -29,6 +30,9 @@ from s3gc_core.judgement.layers import Judged, ObjectVerdict
 from s3gc_core.judgement.plans import Plan, PlanItem
 from s3gc_core.local_store import LocalStore
 from s3gc_core.references import ColumnId, Finding, Found, ListedReference
+
+if TYPE_CHECKING:
+    from s3gc_core.bucket import UploadInProgress
 
 
 class Catalogue:
@@ -68,6 +72,14 @@ class Catalogue:
     async def add_listing(self, page: Sequence[ListedObject]) -> None:
         """Add a page of the bucket's listing."""
         await self._store.run(scan_tables.add_listing, page)
+
+    async def add_uploads(self, page: Sequence[UploadInProgress]) -> None:
+        """Add a page of the bucket's uploads in progress."""
+        await self._store.run(scan_tables.add_uploads, page)
+
+    async def uploads_to(self, keys: Sequence[str]) -> dict[int, datetime]:
+        """Since when (UTC) uploads to these keys are in progress, by the key's hash."""
+        return await self._store.read(scan_tables.uploads_to, keys)
 
     async def begin_listing(self) -> None:
         """Make room for a listing that no scan made; that of the last scan goes."""

@@ -15,6 +15,7 @@ from s3gc_core.references.discovery import shown_value
 
 # How many rows a reason quotes as evidence; the first is named, the others counted.
 _ROWS_SHOWN = 10
+_NO_UPLOADS: Mapping[int, datetime] = MappingProxyType({})
 _NOBODY: Mapping[int, tuple[str, ...]] = MappingProxyType({})
 
 
@@ -66,12 +67,14 @@ class Judge:
         now: datetime,
         bucket_now: datetime,
         near_holders: Mapping[int, tuple[str, ...]] = _NOBODY,
+        uploads: Mapping[int, datetime] = _NO_UPLOADS,
     ) -> list[Judged]:
         """Judge a page of candidates.
 
         `holders` is the databases' answer about them, in words, by key hash; `near_holders` the
-        same by the hashes of folded forms, where they were asked for those. The registry counts
-        as current when it is true for `current_since` or later. All times are UTC.
+        same by the hashes of folded forms, where they were asked for those. `uploads` tells, by
+        key hash, since when an upload in parts is in progress. The registry counts as current
+        when it is true for `current_since` or later. All times are UTC.
         """
         keys = [candidate.key for candidate in candidates]
         hashes = dict(zip(keys, key_hashes(keys), strict=True))
@@ -94,6 +97,7 @@ class Judge:
                 registry_current=valid_at is not None and valid_at >= current_since,
                 holders=holders.get(h, ()),
                 database_asked=True,
+                uploading_since=uploads.get(h),
             )
             judged.append(
                 judge_object(

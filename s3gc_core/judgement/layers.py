@@ -5,6 +5,7 @@ Scan and the last judgement before a delete call the same `judge_object`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,6 +17,11 @@ from s3gc_core.bucket import ListedObject
 
 # No configuration goes below: uploads that are still in flight have no row yet.
 MINIMUM_AGE = timedelta(hours=24)
+# S3 dates what was uploaded in parts by the beginning of its upload, and its row comes after the
+# end (S3 user guide, "Multipart upload"): so long may an upload take that is not seen in progress.
+MULTIPART_MARGIN = timedelta(hours=24)
+# The ETag of an object that was uploaded in parts ends in their number.
+_IN_PARTS = re.compile(r'-[0-9]+"?$')
 # Storage classes whose bytes cannot be read without a restore request (S3 user guide); what
 # cannot be read cannot be backed up.
 UNREADABLE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -86,6 +92,7 @@ class Evidence(msgspec.Struct, frozen=True):
     `edges`: rows that hold it according to the registry.
     `released_at`: when the registry first saw that the last reference was gone.
     `near`: references that differ only in spelling.
+    `uploading_since`: when an upload in parts to this very key began that is not finished.
     """
 
     edges: tuple[str, ...]
@@ -94,6 +101,7 @@ class Evidence(msgspec.Struct, frozen=True):
     registry_current: bool
     holders: tuple[str, ...]
     database_asked: bool
+    uploading_since: datetime | None = None
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -120,10 +128,12 @@ def judge_object(
     layers = Layers(
         registry=registry_layer(evidence, rules.retention, now),
         database=database_layer(evidence),
-        retention=retention_layer(candidate.last_modified, rules.retention, bucket_now),
+        retention=retention_layer(
+            candidate.last_modified, rules.retention, bucket_now, candidate.etag
+        ),
         exclusion=exclusion_layer(candidate.key, rules.exclude_prefixes, rules.exclude_patterns),
     )
-    doubts = doubts_about(candidate, open_since)
+    doubts = doubts_about(candidate, open_since, evidence.uploading_since)
     return Judged(candidate, object_verdict(layers, doubts), layers, doubts)
 
 
@@ -158,14 +168,25 @@ def database_layer(evidence: Evidence) -> LayerVerdict:
     return LayerVerdict(Verdict.PASS, "every tracked column was asked, in every spelling")
 
 
-def retention_layer(modified: datetime, retention: timedelta, now: datetime) -> LayerVerdict:
-    """Older than the retention time by the store's clock, and never younger than the floor."""
+def retention_layer(
+    modified: datetime, retention: timedelta, now: datetime, etag: str = ""
+) -> LayerVerdict:
+    """Older than the retention time by the store's clock, and never younger than the floor.
+
+    What was uploaded in parts, by its ETag, has to be older by `MULTIPART_MARGIN`.
+    """
     age = now - modified
     needed = max(retention, MINIMUM_AGE)
+    note = ""
+    if _IN_PARTS.search(etag):
+        needed += MULTIPART_MARGIN
+        note = f" (with {_age(MULTIPART_MARGIN)} for an upload in parts, dated by its beginning)"
     if age < timedelta():
         return LayerVerdict(Verdict.UNKNOWN, "modified in the future by the store's clock")
     if age < needed:
-        return LayerVerdict(Verdict.KEEP, f"modified {_age(age)} ago, younger than {_age(needed)}")
+        return LayerVerdict(
+            Verdict.KEEP, f"modified {_age(age)} ago, younger than {_age(needed)}{note}"
+        )
     return LayerVerdict(Verdict.PASS, f"modified {_age(age)} ago")
 
 
@@ -180,7 +201,11 @@ def exclusion_layer(key: str, prefixes: Sequence[str], patterns: Sequence[str]) 
     return LayerVerdict(Verdict.PASS, "no protected prefix or pattern matches")
 
 
-def doubts_about(candidate: ListedObject, open_since: datetime | None = None) -> tuple[str, ...]:
+def doubts_about(
+    candidate: ListedObject,
+    open_since: datetime | None = None,
+    uploading_since: datetime | None = None,
+) -> tuple[str, ...]:
     """What no layer asks, and still makes a deletion doubtful."""
     doubts = []
     if candidate.storage_class in UNREADABLE_CLASSES:
@@ -189,6 +214,9 @@ def doubts_about(candidate: ListedObject, open_since: datetime | None = None) ->
     if open_since is not None and candidate.last_modified >= open_since - CLOCKS_DIFFER:
         # Its row may be written, and told to nobody yet.
         doubts.append(f"younger than a transaction that is open since {open_since:%F %T} UTC")
+    if uploading_since is not None:
+        began = f"{uploading_since:%F %T} UTC"
+        doubts.append(f"a multipart upload to this key is in progress since {began}")
     return tuple(doubts)
 
 

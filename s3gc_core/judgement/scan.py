@@ -115,6 +115,9 @@ class Scan:
         """
         began_at = self.clock.now()
         await self.catalogue.begin_scan(scan_id, began_at)
+        # Before the listing: what ends in between is still taken for being in progress.
+        async for uploads in self.bucket.upload_pages():
+            await self.catalogue.add_uploads(uploads)
         listed = await self._list()
         listing_ended_at = self.clock.now()
         await self.catalogue.complete_listing(began_at)
@@ -273,6 +276,7 @@ class Scan:
                 current_since=listing_ended_at,
                 now=self.clock.now(),
                 bucket_now=bucket_now,
+                uploads=await self.catalogue.uploads_to([one.key for one in page]),
             )
 
         after, judged = 0, 0

@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,7 +19,10 @@ from s3gc_core.bucket import ListedObject
 from s3gc_core.judgement import finding_tables
 from s3gc_core.judgement.folders import FolderTotals, roll_up
 from s3gc_core.judgement.layers import Judged, Layers, ObjectVerdict
-from s3gc_core.references import Found, key_hashes, near_forms, storable
+from s3gc_core.references import Found, key_hash, key_hashes, near_forms, storable
+
+if TYPE_CHECKING:
+    from s3gc_core.bucket import UploadInProgress
 
 SCHEMA = """
 CREATE TABLE scan (
@@ -30,6 +34,7 @@ CREATE TABLE listing (
 ) STRICT;
 CREATE TABLE unreferenced (id INTEGER PRIMARY KEY, h INTEGER NOT NULL) STRICT;
 CREATE INDEX unreferenced_h ON unreferenced (h);
+CREATE TABLE upload (h INTEGER PRIMARY KEY, began_at INTEGER NOT NULL) STRICT;
 CREATE TABLE near_form (h INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE hit (
     h INTEGER NOT NULL, near INTEGER NOT NULL, source TEXT NOT NULL, row ANY NOT NULL,
@@ -86,7 +91,7 @@ def listed_object(key: str, size: int, etag: str, modified: int, storage: str) -
 def begin_scan(connection: sqlite3.Connection, scan_id: str, began_at: datetime) -> None:
     """Make room for a new listing; what old scans found goes."""
     finding_tables.forget_listing(connection)
-    for table in ("unreferenced", "near_form", "hit", "canary"):
+    for table in ("unreferenced", "near_form", "hit", "canary", "upload"):
         connection.execute(f"DELETE FROM {table}")
     connection.execute(
         "INSERT INTO scan (scan_id, began_at) VALUES (?, ?)",
@@ -112,6 +117,24 @@ def add_listing(connection: sqlite3.Connection, page: Sequence[ListedObject]) ->
             for h, o in zip(hashes, page, strict=True)
         ],
     )
+
+
+def add_uploads(connection: sqlite3.Connection, page: Sequence[UploadInProgress]) -> None:
+    """Add a page of the uploads in progress; of several to one key the first counts."""
+    connection.executemany(
+        "INSERT INTO upload VALUES (?, ?)"
+        " ON CONFLICT (h) DO UPDATE SET began_at = min(began_at, excluded.began_at)",
+        [(key_hash(upload.key), microseconds(upload.began_at)) for upload in page],
+    )
+
+
+def uploads_to(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[int, datetime]:
+    """Since when uploads to these keys are in progress, by the key's hash."""
+    found = connection.execute(
+        "SELECT h, began_at FROM upload WHERE h IN (SELECT value FROM json_each(?))",
+        (json.dumps(key_hashes(keys)),),
+    )
+    return {h: time_of(began_at) for h, began_at in found}
 
 
 def hash_page(connection: sqlite3.Connection, after: int) -> list[tuple[int, int]]:

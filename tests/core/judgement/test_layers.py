@@ -130,6 +130,42 @@ def test_retention_layer_s_reasons(age: timedelta, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("etag", "in_parts"),
+    [
+        ('"d41d8cd98f00b204e9800998ecf8427e-2"', True),
+        ('"d41d8cd98f00b204e9800998ecf8427e-10000"', True),
+        ("d41d8cd98f00b204e9800998ecf8427e-1", True),
+        ('"d41d8cd98f00b204e9800998ecf8427e"', False),
+        ('"e1"', False),
+        ("", False),
+    ],
+)
+def test_what_was_uploaded_in_parts_has_to_be_older(etag: str, in_parts: bool) -> None:
+    """Its date is that of the upload's beginning."""
+    for retention in (timedelta(), SEVEN):
+        needed = max(retention, DAY)
+        at_once = retention_layer(NOW - needed, retention, NOW, etag)
+        assert at_once.verdict is (Verdict.KEEP if in_parts else Verdict.PASS)
+        assert ("upload in parts" in at_once.reason) is in_parts
+        almost = retention_layer(NOW - needed - DAY + MICROSECOND, retention, NOW, etag)
+        assert almost.verdict is at_once.verdict
+        assert retention_layer(NOW - needed - DAY, retention, NOW, etag).verdict is Verdict.PASS
+    judged = judge_object(
+        listed(etag=etag, last_modified=NOW - SEVEN), evidence(), WEEK, now=NOW, bucket_now=NOW
+    )
+    assert judged.verdict is (ObjectVerdict.KEEP if in_parts else ObjectVerdict.ORPHAN)
+
+
+def test_what_is_being_uploaded_is_held() -> None:
+    known = evidence(uploading_since=NOW - DAY)
+    judged = judge_object(listed(), known, WEEK, now=NOW, bucket_now=NOW)
+    assert judged.verdict is ObjectVerdict.HELD
+    assert judged.reason == (
+        "a multipart upload to this key is in progress since 2026-05-31 12:00:00 UTC"
+    )
+
+
+@pytest.mark.parametrize(
     ("key", "prefixes", "patterns", "reason"),
     [
         ("a.jpg", (), (), None),
