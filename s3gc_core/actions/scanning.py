@@ -48,6 +48,8 @@ async def scan(
             present,
         )
         summary = await scan.run(run.operation_id, before, accept)
+        for exclusion in summary.unmatched_exclusions:
+            log.warning("exclusion_matches_nothing", exclusion=exclusion)
         run.counts = {
             "listed": summary.listed,
             "candidates": summary.candidates,

@@ -23,6 +23,7 @@ from s3gc_core.judgement.canaries import dead_object, misjudged
 from s3gc_core.judgement.catalogue import Catalogue
 from s3gc_core.judgement.conditions import conditions_of
 from s3gc_core.judgement.covering import cover
+from s3gc_core.judgement.exclusions import UnmatchedExclusions
 from s3gc_core.judgement.guards import Identity, RunFacts, SourceFacts, Tripped, tripped_guards
 from s3gc_core.judgement.judge import Judge, holders_of, rules_of
 from s3gc_core.judgement.layers import Judged, ObjectVerdict
@@ -66,7 +67,8 @@ class ScanSummary(msgspec.Struct, frozen=True):
     listed = referenced + candidates, and candidates = orphans + held + kept. `matches` counts, by
     source, the rows that hold a key, and those of them whose object is there: the others dangle.
     `unsearched` columns could not be looked into. `returned` objects were deleted, are referred to
-    again, and are not in the bucket.
+    again, and are not in the bucket. `unmatched_exclusions` are protected prefixes and patterns
+    that match no object: are they misspelled?
     """
 
     scan_id: str
@@ -85,6 +87,7 @@ class ScanSummary(msgspec.Struct, frozen=True):
     open_columns: list[str] = []
     unsearched: int = 0
     returned: int = 0
+    unmatched_exclusions: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,8 @@ class Scan:
         # Before the listing: what ends in between is still taken for being in progress.
         async for uploads in self.bucket.upload_pages():
             await self.catalogue.add_uploads(uploads)
-        listed = await self._list()
+        exclusions = UnmatchedExclusions(rules_of(self.config))
+        listed = await self._list(exclusions)
         listing_ended_at = self.clock.now()
         await self.catalogue.complete_listing(began_at)
         covered = await self._cover(before)
@@ -171,16 +175,18 @@ class Scan:
             matches=matches,
             open_columns=open_columns,
             unsearched=sum(bool(c.finding and c.finding.problem) for c in covered),
+            unmatched_exclusions=exclusions.names(),
         )
         await self.catalogue.finish_scan(scan_id, msgspec.json.encode(summary))
         return summary
 
-    async def _list(self) -> int:
+    async def _list(self, exclusions: UnmatchedExclusions) -> int:
         listed = 0
         async with Behind() as writing:
             async for page in self.bucket.list_pages():
                 # The store fetches the next page while this one is written.
                 await writing.put(self.catalogue.add_listing(page))
+                exclusions.see(one.key for one in page)
                 listed += len(page)
                 self.journal.progress("list", listed)
                 await self.journal.checkpoint()

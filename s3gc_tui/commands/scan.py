@@ -42,6 +42,7 @@ def tell(context: Context, summary: ScanSummary) -> ExitCode:
         matches=summary.matches,
         unsearched=summary.unsearched,
         returned=summary.returned,
+        unmatched_exclusions=summary.unmatched_exclusions,
         blocked=[
             {"guard": t.label, "reason": t.reason, "next_step": t.next_step}
             for t in summary.blocked

@@ -147,11 +147,13 @@ def blocked_by(picture: Picture) -> str:
 
 
 def blocked_lines(picture: Picture, width: int) -> list[Line]:
-    """Why the last scan made no plan, and what to do about it."""
+    """Why the last scan made no plan, what to do about it, and what protects nothing."""
     scan = picture.status.last_scan if picture.status else None
-    if scan is None or not scan.blocked:
+    if scan is None or not (scan.blocked or scan.unmatched_exclusions):
         return []
     lines = [BLANK]
+    for exclusion in scan.unmatched_exclusions[:_TRIPS_TOLD]:
+        lines += wrapped(f"matches no object, is it misspelled? {exclusion}", width, Look.WARN)
     for trip in scan.blocked[:_TRIPS_TOLD]:
         lines += wrapped(f"BLOCKED by {trip.guard}: {trip.reason}", width, Look.BAD)
         lines += wrapped(f"next: {trip.next_step}", width, Look.PLAIN)

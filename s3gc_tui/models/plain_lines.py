@@ -24,6 +24,8 @@ def about_lines(picture: Picture) -> Iterator[Line]:
             f" {count(scan.listed)} objects listed, {count(scan.orphans)} orphans"
             f" of {size(scan.bytes)}, {count(scan.held)} held, {count(scan.kept)} kept.{stale}"
         )
+        for exclusion in scan.unmatched_exclusions:
+            yield line(f"Matches no object, is it misspelled? {safe_text(exclusion)}")
         for tripped in scan.blocked:
             yield line(
                 f"Blocked by the guard {safe_text(tripped.label)}: {safe_text(tripped.reason)}."

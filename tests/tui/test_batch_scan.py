@@ -12,7 +12,9 @@ LAYERS = ("registry", "database", "retention", "exclusion")
 SOURCE = "main:users.avatar"
 # The design's fields of a scan's summary, and what was added to them since.
 SCAN_FIELDS = {"plan_id", "listed", "candidates", "orphans", "held", "kept", "bytes", "blocked"}
-SCAN_FIELDS_ADDED = {"referenced", "sources", "matches", "unsearched", "returned"}
+SCAN_FIELDS_ADDED = {"referenced", "sources", "matches", "unsearched", "returned"} | {
+    "unmatched_exclusions"
+}
 SUMMARY_FIELDS = {"type", "outcome", "operation_id"}
 CANDIDATE_FIELDS = {"key", "size", "etag", "last_modified", "verdict", "layers"}
 CANDIDATE_FIELDS_ADDED = {"type", "doubts"}
@@ -49,6 +51,7 @@ async def test_a_scan_says_what_it_found(small: SmallWorld) -> None:
         "matches": {SOURCE: [2, 2]},
         "unsearched": 0,
         "returned": 0,
+        "unmatched_exclusions": [],
         "blocked": [],
     }
     # Diagnostics are on the other stream.

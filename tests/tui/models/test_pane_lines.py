@@ -158,6 +158,14 @@ def test_why_there_is_no_plan_and_what_to_do() -> None:
     assert "coverage:main:users.c10" not in plain_text(shown)
     assert pane_lines.blocked_by(picture(status=blocked())) == "coverage"
     assert pane_lines.blocked_by(picture()) == ""
+    typo = scan(unmatched_exclusions=["exclude_prefixes: lgos/"])
+    status = picture().status
+    assert status is not None
+    told = pane_lines.blocked_lines(picture(status=replace(status, last_scan=typo)), 78)
+    assert [one.text.strip() for one in told] == [
+        "",
+        "matches no object, is it misspelled? exclude_prefixes: lgos/",
+    ]
     assert pane_lines.blocked_lines(picture(), 78) == []
     assert pane_lines.blocked_lines(picture(status=None), 78) == []
 
