@@ -61,6 +61,9 @@ class DatabaseConfig:
     `cdc_over` is for PostgreSQL behind a pooler that carries no replication connection.
     `max_kept_bytes` is how much of its log the server may keep for the stream; a tenth of that is
     worth a warning.
+
+    With `replica_ok` it may be a replica though objects are deleted by what it says: a reference
+    that it has not replayed yet is then overlooked.
     """
 
     url: str = field(repr=False)
@@ -69,6 +72,7 @@ class DatabaseConfig:
     cdc_backend: str | None = None
     cdc_over: CdcOver = CdcOver.REPLICATION
     max_kept_bytes: int = MAX_KEPT_BYTES
+    replica_ok: bool = False
 
     @property
     def engine(self) -> Engine:

@@ -85,6 +85,8 @@ def _values(entry: object) -> dict[str, object] | None:
                 values |= {"cdc": True, "cdc_backend": entry.cdc_backend}
             elif entry.cdc_backend is not None:
                 values |= {"cdc": False, "cdc_backend": entry.cdc_backend}
+            if entry.replica_ok:
+                values["replica_ok"] = True
             if entry.cdc_over is not CdcOver.REPLICATION:
                 values["cdc_over"] = entry.cdc_over
             if entry.max_kept_bytes != MAX_KEPT_BYTES:
@@ -147,7 +149,10 @@ def _database(entry: _Written, findings: Findings) -> DatabaseConfig:
             findings.add(where, written_backend, "left out where cdc is false")
     over = _over(entry, cdc, engine, findings)
     most = _max_kept_bytes(entry, cdc, findings)
-    return DatabaseConfig(url, name, cdc, engine if cdc else None, over, most)
+    replica_ok = findings.take(
+        entry.place("replica_ok"), rules.flag, entry.values.get("replica_ok", False), False
+    )
+    return DatabaseConfig(url, name, cdc, engine if cdc else None, over, most, replica_ok)
 
 
 def _over(entry: _Written, cdc: bool, engine: Engine | None, findings: Findings) -> CdcOver:

@@ -101,6 +101,7 @@ listing_shrunk_share = 0.5
 # cdc_backend = "postgresql"     # postgresql, mysql or sqlite; the URL says it too
 # cdc_over = "replication"       # "sql": PostgreSQL behind a pooler; slower, and costs it more
 # max_kept_bytes = 10737418240   # of its log the server may keep for us; warned from a tenth on
+# replica_ok = false             # true: deletions may go by a replica, which may lack the latest
 
 # The sources: which columns hold keys of this bucket. "schema.table" in quotes.
 [tables]

@@ -41,7 +41,7 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
         yield Check("tables", False, "none are configured", fix)
     for settings in config.databases:
         database = open_database(settings)
-        async for check in _database_checks(database, config):
+        async for check in _database_checks(database, config, replica_ok=settings.replica_ok):
             yield check
     async for check in following_checks(config):
         yield check
@@ -112,12 +112,18 @@ async def _bucket_checks(bucket: Bucket, *, write_probe: bool) -> AsyncIterator[
         yield Check("store", safe, detail, fix)
 
 
-async def _database_checks(database: Database, config: Config) -> AsyncIterator[Check]:
+async def _database_checks(
+    database: Database, config: Config, *, replica_ok: bool
+) -> AsyncIterator[Check]:
     name = f"database {database.name}"
     try:
         await database.identity()
         async with database.snapshot() as snapshot:
             yield Check(name, True, f"{database.address} answers")
+            role = await snapshot.role()
+            if not role.is_primary:
+                detail = f"{role.doubt} (guard not-primary)"
+                yield Check(f"{name}, role", replica_ok, detail, "" if replica_ok else role.mend)
             for source in config.sources:
                 if source.database != database.name:
                     continue

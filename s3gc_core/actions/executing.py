@@ -7,10 +7,12 @@ from functools import partial
 
 import msgspec
 
+from s3gc_core.actions.holding_streams import hold_streams_if_free
 from s3gc_core.actions.parts import Parts
 from s3gc_core.bucket import probe_store, remove_old_probes
-from s3gc_core.collection import Execution, imbalance, remove_strays
+from s3gc_core.collection import Execution, LastCheck, imbalance, remove_strays
 from s3gc_core.config import Mode
+from s3gc_core.databases import open_followings
 from s3gc_core.errors import GrantRefused, ResultsUnbalanced, StoreUnsafe
 from s3gc_core.jobs import actor
 from s3gc_core.judgement import (
@@ -72,11 +74,21 @@ async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSumma
         await parts.bucket.check()
         present = await parts.check_identity()
         check_not_drifted(plan_id, plan.conditions, conditions_of(parts.config, present))
+        last_check = LastCheck(
+            parts.config,
+            parts.clock,
+            parts.databases,
+            parts.registry,
+            run.journal,
+            open_followings(parts.config.databases),
+            partial(hold_streams_if_free, parts.config.vault_path, "execute"),
+        )
+        await last_check.refuse_replicas()
         execution = Execution(
             config=parts.config,
             clock=parts.clock,
             bucket=parts.bucket,
-            databases=parts.databases,
+            last_check=last_check,
             registry=parts.registry,
             catalogue=parts.catalogue,
             audit=parts.audit,

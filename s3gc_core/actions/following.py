@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import msgspec
 
 from s3gc_core import log
 from s3gc_core.actions.healing import heal_for_ever
+from s3gc_core.actions.holding_streams import streams_held
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.streams import begun_streams
 from s3gc_core.config import DatabaseConfig
@@ -27,8 +28,7 @@ from s3gc_core.errors import (
     StreamTaken,
     VaultBusy,
 )
-from s3gc_core.ids import new_id
-from s3gc_core.jobs import FOLLOWER_FILE, LeaseHolder, actor, lease_holder, vault_lease
+from s3gc_core.jobs import FOLLOWER_FILE, LeaseHolder, lease_holder
 from s3gc_core.judgement import row_in_words
 from s3gc_core.parallel import in_parallel, with_beside
 from s3gc_core.references import (
@@ -61,24 +61,6 @@ class FollowEvent(msgspec.Struct, frozen=True):
 
 
 Told = Callable[[FollowEvent], None]
-
-
-def streams_held(vault_path: Path, what: str) -> AbstractContextManager[None]:
-    """Hold the vault's change streams for `what`. Raises `VaultBusy` where another process does."""
-    return vault_lease(vault_path, new_id(), what, actor(), file=FOLLOWER_FILE)
-
-
-@contextmanager
-def hold_streams_if_free(vault_path: Path, what: str) -> Iterator[bool]:
-    """Hold the vault's change streams if nobody else does; gives whether they are ours."""
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(streams_held(vault_path, what))
-            is_ours = True
-        except VaultBusy:
-            is_ours = False
-        # Out here an error of the body is not said to come of the vault's being held.
-        yield is_ours
 
 
 async def follow(parts: Parts, told: Told, *, reload: bool = False) -> None:

@@ -11,16 +11,16 @@ from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock
 from s3gc_core.config import Config
 from s3gc_core.databases import Database
-from s3gc_core.errors import GuardBlocked, NoSuchKey, NoSuchPlan, NothingTracked, PlanGone
+from s3gc_core.errors import NoSuchKey, NoSuchPlan, NothingTracked, PlanGone
 from s3gc_core.judgement import (
     Catalogue,
     Identity,
     Plan,
     Progress,
-    Tripped,
     identity,
     identity_bound,
     recorded_plans,
+    refuse,
 )
 from s3gc_core.references import Registry
 from s3gc_core.vault import AuditLog, BackupFiles
@@ -68,7 +68,7 @@ class Parts:
         present = Identity(
             await self.bucket.identity(), {d.name: await d.identity() for d in self.databases}
         )
-        self._refuse(identity(await identity_bound(self.audit), present, accept))
+        refuse(identity(await identity_bound(self.audit), present, accept))
         return present
 
     async def check_bucket_identity(self) -> None:
@@ -78,15 +78,7 @@ class Parts:
         bound = await identity_bound(self.audit)
         if bound is not None:
             present = Identity(await self.bucket.identity(), bound.databases)
-            self._refuse(identity(bound, present))
-
-    @staticmethod
-    def _refuse(tripped: Sequence[Tripped]) -> None:
-        if tripped:
-            what = "; ".join(f"{trip.guard}: {trip.reason}" for trip in tripped)
-            raise GuardBlocked(
-                what, [trip.label for trip in tripped], next_step=tripped[0].next_step
-            )
+            refuse(identity(bound, present))
 
     async def plan(self, plan_id: str) -> Plan:
         """A plan's head. Raises `NoSuchPlan`, `PlanGone`."""

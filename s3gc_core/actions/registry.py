@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from s3gc_core.actions import following
+from s3gc_core.actions.holding_streams import streams_held
 from s3gc_core.actions.parts import Parts
 from s3gc_core.references import (
     BucketNames,
@@ -88,7 +89,7 @@ async def rebuild_registry(parts: Parts, *, dry_run: bool = False) -> Rebuilt:
     async with parts.operation("rebuild registry") as run:
         await parts.check_identity()
         # To the end: what a stream told meanwhile would bring rows back to an older state.
-        with following.streams_held(parts.config.vault_path, "rebuild registry"):
+        with streams_held(parts.config.vault_path, "rebuild registry"):
             await following.forget_streams(parts)
             changes = await refresh(
                 parts.registry,

@@ -9,8 +9,8 @@ import msgspec
 
 from s3gc_core import log
 from s3gc_core.actions.deciding import plan_record
-from s3gc_core.actions.following import hold_streams_if_free
 from s3gc_core.actions.healing import heal
+from s3gc_core.actions.holding_streams import hold_streams_if_free
 from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.streams import begun_streams
@@ -33,6 +33,7 @@ async def scan(
         await parts.bucket.check()
         present = await parts.check_identity(accept)
         await _warn_of_kept(parts)
+        await _warn_of_replicas(parts)
         before = await before_this_scan(parts.audit)
         scan = Scan(
             parts.config,
@@ -72,6 +73,15 @@ async def _warn_of_kept(parts: Parts) -> None:
     for stream in await begun_streams(parts):
         if stream.is_much_kept:
             log.warning("log_kept", database=stream.database, detail=stream.kept_words)
+
+
+async def _warn_of_replicas(parts: Parts) -> None:
+    """A scan may read a replica; what it plans cannot be executed by one."""
+    is_ok = {settings.name: settings.replica_ok for settings in parts.config.databases}
+    for database in parts.databases:
+        role = await database.role()
+        if not role.is_primary and not is_ok[database.name]:
+            log.warning("not_primary", database=database.name, detail=role.doubt)
 
 
 async def _record_scan(

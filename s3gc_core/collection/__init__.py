@@ -4,6 +4,7 @@ from s3gc_core.collection.balance import imbalance
 from s3gc_core.collection.comparison import differences, header_differences
 from s3gc_core.collection.execute import Execution
 from s3gc_core.collection.folder import FolderRestore, relative_name
+from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.collection.purge import PurgeSummary, purge
 from s3gc_core.collection.recovery import Recovered, recover
 from s3gc_core.collection.restore import Restore, Selection, select
@@ -12,6 +13,7 @@ from s3gc_core.collection.strays import remove_strays
 __all__ = [
     "Execution",
     "FolderRestore",
+    "LastCheck",
     "PurgeSummary",
     "Recovered",
     "Restore",

@@ -19,8 +19,8 @@ from s3gc_core.bucket import Bucket, DeleteOutcome, DeleteResult, ListedObject
 from s3gc_core.clock import Clock
 from s3gc_core.collection.backup import BackupRun
 from s3gc_core.collection.classification import classify_intent
+from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.config import Config, Mode
-from s3gc_core.databases.protocol import Database
 from s3gc_core.errors import VaultFull
 from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement import (
@@ -34,7 +34,7 @@ from s3gc_core.judgement import (
     rules_of,
 )
 from s3gc_core.parallel import to_the_end
-from s3gc_core.references import BucketNames, Found, Registry, find_references, key_hash, near_forms
+from s3gc_core.references import Registry
 from s3gc_core.vault import AuditLog, BackupFiles, Intent, Outcome, Result
 
 BATCH_OBJECTS = 1_000  # what one DeleteObjects takes
@@ -61,7 +61,7 @@ class Execution:
     config: Config
     clock: Clock
     bucket: Bucket
-    databases: Sequence[Database]
+    last_check: LastCheck
     registry: Registry
     catalogue: Catalogue
     audit: AuditLog
@@ -81,7 +81,8 @@ class Execution:
 
         Cancelling is safe at any point: a delete that was sent is waited for and recorded. May
         wait between two batches, or raise: `OperationCancelled` where a person ends it,
-        `PlanExpired` where the plan did not outlive the wait.
+        `PlanExpired` where the plan did not outlive the wait, `GuardBlocked` where the last check
+        of a batch cannot be made: nothing of that batch is deleted.
         """
         if self.config.mode is not Mode.AUDIT_ONLY:
             await self.files.create_operation(self.operation_id)
@@ -157,18 +158,9 @@ class Execution:
 
     async def _judge_again(self, batch: Sequence[PlanItem]) -> tuple[list[PlanItem], list[Result]]:
         """Ask the databases about this batch, now, and judge it with the scan's own judge."""
-        wanted = {key_hash(form) for item in batch for form in (item.key, *near_forms(item.key))}
-
-        async def is_wanted(hashes: list[int]) -> set[int]:
-            return wanted.intersection(hashes)
-
-        found: list[Found] = []
-        names = BucketNames.of(self.config)
-        async for hits in find_references(
-            self.databases, self.config.sources, names, is_wanted, near=True
-        ):
-            found.extend(hits)
-        judge = Judge(self.registry, rules_of(self.config))
+        answer = await self.last_check.of([item.key for item in batch])
+        found = answer.found
+        judge = Judge(self.registry, rules_of(self.config), answer.open_since)
         judged = await judge.judge_page(
             [ListedObject(i.key, i.size, i.etag, i.last_modified, i.storage_class) for i in batch],
             holders_of(found),

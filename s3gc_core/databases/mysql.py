@@ -21,9 +21,19 @@ from s3gc_core.databases.mysql_connection import (
     limit_statements,
 )
 from s3gc_core.databases.mysql_pages import Pages, query_for, select
+from s3gc_core.databases.mysql_probes import MysqlProbes
+from s3gc_core.databases.mysql_role import role
 from s3gc_core.databases.mysql_rows import ResultRows
 from s3gc_core.databases.mysql_tables import sample, tables
-from s3gc_core.databases.protocol import ListedTable, Page, Row, RowId, TableRead, TableShape
+from s3gc_core.databases.protocol import (
+    ListedTable,
+    Page,
+    Role,
+    Row,
+    RowId,
+    TableRead,
+    TableShape,
+)
 from s3gc_core.databases.turns import Turns
 from s3gc_core.errors import DatabaseUnreachable, S3gcError
 
@@ -74,6 +84,12 @@ class MysqlDatabase:
                     rows = await fetch(connection, query)
                     engine = "mariadb"
         return ":".join([engine, *(str(part) for part in rows[0])])
+
+    async def role(self) -> Role:
+        """Whether the server is the primary. Raises `DatabaseUnreachable`."""
+        async with self._connection() as connection:
+            with self.reaching():
+                return await role(connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[MysqlSnapshot]:
@@ -143,6 +159,19 @@ class MysqlSnapshot:
         self._database = database
         self._connection = connection
         self._turns = Turns()
+
+    @property
+    def probes(self) -> MysqlProbes:
+        """How to ask for single values of a column."""
+        name, reading = self._database.name, self._database.reading
+        return MysqlProbes(name, reading, self._connection, self._turns)
+
+    async def role(self) -> Role:
+        """Whether this server is the primary. Raises `DatabaseUnreachable`."""
+        with self._database.reaching():
+            async with self._turns.mine():
+                async with asyncio.timeout(PAGE_TIMEOUT_SECONDS):
+                    return await role(self._connection)
 
     async def describe(self, read: TableRead) -> TableShape:
         """Check table, columns and right to read. Raises `SourceMissing`, `RightMissing`."""

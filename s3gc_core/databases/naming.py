@@ -15,6 +15,8 @@ from s3gc_core.errors import DatabaseUnreachable, RightMissing, SourceMissing, S
 # Rows of a page; the first page is small, because the size of its rows is not known yet.
 FIRST_PAGE_ROWS = 200
 PAGE_ROWS = 4_000
+# A probe by an index costs as much as reading so many rows in a row (measured: about 20).
+ROWS_PER_PROBE = 20
 # Bytes (of text, roughly) that a page should hold at most: what bounds the memory.
 PAGE_BYTES = 8 << 20
 # An application may count to 2**64, our registry's integers end at 2**63.
@@ -200,6 +202,23 @@ def row_ids(parts: Sequence[Sequence[RowId]]) -> Sequence[RowId]:
         if min(numbers) >= -LARGEST_INTEGER and max(numbers) <= LARGEST_INTEGER:
             return column
     return column if kinds == {str} else [row_id((part,)) for part in column]
+
+
+def is_much_of(values: int, rows: int | None) -> bool:
+    """Whether asking for so many values takes longer than reading a table of about `rows` rows.
+
+    So too where nobody knows how many rows there are.
+    """
+    return rows is None or values * ROWS_PER_PROBE > rows
+
+
+def is_utf8(text: str) -> bool:
+    """Whether it can be sent to a server at all."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class PageSize:

@@ -14,7 +14,7 @@ import asyncpg
 
 from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases import naming
-from s3gc_core.databases.postgres_catalogue import Table, check
+from s3gc_core.databases.postgres_catalogue import Table, check, prepare
 from s3gc_core.databases.postgres_copy import CopyRows
 from s3gc_core.databases.postgres_pages import (
     copied_page,
@@ -24,15 +24,26 @@ from s3gc_core.databases.postgres_pages import (
     query_for,
     select,
 )
+from s3gc_core.databases.postgres_probes import PostgresProbes
+from s3gc_core.databases.postgres_role import role
 from s3gc_core.databases.postgres_tables import sample, tables
-from s3gc_core.databases.protocol import ListedTable, Page, Row, RowId, TableRead, TableShape
+from s3gc_core.databases.protocol import (
+    ListedTable,
+    Page,
+    Role,
+    Row,
+    RowId,
+    TableRead,
+    TableShape,
+)
 from s3gc_core.databases.turns import Turns
 from s3gc_core.errors import DatabaseUnreachable, S3gcError
 
 if TYPE_CHECKING:
     # asyncpg's generic classes are generic in its stubs only.
+    from s3gc_core.databases.postgres_catalogue import Statement
+
     Connection = asyncpg.Connection[asyncpg.Record]
-    _Statement = asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 CATALOGUE_TIMEOUT_SECONDS = 60.0
@@ -69,14 +80,6 @@ _DRIVER_ERRORS = (
 )
 
 
-async def prepare(connection: Connection, name: str, query: str, read: TableRead) -> _Statement:
-    """Prepare what `select` gave. Raises `SourceUnreadable` where it asks for parameters."""
-    statement = await connection.prepare(query)
-    if statement.get_parameters():
-        raise naming.unreadable(name, read, "$1 has no meaning here")
-    return statement
-
-
 class PostgresDatabase:
     """One PostgreSQL database. Every snapshot and every `identity` is a connection of its own."""
 
@@ -105,6 +108,12 @@ class PostgresDatabase:
                     system = f"at {self.address} (no right to execute pg_control_system())"
                 database = await connection.fetchval("SELECT pg_catalog.current_database()::text")
         return f"postgresql:{system}:{database}"
+
+    async def role(self) -> Role:
+        """Whether the server is the primary. Raises `DatabaseUnreachable`."""
+        async with self.connection() as connection:
+            with self.reaching():
+                return await role(connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[PostgresSnapshot]:
@@ -204,6 +213,18 @@ class PostgresSnapshot:
         self._connection = connection
         self._pid = pid
         self._turns = Turns()
+
+    @property
+    def probes(self) -> PostgresProbes:
+        """How to ask for single values of a column."""
+        name, reading = self._database.name, self._database.reading
+        return PostgresProbes(name, reading, self._connection, self._turns)
+
+    async def role(self) -> Role:
+        """Whether this server is the primary. Raises `DatabaseUnreachable`."""
+        with self._database.reaching():
+            async with self._turns.mine():
+                return await role(self._connection)
 
     async def describe(self, read: TableRead) -> TableShape:
         """Check table, columns and right to read. Raises `SourceMissing`, `RightMissing`."""
@@ -306,7 +327,7 @@ class PostgresSnapshot:
             return query + order
         return query
 
-    async def _prepare(self, query: str, read: TableRead) -> _Statement:
+    async def _prepare(self, query: str, read: TableRead) -> Statement:
         return await prepare(self._connection, self._database.name, query, read)
 
     async def _is_cheap(self, ordered: str, plain: str) -> bool:

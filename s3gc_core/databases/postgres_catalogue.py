@@ -13,6 +13,7 @@ from s3gc_core.databases.protocol import TableRead, TableShape
 if TYPE_CHECKING:
     # asyncpg's classes are generic in its stubs only.
     Connection = asyncpg.Connection[asyncpg.Record]
+    Statement = asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]
 
 INTEGERS = frozenset({"int2", "int4", "int8"})
 # Kinds of relation that hold rows of their own, at places: tables, materialized views.
@@ -83,6 +84,14 @@ class Table:
     identity: tuple[str, ...]
     columns: dict[str, asyncpg.Record]
     as_bytes: bool
+
+
+async def prepare(connection: Connection, name: str, query: str, read: TableRead) -> Statement:
+    """Prepare what `select` gave. Raises `SourceUnreadable` where it asks for parameters."""
+    statement = await connection.prepare(query)
+    if statement.get_parameters():
+        raise naming.unreadable(name, read, "$1 has no meaning here")
+    return statement
 
 
 async def check(connection: Connection, name: str, read: TableRead) -> Table:

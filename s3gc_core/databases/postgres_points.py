@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from s3gc_core.databases import naming
-from s3gc_core.databases.postgres import PAGE_TIMEOUT_SECONDS, PostgresDatabase, prepare
-from s3gc_core.databases.postgres_catalogue import INTEGERS, Table, check, quote
+from s3gc_core.databases.postgres import PAGE_TIMEOUT_SECONDS, PostgresDatabase
+from s3gc_core.databases.postgres_catalogue import INTEGERS, Table, check, prepare, quote
 from s3gc_core.databases.postgres_pages import page, select
 from s3gc_core.databases.postgres_relations import columns_of, key_columns
 from s3gc_core.databases.protocol import Page, RowId, TableRead

@@ -112,6 +112,48 @@ class ListedTable:
     rows: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Whether the application writes here, or its writes come from elsewhere and may come late.
+
+    `doubt` says why this may not be the primary (empty: it is), `mend` what to do about it.
+    """
+
+    doubt: str = ""
+    mend: str = ""
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether there is no doubt."""
+        return not self.doubt
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeWay:
+    """How rows with given values of a column are found: by an index, or why by none."""
+
+    index: str = ""
+    why_not: str = ""
+
+
+class Probes(Protocol):
+    """Asks a snapshot for single values of one column, where an index finds them."""
+
+    async def way(self, read: TableRead, values: Sequence[str]) -> ProbeWay:
+        """Whether an index that begins with the column of `read` finds these values, by the
+        server's own plan, and with far less work than reading the table.
+
+        Raises what `Snapshot.rows` raises.
+        """
+        ...
+
+    def rows(self, read: TableRead, values: Sequence[str]) -> AsyncIterator[Page]:
+        """The rows of `read` whose value equals one of `values`, by the column's collation: so it
+        may give others besides. Raises what `Snapshot.rows` raises.
+        """
+        ...
+
+
 class Snapshot(Protocol):
     """One consistent picture of the database: every read sees the same moment."""
 
@@ -120,6 +162,18 @@ class Snapshot(Protocol):
         """Whether another process works for it, so that reading ahead gains time.
 
         Where our own does, two threads only wait for each other's turns.
+        """
+        ...
+
+    @property
+    def probes(self) -> Probes | None:
+        """How to ask for single values; None where the engine has no change stream besides."""
+        ...
+
+    async def role(self) -> Role:
+        """Whether the server of this very connection is the primary; a missing right is a doubt.
+
+        Raises `DatabaseUnreachable`.
         """
         ...
 
@@ -178,6 +232,10 @@ class Database(Protocol):
 
     async def identity(self) -> str:
         """What makes this database itself: system id and name, server id and name, or file path."""
+        ...
+
+    async def role(self) -> Role:
+        """Whether it is the primary. Raises `DatabaseUnreachable`."""
         ...
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:

@@ -18,7 +18,15 @@ import aiosqlite
 
 from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases import naming
-from s3gc_core.databases.protocol import ListedTable, Page, Row, RowId, TableRead, TableShape
+from s3gc_core.databases.protocol import (
+    ListedTable,
+    Page,
+    Role,
+    Row,
+    RowId,
+    TableRead,
+    TableShape,
+)
 from s3gc_core.databases.sqlite_catalogue import Table, ask, check, quote
 from s3gc_core.databases.sqlite_packed import PackedPages, Unpackable
 from s3gc_core.databases.sqlite_pages import page, query_for, select, where
@@ -48,6 +56,10 @@ class SqliteDatabase:
         """The file's path with all links resolved. Raises `DatabaseUnreachable`."""
         async with self.snapshot():
             return f"sqlite:{Path(self._url.database).resolve()}"
+
+    async def role(self) -> Role:
+        """A file has no other server that is written first."""
+        return Role()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SqliteSnapshot]:
@@ -158,11 +170,16 @@ class SqliteSnapshot:
     """One read transaction's picture of the file."""
 
     is_remote = False
+    probes = None
 
     def __init__(self, database: SqliteDatabase, connection: aiosqlite.Connection) -> None:
         self._database = database
         self._connection = connection
         self._turn = asyncio.Lock()
+
+    async def role(self) -> Role:
+        """A file has no other server that is written first."""
+        return Role()
 
     async def describe(self, read: TableRead) -> TableShape:
         """Check table and columns. Raises `SourceMissing`, `SourceUnreadable`."""

@@ -128,6 +128,10 @@ class JobJournal:
         self._state.bytes = {**self._state.bytes, **amounts}
         self._dirty = True
 
+    def asked(self, source: str, how: str) -> None:
+        """Note how a source is asked about what is about to be deleted."""
+        self._event(EventKind.ASKED, source, reason=how, urgent=False)
+
     def object_ended(self, outcome: str, key: str, reason: str) -> None:
         """Note an object that did not end as intended; of each outcome only the first ones."""
         self._told[outcome] += 1

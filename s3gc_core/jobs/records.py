@@ -90,6 +90,7 @@ class EventKind(StrEnum):
     BEGAN = "began"  # subject: what the operation is
     PHASE = "phase"  # subject: the phase that began
     OBJECT = "object"  # did not end as intended; subject: its outcome. The first of each outcome
+    ASKED = "asked"  # subject: the source that is asked before deletes; reason: how
     PAUSED = "paused"
     RESUMED = "resumed"
     CANCELLED = "cancelled"

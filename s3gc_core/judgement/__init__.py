@@ -34,7 +34,15 @@ from s3gc_core.judgement.grants import (
     covered_by,
     grant_state,
 )
-from s3gc_core.judgement.guards import ACCEPTABLE, Identity, Tripped, identity
+from s3gc_core.judgement.guards import (
+    ACCEPTABLE,
+    Identity,
+    Tripped,
+    identity,
+    not_primary,
+    refuse,
+    streams_behind,
+)
 from s3gc_core.judgement.judge import Judge, holders_of, row_in_words, rules_of
 from s3gc_core.judgement.layers import Judged, Layers, LayerVerdict, ObjectVerdict, Verdict
 from s3gc_core.judgement.memory import (
@@ -117,10 +125,13 @@ __all__ = [
     "holders_of",
     "identity",
     "identity_bound",
+    "not_primary",
     "plan_histories",
     "plan_history",
     "recorded_plans",
+    "refuse",
     "row_in_words",
     "rules_of",
+    "streams_behind",
     "used_under",
 ]

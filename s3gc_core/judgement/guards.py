@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from s3gc_core.config import GuardLimits
+from s3gc_core.databases.protocol import Role
+from s3gc_core.errors import GuardBlocked
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,11 @@ def listing_incomplete(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped
 
 def stream_lost(facts: RunFacts) -> Iterator[Tripped]:
     """A change stream cannot go on: what was written meanwhile is not known."""
-    for database, why in facts.streams_lost.items():
+    return _lost(facts.streams_lost)
+
+
+def _lost(streams_lost: Mapping[str, str]) -> Iterator[Tripped]:
+    for database, why in streams_lost.items():
         yield Tripped(
             "stream-lost",
             why,
@@ -247,6 +253,38 @@ def budget(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped]:
             "the orphans are " + " and ".join(over),
             "look at `s3gc candidates`; if they are right, raise the limit under [guards]",
         )
+
+
+def streams_behind(lost: Mapping[str, str], stale: Mapping[str, str]) -> Iterator[Tripped]:
+    """Before a delete: streams that cannot go on, or were not brought up to now."""
+    yield from _lost(lost)
+    for database, lacking in stale.items():
+        yield Tripped(
+            "registry-stale",
+            f"the change stream of {database} did not come up to now: {lacking}",
+            "execute the plan again to go on; if it repeats, run `s3gc status` and `s3gc doctor`",
+            database,
+        )
+
+
+def not_primary(roles: Mapping[str, Role]) -> Iterator[Tripped]:
+    """Before a delete: a replica may lack the reference that was committed a moment ago."""
+    for database, role in roles.items():
+        if not role.is_primary:
+            yield Tripped(
+                "not-primary",
+                f"{database} may lack the latest references: {role.doubt}",
+                f"{role.mend.rstrip(';')}; or, where a reference may be overlooked,"
+                f" replica_ok = true for it under [database]",
+                database,
+            )
+
+
+def refuse(tripped: Sequence[Tripped]) -> None:
+    """Raise `GuardBlocked` where any guard tripped."""
+    if tripped:
+        what = "; ".join(f"{trip.guard}: {trip.reason}" for trip in tripped)
+        raise GuardBlocked(what, [trip.label for trip in tripped], next_step=tripped[0].next_step)
 
 
 @dataclass(frozen=True, slots=True)

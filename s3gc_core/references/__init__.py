@@ -21,14 +21,21 @@ from s3gc_core.references.examining import (
 )
 from s3gc_core.references.file_follower import FileFollower
 from s3gc_core.references.follower import Follower, OpenFollowing, Phase
-from s3gc_core.references.following_sources import Followable, followable
+from s3gc_core.references.following_sources import Followable, definition_digest, followable
 from s3gc_core.references.matching import (
     ListedReference,
     MatchCount,
     listed_references,
     match_counts,
 )
-from s3gc_core.references.reading import Found, find_references, pages, table_read
+from s3gc_core.references.probing import is_probed, written_forms
+from s3gc_core.references.reading import (
+    Found,
+    find_in_pages,
+    find_references,
+    pages,
+    table_read,
+)
 from s3gc_core.references.refreshing import refresh
 from s3gc_core.references.registry import (
     Edge,
@@ -80,11 +87,14 @@ __all__ = [
     "Tables",
     "all_tables",
     "columns_named",
+    "definition_digest",
     "examine",
     "find_drift",
+    "find_in_pages",
     "find_references",
     "fold",
     "followable",
+    "is_probed",
     "key_hash",
     "key_hashes",
     "keys_of_value",
@@ -101,4 +111,5 @@ __all__ = [
     "storable",
     "table_read",
     "tracked_columns",
+    "written_forms",
 ]

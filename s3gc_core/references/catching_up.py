@@ -90,12 +90,28 @@ class CatchingUp:
         )
         return caught
 
+    async def streams_to_now(self, *, follow: bool) -> CaughtUp:
+        """As `to_now` for what streams keep true, and nothing else: no stream begins or is given
+        up, and no source is read as a whole, but for one whose table has changed.
+        """
+        caught = CaughtUp()
+        states = await self.registry.streams()
+        for database in self.databases:
+            state = states.get(database.name)
+            if database.name not in self.followings or state is None:
+                continue
+            if state.has_begun or state.lost is not None:
+                await self._by_stream(database, caught, follow=follow, may_give_up=False)
+        return caught
+
     async def _forget_unfollowed(self) -> None:
         for database in await self.registry.streams():
             if database not in self.followings:
                 await self.registry.forget_stream(database)
 
-    async def _by_stream(self, database: Database, caught: CaughtUp, *, follow: bool) -> None:
+    async def _by_stream(
+        self, database: Database, caught: CaughtUp, *, follow: bool, may_give_up: bool = True
+    ) -> None:
         state = (await self.registry.streams()).get(database.name)
         if not self.may_begin and (state is None or not state.has_begun):
             return
@@ -104,6 +120,10 @@ class CatchingUp:
             return
         following = self.followings[database.name](state.name if state else new_id().lower())
         found = await followable(database, following, self.sources)
+        if (found.obstacles or not found.watched) and not may_give_up:
+            why = "; ".join(obstacle.what for obstacle in found.obstacles)
+            caught.stale[database.name] = why or "none of its sources can be followed any more"
+            return
         if found.obstacles or not found.watched:
             # It can be read as a whole: slower, and as true.
             for obstacle in found.obstacles:

@@ -59,11 +59,25 @@ async def find_references(
     """Ask the databases themselves: every row of a tracked source that holds a wanted key.
 
     Each value is read with the declared codec and with `auto`, in every spelling. The scan and
-    the last judgement before a delete both ask through this function. With `near`, rows that write
+    the last check before a delete both ask through `find_in_pages`. With `near`, rows that write
     a wanted key almost like it are found as well.
     """
+    read = pages(databases, sources)
+    async for found in find_in_pages(read, names, wanted, near=near, rows_read=rows_read):
+        yield found
+
+
+async def find_in_pages(
+    read: AsyncIterator[tuple[SourceConfig, Page]],
+    names: BucketNames,
+    wanted: Wanted,
+    *,
+    near: bool = False,
+    rows_read: RowsRead = lambda _: None,
+) -> AsyncIterator[list[Found]]:
+    """`find_references` in rows that somebody else reads."""
     total = 0
-    async for source, page in pages(databases, sources):
+    async for source, page in read:
         exact, folded = await asyncio.to_thread(_holders_of_page, source, page, names, near)
         hits = await wanted([*exact, *folded])
         if hits:

@@ -443,6 +443,7 @@ def test_redacted_is_everything_but_the_password() -> None:
             "cdc_backend": None,
             "cdc_over": "replication",
             "max_kept_bytes": 10 << 30,
+            "replica_ok": False,
         }
     ]
     assert shown["mode"] == "dry_run"
@@ -455,4 +456,5 @@ def test_redacted_holds_plain_values() -> None:
     shown = create(database=MYSQL, cdc_backend="mysql").redacted()
     database = {"url": "mysql://app@db.example/shop", "name": "main"}
     followed = {"cdc": True, "cdc_backend": "mysql", "cdc_over": "replication"}
-    assert repr(shown["databases"]) == repr([{**database, **followed, "max_kept_bytes": 10 << 30}])
+    rest = {"max_kept_bytes": 10 << 30, "replica_ok": False}
+    assert repr(shown["databases"]) == repr([{**database, **followed, **rest}])

@@ -137,6 +137,7 @@ def test_a_valid_configuration_does_not_show_it(password: str) -> None:
             "cdc_backend": None,
             "cdc_over": "replication",
             "max_kept_bytes": 10 << 30,
+            "replica_ok": False,
         }
     ]
     assert redact_url(url) == "postgresql://app:***@db.example:5432/app"

@@ -12,7 +12,7 @@ import pytest
 from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.bucket import Bucket, ObjectHeaders
 from s3gc_core.config import DatabaseConfig
-from s3gc_core.databases import Database, Snapshot, open_database
+from s3gc_core.databases import Database, Role, Snapshot, open_database
 from s3gc_core.parallel import in_parallel
 from tests.world import PLAIN, World
 
@@ -105,6 +105,10 @@ class WatchedDatabase:
     async def identity(self) -> str:
         """The real one's; it reads no rows, so nothing happens."""
         return await self._real.identity()
+
+    async def role(self) -> Role:
+        """The real one's."""
+        return await self._real.role()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from s3gc_core.actions.following import hold_streams_if_free, streams_held
+from s3gc_core.actions.holding_streams import hold_streams_if_free, streams_held
 from s3gc_core.errors import ExitCode, VaultBusy, VaultUnreachable
 from s3gc_core.jobs import (
     FOLLOWER_FILE,

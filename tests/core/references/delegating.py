@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from s3gc_core.databases import Page, Row, Snapshot
+from s3gc_core.databases import Page, Probes, Role, Row, Snapshot
 from s3gc_core.databases.protocol import ListedTable, RowId, TableRead, TableShape
 
 
@@ -23,6 +23,13 @@ class Delegating:
     @property
     def is_remote(self) -> bool:
         return self.snapshot.is_remote
+
+    @property
+    def probes(self) -> Probes | None:
+        return self.snapshot.probes
+
+    async def role(self) -> Role:
+        return await self.snapshot.role()
 
     async def describe(self, read: TableRead) -> TableShape:
         return await self.snapshot.describe(read)

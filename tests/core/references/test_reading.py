@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from s3gc_core.config import Codec, DatabaseConfig, SourceConfig
-from s3gc_core.databases import Database, DatabaseUrl, Engine, Snapshot, open_database
+from s3gc_core.databases import Database, DatabaseUrl, Engine, Role, Snapshot, open_database
 from s3gc_core.databases.protocol import Page, TableRead
 from s3gc_core.errors import DatabaseUnreachable, SourceMissing
 from s3gc_core.references import (
@@ -227,6 +227,9 @@ class FailingMidway:
 
     async def identity(self) -> str:
         return await self.database.identity()
+
+    async def role(self) -> Role:
+        return await self.database.role()
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         @asynccontextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from s3gc_core.config import Codec, DatabaseConfig, SourceConfig
-from s3gc_core.databases import Database, DatabaseUrl, Engine, Snapshot, open_database
+from s3gc_core.databases import Database, DatabaseUrl, Engine, Role, Snapshot, open_database
 from s3gc_core.databases.protocol import Page, TableRead
 from s3gc_core.errors import DatabaseUnreachable
 from s3gc_core.references import BucketNames, Edge, Registry, chunks, key_hash, refresh, refreshing
@@ -237,6 +237,9 @@ class Shuffled:
 
     async def identity(self) -> str:
         return await self.database.identity()
+
+    async def role(self) -> Role:
+        return await self.database.role()
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         @asynccontextmanager
