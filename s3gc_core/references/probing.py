@@ -46,4 +46,4 @@ def _bases(names: BucketNames) -> Iterator[str]:
     below = f"/{names.endpoint_path}" if names.endpoint_path else ""
     for scheme in ("https", "http"):
         yield f"{scheme}://{names.endpoint_host}{below}/{names.bucket}"
-        yield f"{scheme}://{names.bucket}.{names.endpoint_host}{below}"
+        yield f"{scheme}://{names.bucket}.{names.endpoint_host}"

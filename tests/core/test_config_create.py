@@ -219,6 +219,15 @@ def test_what_the_server_may_keep() -> None:
     assert create(databases=[config]).databases == (config,)
 
 
+def test_a_replica_may_be_declared() -> None:
+    [config] = create(database={"url": URL, "replica_ok": True}).databases
+    assert config == DatabaseConfig(URL, replica_ok=True)
+    assert create(databases=[config]).databases == (config,)
+    assert create(database=URL).databases[0].replica_ok is False
+    with pytest.raises(ConfigurationError, match=r"database\.replica_ok"):
+        create(database={"url": URL, "replica_ok": "yes"})
+
+
 def test_how_a_stream_is_read() -> None:
     over_sql = (DatabaseConfig(URL, "main", True, "postgresql", CdcOver.SQL),)
     assert create(database={"url": URL, "cdc": True, "cdc_over": "sql"}).databases == over_sql

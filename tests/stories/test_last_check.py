@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from s3gc_core.actions.doctor import examine
 from s3gc_core.actions.holding_streams import streams_held
 from s3gc_core.collection import LastCheck
 from s3gc_core.database_url import Engine
@@ -183,6 +184,7 @@ async def test_only_the_primary_is_asked(world: World, monkeypatch: pytest.Monke
             assert await blocked(world, plan_id) == ("not-primary:main", {})
         assert await blocked(world, plan_id) == ("not-primary:main", {})
         assert await world.keys() == before
+        assert await role_checks(world) == [False]
         # The scan only warns.
         assert (await world.scan(("reverse-match:main:t.k",))).orphans == len(ORPHANS)
         with monkeypatch.context() as patched:
@@ -192,11 +194,17 @@ async def test_only_the_primary_is_asked(world: World, monkeypatch: pytest.Monke
             with pytest.raises(ReachedError):
                 await go_on(world, plan_id)
         world.track({"t": ["k"]}, database={"url": world.app.url, "replica_ok": True})
+        assert await role_checks(world) == [True]
         outcomes, asked = await executed(world, plan_id)
     finally:
         await read_only(world, on=False)
     assert outcomes == dict.fromkeys(ORPHANS, "deleted")
     assert asked == ["main:t.k one pass: not followed"]
+
+
+async def role_checks(world: World) -> list[bool]:
+    """What the doctor says of the databases that may be no primary."""
+    return [c.ok async for c in examine(world.config) if c.name == "database main, role"]
 
 
 class ReachedError(Exception):
