@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,9 +11,10 @@ import pytest
 
 from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.bucket import Bucket, ObjectHeaders
-from s3gc_core.config import DatabaseConfig
-from s3gc_core.databases import Database, Role, Snapshot, open_database
+from s3gc_core.config import DatabaseConfig, SourceConfig
+from s3gc_core.databases import Database, Following, Role, Snapshot, open_database
 from s3gc_core.parallel import in_parallel
+from s3gc_core.references import Followable, followable
 from tests.world import PLAIN, World
 
 Picture = dict[str, tuple[bytes, ObjectHeaders]]
@@ -94,27 +95,27 @@ class WatchedDatabase:
 
     def __init__(self, real: Database, before_reading: Event) -> None:
         self.name = real.name
-        self._real = real
+        self.real = real
         self._before_reading = before_reading
 
     @property
     def address(self) -> str:
         """The real one's."""
-        return self._real.address
+        return self.real.address
 
     async def identity(self) -> str:
         """The real one's; it reads no rows, so nothing happens."""
-        return await self._real.identity()
+        return await self.real.identity()
 
     async def role(self) -> Role:
         """The real one's."""
-        return await self._real.role()
+        return await self.real.role()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
         """The event, then a snapshot of the real database, which sees what the event did."""
         await self._before_reading()
-        async with self._real.snapshot() as snapshot:
+        async with self.real.snapshot() as snapshot:
             yield snapshot
 
 
@@ -127,7 +128,16 @@ def before_reading(monkeypatch: pytest.MonkeyPatch, event: Event) -> None:
     def opened(config: DatabaseConfig) -> Database:
         return WatchedDatabase(open_database(config), event)
 
+    async def looked_at(
+        database: Database, following: Following, sources: Sequence[SourceConfig]
+    ) -> Followable:
+        # Whether a table can be followed is a question to the catalogue: no row is read.
+        real = database.real if isinstance(database, WatchedDatabase) else database
+        return await followable(real, following, sources)
+
     monkeypatch.setattr("s3gc_core.collector.open_database", opened)
+    monkeypatch.setattr("s3gc_core.references.catching_up.followable", looked_at)
+    monkeypatch.setattr("s3gc_core.references.follower.followable", looked_at)
 
 
 async def collected(world: World, objects: Picture) -> str:
