@@ -21,6 +21,7 @@ from s3gc_core.actions import (
     reporting,
     restoring,
     scanning,
+    since,
     standing,
     streams,
 )
@@ -200,16 +201,36 @@ class Collector:
         prefix: str = "",
     ) -> AsyncIterator[list[Judged]]:
         """Candidates of the last scan, or of the scan a plan came from, by key, in pages."""
+        scan_id = await self._scan_of(plan_id)
+        if scan_id is None:
+            return
         catalogue = self._parts.catalogue
-        if plan_id is not None:
-            scan_id = (await self._parts.plan(plan_id)).scan_id
-        else:
-            last = await catalogue.last_scan()
-            if last is None:
-                return
-            scan_id = last[0]
         async for page in catalogue.candidates(scan_id, verdict=verdict, prefix=prefix):
             yield page
+
+    async def whole_plan(self, plan_id: str) -> Plan:
+        """The plan of everything its scan found. Raises `NoSuchPlan`, `PlanGone`."""
+        return await since.whole_plan(self._parts, plan_id)
+
+    async def new_orphans(
+        self,
+        since_plan: Plan,
+        *,
+        scan_id: str | None = None,
+        plan_id: str | None = None,
+        prefix: str = "",
+    ) -> AsyncIterator[list[Judged]]:
+        """Orphans of this scan, of a plan's or of the last one, that are not in `since_plan`."""
+        scan_id = scan_id or await self._scan_of(plan_id)
+        if scan_id is not None:
+            async for page in since.new_orphans(self._parts, scan_id, since_plan, prefix=prefix):
+                yield page
+
+    async def _scan_of(self, plan_id: str | None) -> str | None:
+        if plan_id is not None:
+            return (await self._parts.plan(plan_id)).scan_id
+        last = await self._parts.catalogue.last_scan()
+        return last[0] if last else None
 
     async def why(self, key: str) -> Explanation:
         """Every layer and every reference of one key, asked now. Raises `NoSuchKey`."""

@@ -134,10 +134,16 @@ def _scanning(add: Add) -> None:
         help="take responsibility for a tripped guard in this scan (with --reason)",
     )
     scan.add_argument("--reason", default="", help="why the guard may be accepted")
+    scan.add_argument(
+        "--since", metavar="PLAN", help="also show the orphans that this plan's scan did not find"
+    )
     candidates = add("candidates", help="objects no row refers to, with verdicts")
     candidates.add_argument("--plan", metavar="ID")
     candidates.add_argument("--verdict", choices=VERDICTS)
     candidates.add_argument("--prefix", default="")
+    candidates.add_argument(
+        "--since", metavar="PLAN", help="only orphans that this plan's scan did not find"
+    )
     discover = add("discover", help="which columns hold keys of the bucket, without being told")
     discover.add_argument(
         "--rows", type=positive, default=2000, metavar="N", help="rows of each table to look at"

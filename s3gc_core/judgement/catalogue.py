@@ -225,6 +225,10 @@ class Catalogue:
             yield page
             after = page[-1].key
 
+    async def planned_etags(self, plan_id: str, keys: Sequence[str]) -> dict[str, str]:
+        """Those of the keys that a plan holds, with their ETags."""
+        return await self._store.read(plan_tables.planned_etags, plan_id, keys)
+
     async def seen_orphans(self, plan_id: str) -> list[SeenOrphan]:
         """A plan's objects by key, with how often each was seen as an orphan."""
         found: list[SeenOrphan] = []

@@ -5,6 +5,7 @@ Functions take the connection and run in the catalogue's thread, each in one tra
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 
@@ -102,6 +103,17 @@ def plans(connection: sqlite3.Connection) -> list[Plan]:
     """All plans kept, newest first."""
     query = "SELECT head FROM plan ORDER BY plan_id DESC"
     return [_plan.decode(row[0]) for row in connection.execute(query)]
+
+
+def planned_etags(
+    connection: sqlite3.Connection, plan_id: str, keys: Sequence[str]
+) -> dict[str, str]:
+    """Those of the keys that a plan holds, with their ETags."""
+    query = (
+        "SELECT item FROM plan_item WHERE plan_id = ? AND key IN (SELECT value FROM json_each(?))"
+    )
+    rows = connection.execute(query, (plan_id, json.dumps(list(keys))))
+    return {item.key: item.etag for item in (_item.decode(row[0]) for row in rows)}
 
 
 def item_page(connection: sqlite3.Connection, plan_id: str, after: str) -> list[PlanItem]:

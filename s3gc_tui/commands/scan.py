@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from s3gc_core.errors import ConfigurationError, ExitCode, Problem
 from s3gc_core.judgement import ScanSummary
+from s3gc_tui import records
 from s3gc_tui.context import Context
 
 
@@ -15,12 +16,22 @@ async def run(context: Context) -> ExitCode:
             [Problem("--reason", "nothing", "why the guard may be accepted, in words")],
             origin="scan --accept",
         )
+    found: dict[str, object] = {}
     async with context.collector() as collector:
+        # Looked up first: a plan that is not there is told before a long scan, not after it.
+        since = await collector.whole_plan(context.args.since) if context.args.since else None
         summary = await collector.scan(accept, reason)
-    return tell(context, summary)
+        if since is not None:
+            new = 0
+            async for page in collector.new_orphans(since, scan_id=summary.scan_id):
+                for judged in page:
+                    context.emit(records.candidate(judged))
+                new += len(page)
+            found = {"since": since.plan_id, "new": new}
+    return tell(context, summary, **found)
 
 
-def tell(context: Context, summary: ScanSummary) -> ExitCode:
+def tell(context: Context, summary: ScanSummary, **more: object) -> ExitCode:
     """Emit a scan's summary."""
     outcome = "done"
     if summary.blocked:
@@ -47,4 +58,5 @@ def tell(context: Context, summary: ScanSummary) -> ExitCode:
             {"guard": t.label, "reason": t.reason, "next_step": t.next_step}
             for t in summary.blocked
         ],
+        **more,
     )

@@ -220,3 +220,19 @@ async def test_a_refused_operation_is_named_in_the_summary(small: SmallWorld) ->
 def verdicts(layers: Record) -> list[str]:
     """What each layer says, in the design's order."""
     return [layers[name]["verdict"] for name in LAYERS]
+
+
+async def test_what_is_new_since_a_plan(small: SmallWorld) -> None:
+    plan = await small.planned()
+    await small.world.put("gone/new.txt", b"new")
+    ran = await small.cli.batch("scan", "--since", plan, days=LATER)
+    assert [one["key"] for one in ran.of("candidate")] == ["gone/new.txt"]
+    assert (ran.summary["since"], ran.summary["new"]) == (plan, 1)
+    assert ran.summary["orphans"] == len(FORGOTTEN) + 1
+    listed = await small.cli.batch("candidates", "--since", plan)
+    assert [one["key"] for one in listed.of("candidate")] == ["gone/new.txt"]
+    gone, odd = await asyncio.gather(
+        small.cli.batch("scan", "--since", "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+        small.cli.batch("candidates", "--since", plan, "--verdict", "keep"),
+    )
+    assert (gone.code, gone.summary["error"], odd.code) == (7, "no-such-plan", 2)

@@ -12,7 +12,7 @@ from s3gc_core.collection import Execution, execute, imbalance
 from s3gc_core.config import Mode
 from s3gc_core.errors import ResultsUnbalanced
 from s3gc_core.vault import Result
-from tests.stories.staging import ORPHANS, ready_plan
+from tests.stories.staging import ORPHANS, USED, backup_files, ready_plan
 from tests.world import World
 
 
@@ -51,7 +51,8 @@ async def test_every_way_to_end_is_accounted_for(sqlite_world: World) -> None:
     assert audited.counts == {"would-delete": len(ORPHANS) - 1, "kept": 1}
     check_sum(audited)
     assert set(await world.outcomes(audited.operation_id)) == ORPHANS
-    assert await world.keys() >= ORPHANS - {second}
+    assert await world.keys() == ORPHANS - {second} | {USED}
+    assert backup_files(world) == {}
     world.change(mode=Mode.EXECUTE)
     executed = await world.execute(plan_id)
     check_sum(executed)
