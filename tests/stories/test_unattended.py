@@ -248,3 +248,22 @@ async def test_a_grant_without_scope_budget_or_end_is_none(sqlite_world: World) 
         with pytest.raises(NoSuchGrant):
             await collector.revoke_grant("01ARZ3NDEKTSV4RRFFQ69G5FAV", reason="r")
         assert await collector.grants() == [made]
+
+
+async def test_two_plans_do_not_spend_one_budget_twice(sqlite_world: World) -> None:
+    world = sqlite_world
+    await furnished(world)
+    await granted(world, max_objects=3)
+    await world.scan()
+    world.days(1.1)
+    summary = await world.scan()
+    async with world.collector() as collector:
+        first, second = [
+            (await collector.approve_granted(summary.plan_id or ""))[0].plan for _ in range(2)
+        ]
+        assert first is not None
+        assert second is not None
+        done = await collector.execute(first.plan_id, confirm=first.confirmation)
+        assert done.counts == {"deleted": 3}
+        with pytest.raises(GrantRefused, match="grant-used-up"):
+            await collector.execute(second.plan_id, confirm=second.confirmation)
