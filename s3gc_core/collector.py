@@ -317,13 +317,18 @@ class Collector:
         self._session.check("approve plans")
         return await granting.approve_granted(self._parts, plan_id)
 
-    async def execute(self, plan_id: str, *, confirm: str) -> OperationSummary:
+    async def execute(
+        self, plan_id: str, *, confirm: str, accept: Sequence[str] = (), reason: str = ""
+    ) -> OperationSummary:
         """Execute an approved plan, or go on with one whose execution ended early.
 
+        With `budget-per-day` in `accept`, and a reason, also where the day's budget is used up.
         Raises the refusal that applies; objects that changed or failed make it `partial`.
         """
         self._session.check("execute plans")
-        return await executing.execute(self._parts, plan_id, confirm=confirm)
+        return await executing.execute(
+            self._parts, plan_id, confirm=confirm, accept=accept, reason=reason
+        )
 
     async def restore(self, selection: Selection, *, overwrite: bool = False) -> OperationSummary:
         """Write deleted objects back into the bucket, each exactly as it was.

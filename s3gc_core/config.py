@@ -125,7 +125,10 @@ PRICES = {
 
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
-    """Thresholds of the guards. Shares are 0..1; budgets are per plan."""
+    """Thresholds of the guards. Shares are 0..1; budgets are per plan, or per 24 hours.
+
+    A budget of 0 for the day is that of one plan.
+    """
 
     max_objects: int = 100_000
     max_bytes: int = 1 << 40
@@ -134,6 +137,8 @@ class GuardLimits:
     reverse_match_share: float = 0.5
     reverse_match_drop: float = 0.05
     listing_shrunk_share: float = 0.5
+    max_objects_per_day: int = 0
+    max_bytes_per_day: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ GUARDS: dict[str, Rule[object]] = {
     "max_objects": rules.whole_number(1, _LARGEST),
     "max_bytes": rules.whole_number(1, _LARGEST),
     "max_share": rules.share,
+    "max_objects_per_day": rules.whole_number(0, _LARGEST),
+    "max_bytes_per_day": rules.whole_number(0, _LARGEST),
     "source_shrunk_share": rules.share,
     "reverse_match_share": rules.share,
     "reverse_match_drop": rules.share,

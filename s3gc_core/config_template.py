@@ -72,6 +72,10 @@ max_objects = 100000
 max_bytes = 1099511627776
 # Share of the bucket's objects that one plan may delete.
 max_share = 0.5
+# Objects that may be deleted within 24 hours, by all executions; 0: as many as by one plan.
+max_objects_per_day = 0
+# The same in bytes.
+max_bytes_per_day = 0
 # Stop when a source yields less than this share of the keys it had last time.
 source_shrunk_share = 0.5
 # Stop when less than this share of a source's rows name an object that exists (not for codec text).

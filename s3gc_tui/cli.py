@@ -174,6 +174,14 @@ def _deciding(add: Add) -> None:
     execute = add("execute", help="back up and delete what a plan holds")
     execute.add_argument("--plan", required=True, metavar="ID")
     execute.add_argument("--confirm", metavar='"BUCKET COUNT"')
+    execute.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        choices=("budget-per-day",),
+        help="take responsibility for more than a day's budget (with --reason)",
+    )
+    execute.add_argument("--reason", default="", help="why the guard may be accepted")
     grant = add("grant", help="let unattended runs delete: so much, there, until then")
     actions = grant.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = actions.add_parser(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 import msgspec
@@ -13,15 +13,18 @@ from s3gc_core.bucket import probe_store, remove_old_probes
 from s3gc_core.collection import Execution, LastCheck, imbalance, remove_strays
 from s3gc_core.config import Mode
 from s3gc_core.databases import open_followings
-from s3gc_core.errors import GrantRefused, ResultsUnbalanced, StoreUnsafe
+from s3gc_core.errors import GrantRefused, GuardBlocked, ResultsUnbalanced, StoreUnsafe
 from s3gc_core.jobs import actor
 from s3gc_core.judgement import (
+    DAY,
     Plan,
     PlanHistory,
     check_executable,
     check_not_drifted,
     check_second_person,
     conditions_of,
+    day_budget,
+    deleted_since,
     executions_of,
     grant_refusal,
     plan_history,
@@ -49,15 +52,19 @@ class OperationSummary(msgspec.Struct, frozen=True):
     done_before: int = 0
 
 
-async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSummary:
+async def execute(
+    parts: Parts, plan_id: str, *, confirm: str, accept: Sequence[str] = (), reason: str = ""
+) -> OperationSummary:
     """Execute an approved plan, or go on with one whose execution ended early.
 
+    `accept` may hold `budget-per-day`, for which a person takes responsibility with a reason.
     Raises the refusal that applies, `OperationCancelled` where a person ended it on its way;
     objects that changed or failed make it `partial`. `ResultsUnbalanced` where at its end not every
     object of the plan has exactly one result.
     """
     plan = await parts.plan(plan_id)
-    async with parts.operation("execute", plan_id=plan_id) as run:
+    arguments = {"accept": " ".join(accept), "reason": reason} if accept else {}
+    async with parts.operation("execute", plan_id=plan_id, arguments=arguments) as run:
         history = await plan_history(parts.audit, plan)
         check_executable(
             plan,
@@ -74,6 +81,8 @@ async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSumma
         await parts.bucket.check()
         present = await parts.check_identity()
         check_not_drifted(plan_id, plan.conditions, conditions_of(parts.config, present))
+        finished = await _finished_keys(parts, plan_id)
+        await _check_day_budget(parts, plan, finished, accept)
         last_check = LastCheck(
             parts.config,
             parts.clock,
@@ -100,7 +109,6 @@ async def execute(parts: Parts, plan_id: str, *, confirm: str) -> OperationSumma
             # The vault is held: nobody else uses the grant's budget meanwhile.
             check_allowed=partial(_check_granted, parts, plan, history, count=False),
         )
-        finished = await _finished_keys(parts, plan_id)
         try:
             await execution.run(finished)
         finally:
@@ -130,6 +138,26 @@ async def _check_granted(
     now = parts.clock.now()
     if refusal := await grant_refusal(parts.audit, plan, history, now=now, count=count):
         raise GrantRefused(f"{refusal}: plan {plan.plan_id}, by grant {history.grant}", refusal)
+
+
+async def _check_day_budget(
+    parts: Parts, plan: Plan, finished: frozenset[str], accept: Sequence[str]
+) -> None:
+    """Refuse a plan whose rest is more than the day has left. Raises `GuardBlocked`.
+
+    Once is enough: nobody else deletes while we hold the vault, and time only frees some of it.
+    """
+    if parts.config.mode is Mode.AUDIT_ONLY:
+        return
+    objects = size = 0
+    async for page in parts.catalogue.plan_items(plan.plan_id):
+        sizes = [item.size for item in page if item.key not in finished]
+        objects, size = objects + len(sizes), size + sum(sizes)
+    now = parts.clock.now()
+    deleted = await deleted_since(parts.audit, now - DAY)
+    trip = day_budget(parts.config.guards, deleted, objects, size, now)
+    if trip and trip.label not in accept:
+        raise GuardBlocked(f"{trip.label}: {trip.reason}", [trip.label], next_step=trip.next_step)
 
 
 async def _probe_store(parts: Parts) -> bool:

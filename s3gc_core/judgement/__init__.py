@@ -22,6 +22,7 @@ from s3gc_core.judgement.conditions import (
     conditions_of,
     drifted,
 )
+from s3gc_core.judgement.day_budget import DAY, Deletion, day_budget
 from s3gc_core.judgement.finding_tables import Listing
 from s3gc_core.judgement.grant_memory import all_grants, grant_refusal, used_under
 from s3gc_core.judgement.grants import (
@@ -48,6 +49,7 @@ from s3gc_core.judgement.layers import Judged, Layers, LayerVerdict, ObjectVerdi
 from s3gc_core.judgement.memory import (
     before_this_scan,
     clearances,
+    deleted_since,
     executions_of,
     identity_bound,
     plan_histories,
@@ -69,6 +71,7 @@ from s3gc_core.judgement.scan import Before, Scan, ScanSummary
 
 __all__ = [
     "ACCEPTABLE",
+    "DAY",
     "EVERYTHING",
     "LEAK_WINDOW",
     "LONGEST_DAYS",
@@ -81,6 +84,7 @@ __all__ = [
     "Column",
     "Conditions",
     "Coverage",
+    "Deletion",
     "FolderRow",
     "Grant",
     "GrantState",
@@ -118,6 +122,8 @@ __all__ = [
     "clearances",
     "conditions_of",
     "covered_by",
+    "day_budget",
+    "deleted_since",
     "drifted",
     "executions_of",
     "grant_refusal",

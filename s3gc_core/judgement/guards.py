@@ -71,7 +71,7 @@ class RunFacts:
 MATCH_ROWS = 10
 # Guards that a named person may accept for one run, with a reason that goes into the audit log.
 ACCEPTABLE = frozenset(
-    {"source-empty", "source-shrunk", "listing-incomplete", "reverse-match", "coverage"}
+    {"source-empty", "source-shrunk", "listing-incomplete", "reverse-match", "coverage", "budget"}
 )
 
 
@@ -251,7 +251,8 @@ def budget(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped]:
         yield Tripped(
             "budget",
             "the orphans are " + " and ".join(over),
-            "look at `s3gc candidates`; if they are right, raise the limit under [guards]",
+            "look at `s3gc candidates`; if they are right: scan --accept budget --reason TEXT,"
+            " or raise the limit under [guards]",
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from s3gc_core.config import Mode
+from s3gc_core.judgement.day_budget import Deletion
 from s3gc_core.judgement.guards import Identity
 from s3gc_core.judgement.plans import Plan, PlanHistory
 from s3gc_core.judgement.scan import Before
@@ -15,6 +16,7 @@ from s3gc_core.vault import (
     AuditLog,
     Bound,
     ColumnDecided,
+    Intent,
     Operation,
     Outcome,
     PlanDecided,
@@ -70,6 +72,29 @@ async def _removed_since(audit: AuditLog, then: datetime) -> int:
             elif isinstance(entry.record, Restored):
                 removed -= entry.record.outcome is RestoreOutcome.RESTORED
     return removed
+
+
+async def deleted_since(audit: AuditLog, since: datetime) -> list[Deletion]:
+    """What executions deleted after `since` (UTC), inferred deletions included."""
+    deleted: list[Deletion] = []
+    # Newest first, a result comes before its intent, which knows the size.
+    sought: dict[tuple[str, str], datetime] = {}
+    async for page in audit.entries(kinds=("intent", "result"), newest_first=True):
+        for entry in page:
+            if entry.at <= since and not sought:
+                return deleted
+            record = entry.record
+            if isinstance(record, Intent):
+                at = sought.pop((entry.operation_id, record.key), None)
+                if at is not None:
+                    deleted.append(Deletion(at, record.size))
+            elif (
+                isinstance(record, Result)
+                and record.outcome is Outcome.DELETED
+                and entry.at > since
+            ):
+                sought[entry.operation_id, record.key] = entry.at
+    return deleted + [Deletion(at, 0) for at in sought.values()]
 
 
 async def plan_history(audit: AuditLog, plan: Plan) -> PlanHistory:

@@ -6,6 +6,7 @@ from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.collector import Collector
 from s3gc_core.errors import ExitCode
 from s3gc_core.vault import Outcome, Restored, RestoreOutcome, Result
+from s3gc_tui.commands.scan import accepted
 from s3gc_tui.context import Context
 
 _AS_INTENDED = frozenset({Outcome.DELETED, RestoreOutcome.RESTORED, RestoreOutcome.EXPORTED})
@@ -14,6 +15,7 @@ _AS_INTENDED = frozenset({Outcome.DELETED, RestoreOutcome.RESTORED, RestoreOutco
 async def run(context: Context) -> ExitCode:
     """Execute; a person at a terminal may type the confirmation when asked."""
     args = context.args
+    accept, reason = accepted(context)
     async with context.collector() as collector:
         plan, _ = await collector.plan(args.plan)
         confirm = args.confirm
@@ -22,7 +24,9 @@ async def run(context: Context) -> ExitCode:
                 f"This deletes {plan.objects} objects ({plan.bytes} bytes) from {plan.bucket}.\n"
                 f"Type the bucket's name and the count, as in {plan.confirmation!r}: "
             )
-        summary = await collector.execute(args.plan, confirm=confirm or "")
+        summary = await collector.execute(
+            args.plan, confirm=confirm or "", accept=accept, reason=reason
+        )
         return await tell(context, collector, summary)
 
 

@@ -10,12 +10,7 @@ from s3gc_tui.context import Context
 
 async def run(context: Context) -> ExitCode:
     """Scan once; exit 3 where a guard blocked the run."""
-    accept, reason = context.args.accept, context.args.reason
-    if accept and not reason.strip():
-        raise ConfigurationError(
-            [Problem("--reason", "nothing", "why the guard may be accepted, in words")],
-            origin="scan --accept",
-        )
+    accept, reason = accepted(context)
     found: dict[str, object] = {}
     async with context.collector() as collector:
         # Looked up first: a plan that is not there is told before a long scan, not after it.
@@ -29,6 +24,17 @@ async def run(context: Context) -> ExitCode:
                 new += len(page)
             found = {"since": since.plan_id, "new": new}
     return tell(context, summary, **found)
+
+
+def accepted(context: Context) -> tuple[list[str], str]:
+    """The guards that a person takes responsibility for, and why; not without a reason."""
+    accept, reason = context.args.accept, context.args.reason
+    if accept and not reason.strip():
+        raise ConfigurationError(
+            [Problem("--reason", "nothing", "why the guard may be accepted, in words")],
+            origin=f"{context.args.command} --accept",
+        )
+    return accept, reason
 
 
 def tell(context: Context, summary: ScanSummary, **more: object) -> ExitCode:

@@ -46,6 +46,8 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_MAX_OBJECTS": ("guards", "max_objects"),
         "S3GC_MAX_BYTES": ("guards", "max_bytes"),
         "S3GC_MAX_SHARE": ("guards", "max_share"),
+        "S3GC_MAX_OBJECTS_PER_DAY": ("guards", "max_objects_per_day"),
+        "S3GC_MAX_BYTES_PER_DAY": ("guards", "max_bytes_per_day"),
         "S3GC_SOURCE_SHRUNK_SHARE": ("guards", "source_shrunk_share"),
         "S3GC_REVERSE_MATCH_SHARE": ("guards", "reverse_match_share"),
         "S3GC_REVERSE_MATCH_DROP": ("guards", "reverse_match_drop"),

@@ -25,6 +25,8 @@ SHARES = (
     "reverse_match_drop",
 )
 
+PER_DAY = ("max_objects_per_day", "max_bytes_per_day")
+
 GOOD: list[tuple[str, object, object]] = [
     *[("bucket", name, name) for name in ("abc", "a" * 63, "my.bucket-1", "1a2", ARN)],
     *[("region", name, name) for name in ("us-east-1", "auto", "garage")],
@@ -61,6 +63,7 @@ GOOD: list[tuple[str, object, object]] = [
     ],
     *[("max_objects", count, count) for count in (1, (1 << 63) - 1)],
     *[("max_bytes", count, count) for count in (1, 1 << 50)],
+    *[(name, count, count) for name in PER_DAY for count in (0, 1, (1 << 63) - 1)],
     *[(name, number, float(number)) for name in SHARES for number in (0.001, 0.5, 1, 1.0)],
 ]
 NO_NUMBER = ("7", 7.0, True, None, float("nan"), [7])
@@ -119,6 +122,7 @@ BAD: list[tuple[str, object]] = [
     *[("url_patterns", text) for text in ("/a/***/{key}", "/a b/{key}", "/{id}/{key}", "{key}/a")],
     *[(name, count) for name in ("max_objects", "max_bytes") for count in (0, -1, 1 << 63)],
     *[(name, count) for name in ("max_objects", "max_bytes") for count in NO_NUMBER],
+    *[(name, count) for name in PER_DAY for count in (-1, 1 << 63, *NO_NUMBER)],
     *[(name, number) for name in SHARES for number in NO_SHARE],
 ]
 

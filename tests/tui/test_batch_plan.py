@@ -179,3 +179,12 @@ def refusal(summary: Record) -> str:
     assert (summary["outcome"], summary["blocked"]) == ("blocked", [summary["error"]])
     name: str = summary["error"]
     return name
+
+
+async def test_going_over_the_days_budget_takes_a_reason(small: SmallWorld) -> None:
+    plan = await small.planned()
+    ran = await small.cli.batch(
+        "execute", "--plan", plan, "--confirm", "x 3", "--accept", "budget-per-day"
+    )
+    assert (ran.code, ran.summary["error"]) == (2, "configuration-error")
+    assert "--reason" in ran.summary["what"]

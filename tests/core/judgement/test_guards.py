@@ -198,10 +198,11 @@ def test_what_may_be_accepted() -> None:
         "listing-incomplete",
         "reverse-match",
         "coverage",
+        "budget",
     }
     assert acceptable == ACCEPTABLE
     accepted = labels(EVERYTHING, LIMITS, *labels(EVERYTHING))
-    assert accepted == ["no-references", "registry-stale", "budget"]
+    assert accepted == ["no-references", "registry-stale"]
     assert labels(SHRUNK, LIMITS, "source-shrunk:main:x.y") == []
 
 
