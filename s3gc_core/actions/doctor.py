@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 from s3gc_core.actions.checks import Check, failed
 from s3gc_core.actions.doctor_following import following_checks
@@ -15,11 +14,10 @@ from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
 from s3gc_core.databases import Database, open_database
 from s3gc_core.errors import S3gcError
+from s3gc_core.judgement import CLOCK_DIFFERENCE
 from s3gc_core.local_store import refuse_network_file_system
 from s3gc_core.references import table_read
 
-# Beyond this our stamps and the store's ages would tell different stories.
-CLOCK_DIFFERENCE = timedelta(minutes=5)
 LEAST_FREE_BYTES = 1 << 30
 
 

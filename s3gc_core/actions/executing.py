@@ -13,7 +13,7 @@ from s3gc_core.bucket import probe_store, remove_old_probes
 from s3gc_core.collection import Execution, LastCheck, imbalance, remove_strays
 from s3gc_core.config import Mode
 from s3gc_core.databases import open_followings
-from s3gc_core.errors import GrantRefused, GuardBlocked, ResultsUnbalanced, StoreUnsafe
+from s3gc_core.errors import GrantRefused, ResultsUnbalanced, StoreUnsafe
 from s3gc_core.jobs import actor
 from s3gc_core.judgement import (
     DAY,
@@ -28,6 +28,7 @@ from s3gc_core.judgement import (
     executions_of,
     grant_refusal,
     plan_history,
+    refuse,
 )
 from s3gc_core.parallel import to_the_end
 from s3gc_core.vault import Outcome, Result
@@ -79,6 +80,7 @@ async def execute(
             check_second_person(plan, history, executor=actor())
         parts.refuse_nothing_tracked()
         await parts.bucket.check()
+        await parts.check_clock()
         present = await parts.check_identity()
         check_not_drifted(plan_id, plan.conditions, conditions_of(parts.config, present))
         finished = await _finished_keys(parts, plan_id)
@@ -157,7 +159,7 @@ async def _check_day_budget(
     deleted = await deleted_since(parts.audit, now - DAY)
     trip = day_budget(parts.config.guards, deleted, objects, size, now)
     if trip and trip.label not in accept:
-        raise GuardBlocked(f"{trip.label}: {trip.reason}", [trip.label], next_step=trip.next_step)
+        refuse([trip])
 
 
 async def _probe_store(parts: Parts) -> bool:

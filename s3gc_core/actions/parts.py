@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from s3gc_core.actions.operations import OperationRun, operation
 from s3gc_core.bucket import Bucket
-from s3gc_core.clock import Clock
+from s3gc_core.clock import Clock, utc_now
 from s3gc_core.config import Config
 from s3gc_core.databases import Database
 from s3gc_core.errors import NoSuchKey, NoSuchPlan, NothingTracked, PlanGone
@@ -17,6 +17,7 @@ from s3gc_core.judgement import (
     Identity,
     Plan,
     Progress,
+    clock_skew,
     identity,
     identity_bound,
     recorded_plans,
@@ -70,6 +71,14 @@ class Parts:
         )
         refuse(identity(await identity_bound(self.audit), present, accept))
         return present
+
+    async def check_clock(self) -> None:
+        """Refuse to judge by clocks that do not agree. Raises `GuardBlocked`.
+
+        These are the machines' own: in the demo and in tests days pass that no machine knows of.
+        """
+        stores = await self.bucket.server_date()
+        refuse(clock_skew(utc_now(), stores))
 
     async def check_bucket_identity(self) -> None:
         """As `check_identity`, for the bucket alone: who needs an object back at once must not

@@ -31,6 +31,7 @@ async def scan(
     arguments = {"accept": " ".join(accept), "reason": reason} if accept else {}
     async with parts.operation("scan", arguments=arguments) as run:
         await parts.bucket.check()
+        await parts.check_clock()
         present = await parts.check_identity(accept)
         await _warn_of_kept(parts)
         await _warn_of_replicas(parts)

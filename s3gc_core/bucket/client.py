@@ -91,12 +91,16 @@ class Bucket:
 
     async def server_now(self) -> datetime:
         """The store's own time (`Date` header), through the clock. UTC."""
+        return self._clock.bucket_now(await self.server_date())
+
+    async def server_date(self) -> datetime:
+        """The `Date` header as the store sends it. UTC."""
         with store_errors(f"asking bucket {self.name!r} for the time"):
             answer = await self.connection.s3.head_bucket(Bucket=self.name)
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         if date is None:
             raise StoreFailed(f"bucket {self.name!r}: the store does not say what time it is")
-        return self._clock.bucket_now(parsedate_to_datetime(date))
+        return parsedate_to_datetime(date)
 
     def list_pages(self, prefix: str = "") -> AsyncIterator[list[ListedObject]]:
         """Every object, page by page; complete only if the iteration ends without an exception.

@@ -43,6 +43,13 @@ from s3gc_core.judgement.guards import (
     not_primary,
     refuse,
     streams_behind,
+from s3gc_core.judgement.guards import (
+    ACCEPTABLE,
+    CLOCK_DIFFERENCE,
+    Identity,
+    Tripped,
+    clock_skew,
+    identity,
 )
 from s3gc_core.judgement.judge import Judge, holders_of, row_in_words, rules_of
 from s3gc_core.judgement.layers import Judged, Layers, LayerVerdict, ObjectVerdict, Verdict
@@ -71,6 +78,7 @@ from s3gc_core.judgement.scan import Before, Scan, ScanSummary
 
 __all__ = [
     "ACCEPTABLE",
+    "CLOCK_DIFFERENCE",
     "DAY",
     "EVERYTHING",
     "LEAK_WINDOW",
@@ -122,6 +130,7 @@ __all__ = [
     "clearances",
     "conditions_of",
     "covered_by",
+    "clock_skew",
     "day_budget",
     "deleted_since",
     "drifted",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from s3gc_core.config import GuardLimits
 from s3gc_core.databases.protocol import Role
@@ -254,6 +254,26 @@ def budget(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped]:
             "look at `s3gc candidates`; if they are right: scan --accept budget --reason TEXT,"
             " or raise the limit under [guards]",
         )
+
+
+# Ages count from the store's clock, retention since a reference went away from ours.
+CLOCK_DIFFERENCE = timedelta(minutes=5)
+
+
+def clock_skew(ours: datetime, stores: datetime) -> list[Tripped]:
+    """Our clock and the store's, read at the same moment (UTC), must be near each other."""
+    difference = abs(ours - stores)
+    if difference <= CLOCK_DIFFERENCE:
+        return []
+    return [
+        Tripped(
+            "clock-skew",
+            f"this machine's clock says {ours:%F %T} UTC, the store's {stores:%F %T} UTC:"
+            f" {difference.total_seconds():.0f} seconds apart"
+            f" (limit {CLOCK_DIFFERENCE.total_seconds():.0f})",
+            "synchronise this machine's clock (NTP); if it is right, the store's is wrong",
+        )
+    ]
 
 
 def streams_behind(lost: Mapping[str, str], stale: Mapping[str, str]) -> Iterator[Tripped]:

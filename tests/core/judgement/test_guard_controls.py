@@ -130,6 +130,35 @@ async def test_what_we_deleted_ourselves_is_expected(sqlite_world: World) -> Non
     assert (summary.listed, summary.blocked) == (1, [])
 
 
+@pytest.mark.parametrize("ahead", [timedelta(minutes=6), -timedelta(minutes=6)])
+async def test_clock_skew_blocks_scan_and_execution(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch, ahead: timedelta
+) -> None:
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]})
+    await put(world, "used", "orphan")
+    world.days(10)
+    plan_id = (await world.scan()).plan_id
+    assert plan_id is not None
+    server_date = Bucket.server_date
+
+    async def skewed(bucket: Bucket) -> datetime:
+        return await server_date(bucket) + ahead
+
+    monkeypatch.setattr(Bucket, "server_date", skewed)
+    for blocked_run in (world.scan(), world.execute(plan_id)):
+        with pytest.raises(GuardBlocked) as blocked:
+            await blocked_run
+        assert blocked.value.guards == ("clock-skew",)
+    with pytest.raises(GuardBlocked):
+        await world.scan(["clock-skew"])
+    assert await world.keys() == {"used", "orphan"}
+    # It does so alone.
+    monkeypatch.setattr("s3gc_core.actions.parts.clock_skew", lambda *_: [])
+    assert (await world.execute(plan_id)).counts == {"deleted": 1}
+
+
 class BackwardsClock:
     """A clock that is set back a second every time someone looks."""
 

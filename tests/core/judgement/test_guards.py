@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from s3gc_core.config import GuardLimits
-from s3gc_core.judgement import ACCEPTABLE, Identity, identity
+from s3gc_core.judgement import ACCEPTABLE, Identity, clock_skew, identity
 from s3gc_core.judgement.guards import RunFacts, SourceFacts, tripped_guards
 from tests.core.judgement.evidence import MICROSECOND, NOW
 
@@ -332,3 +332,14 @@ def test_coverage_names_each_open_column() -> None:
     assert labels(run) == ["coverage:main:main.a.b", "coverage:main:main.c.d"]
     assert labels(run, LIMITS, "coverage:main:main.a.b") == ["coverage:main:main.c.d"]
     assert labels(run, LIMITS, "coverage") == labels(run)
+
+
+def test_clock_skew() -> None:
+    near = timedelta(minutes=5)
+    for apart in (timedelta(), near, -near):
+        assert clock_skew(NOW + apart, NOW) == []
+    for apart in (near + MICROSECOND, -near - MICROSECOND, timedelta(days=400)):
+        [trip] = clock_skew(NOW + apart, NOW)
+        assert (trip.label, trip.guard in ACCEPTABLE) == ("clock-skew", False)
+        assert "2026-06-01 12:00:00 UTC" in trip.reason
+        assert trip.next_step
