@@ -37,19 +37,14 @@ from s3gc_core.judgement.grants import (
 )
 from s3gc_core.judgement.guards import (
     ACCEPTABLE,
-    Identity,
-    Tripped,
-    identity,
-    not_primary,
-    refuse,
-    streams_behind,
-from s3gc_core.judgement.guards import (
-    ACCEPTABLE,
     CLOCK_DIFFERENCE,
     Identity,
     Tripped,
     clock_skew,
     identity,
+    not_primary,
+    refuse,
+    streams_behind,
 )
 from s3gc_core.judgement.judge import Judge, holders_of, row_in_words, rules_of
 from s3gc_core.judgement.layers import Judged, Layers, LayerVerdict, ObjectVerdict, Verdict
@@ -128,9 +123,9 @@ __all__ = [
     "check_not_expired",
     "check_second_person",
     "clearances",
+    "clock_skew",
     "conditions_of",
     "covered_by",
-    "clock_skew",
     "day_budget",
     "deleted_since",
     "drifted",
