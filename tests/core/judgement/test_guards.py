@@ -141,6 +141,19 @@ def test_registry_stale(valid_at: Any, tripped: bool) -> None:
     assert labels(facts(registry_valid_at=valid_at)) == (["registry-stale"] if tripped else [])
 
 
+def test_a_lost_stream_is_told_and_cannot_be_accepted() -> None:
+    """It speaks for itself: the registry that is stale with it is not told besides."""
+    lost = facts(streams_lost={"main": "the slot is gone"}, registry_valid_at=None)
+    assert labels(lost, LIMITS, "stream-lost:main") == ["stream-lost:main"]
+    [trip] = tripped_guards(lost, LIMITS)
+    assert trip.reason == "the slot is gone"
+    assert "s3gc follow --reload" in trip.next_step
+
+
+def test_a_stream_that_did_not_come_up_to_the_listing_is_stale() -> None:
+    assert labels(facts(streams_stale={"main": "no beat"})) == ["registry-stale:main"]
+
+
 @pytest.mark.parametrize(
     ("run", "limits", "reason"),
     [

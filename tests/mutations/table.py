@@ -1,0 +1,202 @@
+"""Every guard, how to take it out, and the tests that must fail without it."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+_CONTROLS = "tests/core/judgement/test_guard_controls.py::test_"
+_LAYER_CONTROLS = "tests/core/judgement/test_layer_controls.py::test_"
+_PURE = "tests/core/judgement/test_guards.py::test_"
+_BINDING = "tests/core/judgement/test_plan_binding.py::test_"
+_DELETING = "tests/core/bucket/test_deleting.py::test_"
+_RACES = "tests/stories/test_predecessor_races.py::test_"
+_REFUSALS = "tests/core/collection/test_refusals.py::test_"
+
+GUARDS_FILE = "s3gc_core/judgement/guards.py"
+_LAYERS_FILE = "s3gc_core/judgement/layers.py"
+_PLANS_FILE = "s3gc_core/judgement/plans.py"
+_DELETING_FILE = "s3gc_core/bucket/deleting.py"
+_EXECUTE_FILE = "s3gc_core/collection/execute.py"
+_EXECUTING_FILE = "s3gc_core/actions/executing.py"
+
+
+def _guard(function: str, *tests: str, instead: str = "return") -> Mutation:
+    return Mutation(
+        f"guard {function.replace('_', '-')}", GUARDS_FILE, instead, tests, function=function
+    )
+
+
+def _layer(function: str, *tests: str) -> Mutation:
+    passes = 'return LayerVerdict(Verdict.PASS, "taken out")'
+    return Mutation(
+        function.replace("_", " "),
+        _LAYERS_FILE,
+        passes,
+        tuple(_LAYER_CONTROLS + test for test in tests),
+        function=function,
+    )
+
+
+def _plan(name: str, before: str, after: str, *tests: str) -> Mutation:
+    return Mutation(name, _PLANS_FILE, after, tests, before=before)
+
+
+GUARDS = (
+    _guard("no_references", _CONTROLS + "no_references"),
+    _guard("source_empty", _CONTROLS + "source_empty"),
+    _guard(
+        "source_shrunk",
+        _CONTROLS + "source_shrunk",
+        _CONTROLS + "a_blocked_scan_is_no_memory_for_the_next",
+    ),
+    _guard(
+        "reverse_match",
+        _PURE + "reverse_match",
+        "tests/stories/test_reverse_match.py::test_a_codec_that_reads_the_wrong_thing_blocks",
+    ),
+    _guard(
+        "coverage",
+        _PURE + "coverage_names_each_open_column",
+        "tests/stories/test_coverage.py::test_a_migration_adds_a_column_and_nothing_is_planned",
+    ),
+    _guard("listing_incomplete", _CONTROLS + "listing_incomplete"),
+    _guard("stream_lost", _PURE + "a_lost_stream_is_told_and_cannot_be_accepted"),
+    _guard("registry_stale", _CONTROLS + "registry_stale"),
+    _guard("budget", _CONTROLS + "budget"),
+    _guard(
+        "identity",
+        _CONTROLS + "another_bucket",
+        _CONTROLS + "another_database",
+        instead="return []",
+    ),
+)
+
+LAYERS = (
+    _layer(
+        "registry_layer",
+        "registry_layer_keeps_what_was_released_lately",
+        "registry_layer_holds_near_misses",
+    ),
+    _layer("database_layer", "database_layer_keeps_what_the_registry_misread"),
+    _layer("retention_layer", "retention_layer_keeps_what_is_young"),
+    _layer("exclusion_layer", "exclusion_layer_keeps_what_is_protected"),
+    Mutation(
+        "doubts",
+        _LAYERS_FILE,
+        "return ()",
+        (_LAYER_CONTROLS + "doubts_hold_what_cannot_be_read",),
+        function="doubts_about",
+    ),
+)
+
+PLANS = (
+    _plan(
+        "plan hash",
+        "if not recomputed_sha256 == plan.sha256 == history.recorded_sha256:",
+        "if False:",
+        _BINDING + "an_edited_plan_is_refused",
+    ),
+    _plan(
+        "plan hash as it was recorded",
+        "if not recomputed_sha256 == plan.sha256 == history.recorded_sha256:",
+        "if recomputed_sha256 != plan.sha256:",
+        # Through the door it is an approval that is missing: that is bound to the hash as well.
+        "tests/core/judgement/test_plans.py::test_the_three_hashes_are_one",
+    ),
+    Mutation(
+        "plan expiry",
+        _PLANS_FILE,
+        "return",
+        (_BINDING + "an_expired_plan_is_refused",),
+        function="check_not_expired",
+    ),
+    _plan(
+        "confirmation",
+        "if confirmation != plan.confirmation:",
+        "if False:",
+        _BINDING + "what_else_is_refused",
+    ),
+    _plan(
+        "approval",
+        "if history.approved is not True:",
+        "if False:",
+        _BINDING + "what_else_is_refused",
+    ),
+    _plan(
+        "dry run",
+        "if mode is Mode.DRY_RUN:",
+        "if False:",
+        _BINDING + "what_else_is_refused",
+    ),
+    _plan(
+        "a plan is executed once",
+        "if history.state in (PlanState.REJECTED, PlanState.EXECUTED):",
+        "if False:",
+        _BINDING + "a_rejected_plan_is_refused",
+        _BINDING + "the_same_plan_untouched_is_executed_once",
+    ),
+)
+
+DELETES = (
+    Mutation(
+        "If-Match in a batch",
+        _DELETING_FILE,
+        '[{"Key": key} for key in asked]',
+        (_DELETING + "each_key_by_its_etag_on_seaweed",),
+        before='[{"Key": key, "ETag": etag} for key, etag in asked.items()]',
+    ),
+    Mutation(
+        "If-Match of a single delete",
+        _DELETING_FILE,
+        "Key=key)",
+        (_DELETING + "each_key_by_its_etag_on_seaweed",),
+        before="Key=key, IfMatch=etag)",
+    ),
+    Mutation(
+        "no delete without an ETag",
+        _DELETING_FILE,
+        "if False:",
+        (_DELETING + "a_delete_is_never_unconditional",),
+        before="if not all(etag.strip('\"* ') for etag in asked.values()):",
+    ),
+    Mutation(
+        "If-Match of the read that backs up",
+        "s3gc_core/bucket/reading.py",
+        "Key=key\n",
+        ("tests/core/bucket/test_capabilities.py::test_what_seaweed_can",),
+        before="Key=key, IfMatch=if_match\n",
+    ),
+    Mutation(
+        "last judgement",
+        _EXECUTE_FILE,
+        "return list(batch), []",
+        (
+            _RACES + "row_inserted_between_verify_and_delete",
+            _RACES + "a_row_with_a_near_spelling_inserted_at_the_last_moment",
+        ),
+        function="_judge_again",
+    ),
+    Mutation(
+        "age at the last judgement",
+        _EXECUTE_FILE,
+        "last_modified=item.last_modified",
+        ("tests/model/test_named.py::test_the_same_bytes_uploaded_again_after_approval_are_young",),
+        before="last_modified=intents[item.key].last_modified",
+    ),
+    Mutation(
+        "vault-space",
+        _EXECUTE_FILE,
+        "return",
+        (_REFUSALS + "a_vault_without_room_deletes_nothing",),
+        function="_check_space",
+    ),
+    Mutation(
+        "store-unsafe",
+        _EXECUTING_FILE,
+        "if False:",
+        (_REFUSALS + "a_store_that_ignores_etags_deletes_nothing",),
+        before="if not capabilities.safe:",
+    ),
+)
+
+TABLE = (*GUARDS, *LAYERS, *PLANS, *DELETES)
