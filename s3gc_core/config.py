@@ -35,6 +35,13 @@ class CdcOver(StrEnum):
     SQL = "sql"
 
 
+class DatabaseSearch(StrEnum):
+    """Where a scan looks for keys of candidates: in every text column, or in tracked ones only."""
+
+    EVERYTHING = "everything"
+    TRACKED = "tracked"
+
+
 class Codec(StrEnum):
     """How keys are written in a column (see `references.codecs`)."""
 
@@ -143,7 +150,12 @@ class GuardLimits:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A complete, valid configuration. Made by `load_config`, `create_config` or the builder."""
+    """A complete, valid configuration. Made by `load_config`, `create_config` or the builder.
+
+    `database_search_skip` names tables (`[database:]table`) that the search of everything leaves
+    out; over `database_search_max_bytes`, by the databases' estimates, it is not begun.
+    `max_database_mb_per_second` (10**6 bytes) slows it down; 0 does not.
+    """
 
     bucket: str
     region: str = "us-east-1"
@@ -165,6 +177,10 @@ class Config:
     heal: Heal = Heal.ALERT
     # Who approved a plan may not execute it.
     require_second_person: bool = False
+    database_search: DatabaseSearch = DatabaseSearch.EVERYTHING
+    database_search_max_bytes: int = 50 << 30
+    database_search_skip: tuple[str, ...] = ()
+    max_database_mb_per_second: int = 0
     guards: GuardLimits = GuardLimits()
     # What differs from `PRICES`.
     prices: dict[str, float] = field(default_factory=dict, hash=False)
@@ -181,6 +197,7 @@ class Config:
         values: dict[str, object] = asdict(self)
         values["mode"] = str(self.mode)
         values["heal"] = str(self.heal)
+        values["database_search"] = str(self.database_search)
         values["vault_path"] = str(self.vault_path)
         values["databases"] = [
             {
@@ -195,6 +212,7 @@ class Config:
             {**asdict(source), "codec": str(source.codec), "columns": list(source.columns)}
             for source in self.sources
         ]
-        for name in ("exclude_prefixes", "exclude_patterns", "cdn_bases", "url_patterns"):
-            values[name] = list(getattr(self, name))
+        for name, value in values.items():
+            if isinstance(value, tuple):
+                values[name] = list(value)
         return values

@@ -33,12 +33,16 @@ SCALARS: dict[str, Rule[object]] = {
     "vault_horizon_days": rules.whole_number(1, 36500),
     "heal": rules.heal,
     "require_second_person": rules.flag,
+    "database_search": rules.database_search,
+    "database_search_max_bytes": rules.whole_number(1, _LARGEST),
+    "max_database_mb_per_second": rules.whole_number(0, 1_000_000, "0 sets no limit"),
 }
 LISTS: dict[str, Rule[str]] = {
     "exclude_prefixes": rules.prefix,
     "exclude_patterns": rules.pattern,
     "cdn_bases": rules.web_url,
     "url_patterns": codecs.url_pattern,
+    "database_search_skip": rules.skipped_table,
 }
 GUARDS: dict[str, Rule[object]] = {
     "max_objects": rules.whole_number(1, _LARGEST),
@@ -97,6 +101,10 @@ class Settings(TypedDict, total=False):
     vault_horizon_days: int
     heal: str
     require_second_person: bool
+    database_search: str
+    database_search_max_bytes: int
+    database_search_skip: Sequence[str]
+    max_database_mb_per_second: int
     guards: GuardLimits | Mapping[str, float]
     prices: Mapping[str, float]
     keys: Mapping[str, str]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from s3gc_core import key_template
-from s3gc_core.config import CdcOver, Codec, Heal, Mode
+from s3gc_core.config import CdcOver, Codec, DatabaseSearch, Heal, Mode
 from s3gc_core.config_schedule import BadSchedule, parse_schedule
 from s3gc_core.database_url import ALLOWED, DatabaseUrl, Engine
 from s3gc_core.errors import ConfigurationError, Problem
@@ -150,6 +150,7 @@ def one_of(members: type[E]) -> Rule[E]:
 
 mode: Rule[Mode] = one_of(Mode)
 heal: Rule[Heal] = one_of(Heal)
+database_search: Rule[DatabaseSearch] = one_of(DatabaseSearch)
 codec: Rule[Codec] = one_of(Codec)
 engine: Rule[Engine] = one_of(Engine)
 cdc_over: Rule[CdcOver] = one_of(CdcOver)
@@ -259,6 +260,14 @@ def table_name(value: object) -> str:
     if not _TABLE.fullmatch(text(value)):
         raise Unusable('table, schema.table, or "odd.schema"."odd table" in its quotes')
     return text(value)
+
+
+def skipped_table(value: object) -> str:
+    """A table by any of its names, its database before a colon or not."""
+    name = table_name(value)
+    if not re.search(r"\w", name):
+        raise Unusable("table, schema.table or database:schema.table")
+    return name
 
 
 def template_columns(template: str) -> tuple[str, ...]:

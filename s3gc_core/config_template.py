@@ -64,6 +64,19 @@ heal = "alert"
 # Whether whoever approved a plan may not be the one who executes it.
 require_second_person = false
 
+# Where a scan looks for the keys of candidates: "everything" is every text column of every table,
+# tracked or not; "tracked" leaves out what nobody listed under [tables].
+database_search = "everything"
+
+# Over so many bytes of tables, as the databases estimate them, the search is refused (50 GiB).
+database_search_max_bytes = 53687091200
+
+# Tables that need not be searched: "table", "schema.table", "database:schema.table".
+database_search_skip = []
+
+# Million bytes a second that the search reads at most; 0 sets no limit.
+max_database_mb_per_second = 0
+
 # What stops a whole run. Shares are above 0, up to 1 (all).
 [guards]
 # Objects that one plan may delete.

@@ -11,7 +11,7 @@ from s3gc_core.actions.parts import Parts, refuse_impossible_key
 from s3gc_core.bucket import ListedObject
 from s3gc_core.config import SourceConfig
 from s3gc_core.databases import RowId
-from s3gc_core.judgement import Judge, Judged, holders_of, rules_of
+from s3gc_core.judgement import Judge, Judged, holders_of, mentioned_in, rules_of
 from s3gc_core.references import (
     BucketNames,
     Edge,
@@ -151,6 +151,8 @@ async def _judge(
         [entry],
         holders_of(found),
         near_holders=holders_of(found, near=True),
+        # What the last scan saw elsewhere: reading all tables anew would take too long.
+        mentioned=mentioned_in(await parts.catalogue.mentions([key_hash(key)])),
         current_since=valid_at or began_at,
         now=parts.clock.now(),
         bucket_now=await parts.bucket.server_now(),

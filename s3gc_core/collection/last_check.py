@@ -30,8 +30,8 @@ from s3gc_core.references import (
     is_probed,
     key_hash,
     near_forms,
+    probed_forms,
     table_read,
-    written_forms,
 )
 
 
@@ -90,7 +90,7 @@ class LastCheck:
         self, keys: Sequence[str], names: BucketNames, probed: set[str]
     ) -> AsyncGenerator[tuple[SourceConfig, Page], None]:
         """The rows to look at; `probed` is told of which sources they are not all."""
-        written = written_forms(keys, names)
+        written = probed_forms(keys, names)
         for database in self.databases:
             sources = [s for s in self.config.sources if s.database == database.name]
             followed = await self._followed(database.name)

@@ -15,7 +15,7 @@ from s3gc_core.databases.protocol import ListedTable, Row, TableRead, TextColumn
 
 # The type of a table with system versioning is its own, in MariaDB.
 _TABLES = """
-    SELECT TABLE_NAME, TABLE_SCHEMA, TABLE_ROWS FROM information_schema.TABLES
+    SELECT TABLE_NAME, TABLE_SCHEMA, TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES
     WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')
 """
 _COLUMNS = """
@@ -33,14 +33,16 @@ async def tables(connection: Connection) -> list[ListedTable]:
     for name, column, kind, full in await fetch(connection, _COLUMNS):
         if str(kind).lower() in TEXT | BINARY:
             columns[name].append(TextColumn(column, str(full)))
+    found = await fetch(connection, _TABLES)
     return [
         ListedTable(
             naming.join_name(name),
             naming.join_name(schema, name),
             tuple(columns[name]),
             None if rows is None else int(rows),
+            None if size is None else int(size),
         )
-        for name, schema, rows in sorted(await fetch(connection, _TABLES), key=lambda row: row[:2])
+        for name, schema, rows, size in sorted(found, key=lambda row: row[:2])
         if columns[name]
     ]
 

@@ -56,17 +56,18 @@ CHEAP_COST = 10_000.0
 
 # What a server setting (of the role, say) must not do to a long read: end it, or filter it.
 # With row_security off, a policy that would hide rows is an error instead (PostgreSQL manual,
-# "Row Security Policies"): a hidden row would be an invisible reference. The last four: a read
+# "Row Security Policies"): a hidden row would be an invisible reference. The last five: a read
 # begins at the table's beginning, has its order from an index or not at all, and is planned as
-# what it is, one that goes to the end in one process.
+# what it is, one that goes to the end in one process; and compiling our catalogue queries took
+# longer than running them (1.5 s).
 _SESSION = """
     SELECT pg_catalog.set_config(name, CASE name WHEN 'row_security' THEN 'off'
         WHEN 'synchronize_seqscans' THEN 'off' WHEN 'enable_sort' THEN 'off'
-        WHEN 'cursor_tuple_fraction' THEN '1' ELSE '0' END, true)
+        WHEN 'jit' THEN 'off' WHEN 'cursor_tuple_fraction' THEN '1' ELSE '0' END, true)
     FROM pg_catalog.pg_settings
     WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout',
                    'transaction_timeout', 'row_security',
-                   'synchronize_seqscans', 'enable_sort', 'cursor_tuple_fraction',
+                   'synchronize_seqscans', 'enable_sort', 'cursor_tuple_fraction', 'jit',
                    'max_parallel_workers_per_gather')
 """
 # SQLSTATE classes that say "not now" or "not you" about the connection or the whole server.

@@ -38,6 +38,10 @@ _TABLES = """
          FROM pg_catalog.pg_class l WHERE l.oid = c.oid AND c.relkind <> 'p' OR l.oid IN (
             SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p WHERE p.isleaf)
         )::pg_catalog.int8 AS rows,
+        (SELECT pg_catalog.sum(pg_catalog.pg_table_size(l.oid))
+         FROM pg_catalog.pg_class l WHERE l.oid = c.oid AND c.relkind <> 'p' OR l.oid IN (
+            SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p WHERE p.isleaf)
+        )::pg_catalog.int8 AS bytes,
         pg_catalog.array_agg(a.attname::text ORDER BY a.attnum) AS columns,
         pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod)
             ORDER BY a.attnum) AS types
@@ -73,6 +77,7 @@ async def tables(connection: Connection) -> list[ListedTable]:
             naming.join_name(row["schema"], row["name"]),
             tuple(map(TextColumn, row["columns"], row["types"])),
             row["rows"],
+            row["bytes"],
         )
         for row in found
     ]

@@ -103,13 +103,15 @@ class ListedTable:
 
     `table` is how `TableRead.table` may name it (quoted where needed, with its schema where that
     is not found by itself); `canonical` is one spelling per table, the same that
-    `TableShape.canonical` gives. `rows` is the planner's estimate (None: not known).
+    `TableShape.canonical` gives. `rows` is the planner's estimate (None: not known), `bytes` what
+    the table takes, roughly, long values stored apart from its rows among it.
     """
 
     table: str
     canonical: str
     columns: tuple[TextColumn, ...]
     rows: int | None
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

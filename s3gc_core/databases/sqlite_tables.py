@@ -27,13 +27,16 @@ _STEPS = 20_000
 
 
 async def tables(connection: aiosqlite.Connection) -> list[ListedTable]:
-    """All tables with text-like columns. Raises SQLite's errors."""
+    """All tables with text-like columns, an equal part of the file's size each. Raises SQLite's
+    errors.
+    """
     names = await ask(
         connection,
         "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%'"
         " ESCAPE '\\' ORDER BY name",
     )
     estimates = await _estimates(connection)
+    size = await _bytes(connection)
     listed = []
     for (name,) in names:
         columns = tuple(
@@ -44,8 +47,16 @@ async def tables(connection: aiosqlite.Connection) -> list[ListedTable]:
         if columns:
             canonical = naming.join_name("main", name)
             rows = estimates.get(name)
-            listed.append(ListedTable(naming.join_name(name), canonical, columns, rows))
+            share = size // len(names)
+            listed.append(ListedTable(naming.join_name(name), canonical, columns, rows, share))
     return listed
+
+
+async def _bytes(connection: aiosqlite.Connection) -> int:
+    """Of the whole file: which table takes what would only be known from reading all of it."""
+    pages = await ask(connection, "SELECT page_count FROM pragma_page_count('main')")
+    sizes = await ask(connection, "SELECT page_size FROM pragma_page_size('main')")
+    return int(pages[0][0]) * int(sizes[0][0])
 
 
 async def _columns(connection: aiosqlite.Connection, table: str) -> list[tuple[str, str]]:

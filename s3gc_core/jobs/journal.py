@@ -158,6 +158,10 @@ class JobJournal:
         self.refuse_if_cancelled()
         return waited
 
+    def is_pause_wished(self) -> bool:
+        """Whether somebody was last seen to wish a pause: time to come to a safe point."""
+        return self._control is not None and self._control.wish is Wish.PAUSE
+
     def refuse_if_cancelled(self) -> None:
         """Raise `OperationCancelled` where somebody was last seen to wish the end."""
         control, state = self._control, self._state

@@ -46,7 +46,7 @@ from s3gc_core.judgement.guards import (
     refuse,
     streams_behind,
 )
-from s3gc_core.judgement.judge import Judge, holders_of, row_in_words, rules_of
+from s3gc_core.judgement.judge import Judge, holders_of, mentioned_in, row_in_words, rules_of
 from s3gc_core.judgement.layers import Judged, Layers, LayerVerdict, ObjectVerdict, Verdict
 from s3gc_core.judgement.memory import (
     before_this_scan,
@@ -135,6 +135,7 @@ __all__ = [
     "holders_of",
     "identity",
     "identity_bound",
+    "mentioned_in",
     "not_primary",
     "plan_histories",
     "plan_history",

@@ -18,6 +18,7 @@ from s3gc_core.errors import VaultUnreachable
 from s3gc_core.judgement import (
     canary_tables,
     finding_tables,
+    mention_tables,
     plan_tables,
     scan_tables,
     sighting_tables,
@@ -29,7 +30,7 @@ from s3gc_core.judgement.grants import SeenOrphan
 from s3gc_core.judgement.layers import Judged, ObjectVerdict
 from s3gc_core.judgement.plans import Plan, PlanItem
 from s3gc_core.local_store import LocalStore
-from s3gc_core.references import ColumnId, Finding, Found, ListedReference
+from s3gc_core.references import ColumnId, Finding, Found, ListedReference, Mention
 
 if TYPE_CHECKING:
     from s3gc_core.bucket import UploadInProgress
@@ -145,6 +146,18 @@ class Catalogue:
     async def add_hits(self, found: Sequence[Found]) -> None:
         """Remember rows in which the databases hold an unreferenced object's key."""
         await self._store.run(scan_tables.add_hits, found)
+
+    async def unreferenced_keys(self, after: int) -> list[tuple[int, str]]:
+        """The next page of unreferenced objects as (id, key); `after` is the last id so far."""
+        return await self._store.read(mention_tables.unreferenced_keys, after)
+
+    async def add_mentions(self, mentions: Sequence[Mention]) -> None:
+        """Remember places all over the databases that hold an unreferenced object's key."""
+        await self._store.run(mention_tables.add_mentions, mentions)
+
+    async def mentions(self, hashes: Sequence[int]) -> list[Mention]:
+        """The places in which the last scan found keys with these hashes."""
+        return await self._store.read(mention_tables.mentions, hashes)
 
     async def unjudged_page(self, after: int) -> tuple[list[ListedObject], list[Found], int]:
         """The next page of unreferenced objects, the hits on them, and where to go on from."""

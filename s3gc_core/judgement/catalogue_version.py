@@ -14,6 +14,7 @@ from s3gc_core.jobs import lease_holder
 from s3gc_core.judgement import (
     canary_tables,
     finding_tables,
+    mention_tables,
     plan_tables,
     scan_tables,
     sighting_tables,
@@ -22,7 +23,14 @@ from s3gc_core.judgement.read_lane import Reading
 
 # One more with every change of the tables, and of what is kept in them as JSON.
 VERSION = 5
-_TABLES = (scan_tables, plan_tables, finding_tables, canary_tables, sighting_tables)
+_TABLES = (
+    scan_tables,
+    plan_tables,
+    finding_tables,
+    mention_tables,
+    canary_tables,
+    sighting_tables,
+)
 
 
 def is_ours(reader: sqlite3.Connection | Reading) -> bool:

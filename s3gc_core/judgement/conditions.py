@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from s3gc_core.config import Config
+from s3gc_core.config import Config, DatabaseSearch
 from s3gc_core.errors import PlanDrifted
 from s3gc_core.judgement.guards import Identity
 
@@ -30,6 +30,8 @@ class Conditions(msgspec.Struct, frozen=True):
     url_patterns: tuple[str, ...]
     sources: tuple[str, ...]
     guards: str
+    database_search: str
+    database_search_skip: tuple[str, ...]
 
 
 def conditions_of(config: Config, present: Identity) -> Conditions:
@@ -44,6 +46,8 @@ def conditions_of(config: Config, present: Identity) -> Conditions:
         url_patterns=config.url_patterns,
         sources=tuple(_json(asdict(source)) for source in config.sources),
         guards=_json(asdict(config.guards)),
+        database_search=str(config.database_search),
+        database_search_skip=config.database_search_skip,
     )
 
 
@@ -62,6 +66,10 @@ def drifted(then: Conditions, now: Conditions) -> list[str]:
         "url_patterns": now.url_patterns != then.url_patterns,
         "tables": _lacks(now.sources, then.sources),
         "guards": now.guards != then.guards,
+        # Only the scan searches: what it left out must not be asked for now.
+        "database_search": now.database_search == DatabaseSearch.EVERYTHING
+        and then.database_search != DatabaseSearch.EVERYTHING,
+        "database_search_skip": _lacks(now.database_search_skip, then.database_search_skip),
     }
     return [name for name, is_changed in changed.items() if is_changed]
 

@@ -65,13 +65,25 @@ class RunFacts:
     streams_stale: Mapping[str, str] = field(default_factory=dict)
     # By source ('': of the one that no source refers to): how canaries were misjudged.
     canaries_misjudged: Mapping[str, str] = field(default_factory=dict)
+    # By table or column: why the search of everything could not read it.
+    unsearched: Mapping[str, str] = field(default_factory=dict)
+    # Bytes of tables because of which nothing was searched, and the limit.
+    search_oversize: tuple[int, int] | None = None
 
 
 # Below so many rows a share says nothing.
 MATCH_ROWS = 10
 # Guards that a named person may accept for one run, with a reason that goes into the audit log.
 ACCEPTABLE = frozenset(
-    {"source-empty", "source-shrunk", "listing-incomplete", "reverse-match", "coverage", "budget"}
+    {
+        "source-empty",
+        "source-shrunk",
+        "listing-incomplete",
+        "reverse-match",
+        "coverage",
+        "budget",
+        "unsearched",
+    }
 )
 
 
@@ -85,6 +97,8 @@ def tripped_guards(
         *source_shrunk(facts, limits),
         *reverse_match(facts, limits),
         *coverage(facts),
+        *unsearched(facts),
+        *database_search_size(facts),
         *listing_incomplete(facts, limits),
         *stream_lost(facts),
         *registry_stale(facts),
@@ -169,6 +183,31 @@ def coverage(facts: RunFacts) -> Iterator[Tripped]:
             "track it under [tables] (`s3gc discover` prints the line), or say that it does not"
             f" count: s3gc references clear {column} --reason TEXT",
             column,
+        )
+
+
+def unsearched(facts: RunFacts) -> Iterator[Tripped]:
+    """A table of the databases could not be searched for the candidates' keys."""
+    for place, why in facts.unsearched.items():
+        yield Tripped(
+            "unsearched",
+            f"{place} could not be searched: {why}",
+            "grant SELECT on it, or name its table under database_search_skip, or say that the"
+            f" column does not count: s3gc references clear {place} --reason TEXT; for this once:"
+            f" scan --accept unsearched:{place} --reason TEXT",
+            place,
+        )
+
+
+def database_search_size(facts: RunFacts) -> Iterator[Tripped]:
+    """The databases are too large to be searched as a whole, so they were not."""
+    if facts.search_oversize is not None:
+        size, limit = facts.search_oversize
+        yield Tripped(
+            "database-search-size",
+            f"the databases' tables have {size} bytes, the limit of their search is {limit}",
+            "raise database_search_max_bytes, or name large tables without keys under"
+            ' database_search_skip; database_search = "tracked" asks only the tracked columns',
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -9,14 +10,16 @@ from types import MappingProxyType
 from s3gc_core.bucket import ListedObject
 from s3gc_core.config import Config
 from s3gc_core.databases.protocol import RowId
-from s3gc_core.judgement.layers import Evidence, Judged, Rules, judge_object
-from s3gc_core.references import Edge, Found, Registry, key_hashes, near_forms
+from s3gc_core.judgement.layers import Evidence, Judged, Mentioned, Rules, judge_object
+from s3gc_core.references import Edge, Found, Mention, MentionKind, Registry, key_hashes, near_forms
 from s3gc_core.references.discovery import shown_value
 
 # How many rows a reason quotes as evidence; the first is named, the others counted.
 _ROWS_SHOWN = 10
 _NO_UPLOADS: Mapping[int, datetime] = MappingProxyType({})
 _NOBODY: Mapping[int, tuple[str, ...]] = MappingProxyType({})
+_NOWHERE: Mapping[int, Mentioned] = MappingProxyType({})
+_UNMENTIONED = Mentioned()
 
 
 def rules_of(config: Config) -> Rules:
@@ -47,6 +50,22 @@ def holders_of(found: Sequence[Found], *, near: bool = False) -> dict[int, tuple
     return holders
 
 
+def mentioned_in(mentions: Sequence[Mention]) -> dict[int, Mentioned]:
+    """Places that hold keys, in words, by the hash of the key."""
+    words: defaultdict[int, defaultdict[MentionKind, list[str]]]
+    words = defaultdict(lambda: defaultdict(list))
+    for one in mentions:
+        words[one.hash][one.kind].append(row_in_words(one.place, one.row, one.text))
+    return {
+        h: Mentioned(
+            whole=tuple(kinds[MentionKind.WHOLE][:_ROWS_SHOWN]),
+            part=tuple(kinds[MentionKind.PART][:_ROWS_SHOWN]),
+            chance=tuple(kinds[MentionKind.CHANCE][:_ROWS_SHOWN]),
+        )
+        for h, kinds in words.items()
+    }
+
+
 class Judge:
     """Judges candidates by the registry, the databases' answers and the operator's rules."""
 
@@ -68,13 +87,16 @@ class Judge:
         bucket_now: datetime,
         near_holders: Mapping[int, tuple[str, ...]] = _NOBODY,
         uploads: Mapping[int, datetime] = _NO_UPLOADS,
+        mentioned: Mapping[int, Mentioned] = _NOWHERE,
+        searched: str = "",
     ) -> list[Judged]:
         """Judge a page of candidates.
 
         `holders` is the databases' answer about them, in words, by key hash; `near_holders` the
         same by the hashes of folded forms, where they were asked for those. `uploads` tells, by
-        key hash, since when an upload in parts is in progress. The registry counts as current
-        when it is true for `current_since` or later. All times are UTC.
+        key hash, since when an upload in parts is in progress. `mentioned` is what a search of all
+        columns found, which looked where `searched` says. The registry counts as current when it
+        is true for `current_since` or later. All times are UTC.
         """
         keys = [candidate.key for candidate in candidates]
         hashes = dict(zip(keys, key_hashes(keys), strict=True))
@@ -98,6 +120,8 @@ class Judge:
                 holders=holders.get(h, ()),
                 database_asked=True,
                 uploading_since=uploads.get(h),
+                mentioned=mentioned.get(h, _UNMENTIONED),
+                searched=searched,
             )
             judged.append(
                 judge_object(

@@ -85,6 +85,16 @@ class Judged(msgspec.Struct, frozen=True):
         return self.doubts[0] if self.doubts else ""
 
 
+class Mentioned(msgspec.Struct, frozen=True):
+    """Rows that hold a key in any column at all, in words: by itself (`whole`), inside of a longer
+    word that is hardly so by chance (`part`), or inside of one that says nothing (`chance`).
+    """
+
+    whole: tuple[str, ...] = ()
+    part: tuple[str, ...] = ()
+    chance: tuple[str, ...] = ()
+
+
 class Evidence(msgspec.Struct, frozen=True):
     """What is known about one candidate. Times are UTC; `holders` and `near` are in words.
 
@@ -93,6 +103,8 @@ class Evidence(msgspec.Struct, frozen=True):
     `released_at`: when the registry first saw that the last reference was gone.
     `near`: references that differ only in spelling.
     `uploading_since`: when an upload in parts to this very key began that is not finished.
+    `mentioned`: what the search of all text columns found; `searched` says in words where that
+    looked, and is empty where nothing but the tracked columns was asked.
     """
 
     edges: tuple[str, ...]
@@ -102,6 +114,8 @@ class Evidence(msgspec.Struct, frozen=True):
     holders: tuple[str, ...]
     database_asked: bool
     uploading_since: datetime | None = None
+    mentioned: Mentioned = Mentioned()
+    searched: str = ""
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -163,9 +177,21 @@ def database_layer(evidence: Evidence) -> LayerVerdict:
     """The databases themselves were asked and know no row, in any spelling."""
     if evidence.holders:
         return LayerVerdict(Verdict.KEEP, f"found in {_first(evidence.holders)}")
+    mentioned = evidence.mentioned
+    if mentioned.whole:
+        return LayerVerdict(Verdict.KEEP, f"found in {_first(mentioned.whole)}")
     if not evidence.database_asked:
         return LayerVerdict(Verdict.UNKNOWN, "the databases did not answer for this key")
-    return LayerVerdict(Verdict.PASS, "every tracked column was asked, in every spelling")
+    if mentioned.part:
+        return LayerVerdict(
+            Verdict.UNKNOWN, f"{_first(mentioned.part)} holds it inside of a longer word"
+        )
+    asked = "every tracked column was asked, in every spelling"
+    searched = f", and {evidence.searched}" if evidence.searched else ""
+    places = len(mentioned.chance)
+    inside = f"; {mentioned.chance[0]} holds it only inside of a longer word" if places else ""
+    more = f", as do {places - 1} more" if places > 1 else ""
+    return LayerVerdict(Verdict.PASS, f"{asked}{searched}{inside}{more}")
 
 
 def retention_layer(

@@ -25,9 +25,10 @@ from s3gc_core.judgement.conditions import conditions_of
 from s3gc_core.judgement.covering import cover
 from s3gc_core.judgement.exclusions import UnmatchedExclusions
 from s3gc_core.judgement.guards import Identity, RunFacts, SourceFacts, Tripped, tripped_guards
-from s3gc_core.judgement.judge import Judge, holders_of, rules_of
+from s3gc_core.judgement.judge import Judge, holders_of, mentioned_in, rules_of
 from s3gc_core.judgement.layers import Judged, ObjectVerdict
 from s3gc_core.judgement.plans import Plan
+from s3gc_core.judgement.searching import SearchDone, search_databases
 from s3gc_core.parallel import Behind
 from s3gc_core.references import (
     BucketNames,
@@ -40,6 +41,7 @@ from s3gc_core.references import (
     OpenFollowings,
     Registry,
     find_references,
+    key_hashes,
     listed_references,
     match_counts,
 )
@@ -131,9 +133,15 @@ class Scan:
         await self._send_canaries()
         candidates = await self._find_candidates()
         canaries = None
+        searched = SearchDone()
         if candidates:
             await self._ask_databases()
-            canaries = await self._judge(scan_id, listing_ended_at, candidates, caught.open_since)
+            searched = await search_databases(
+                self.config, self.databases, covered, self.catalogue, self.journal
+            )
+            canaries = await self._judge(
+                scan_id, listing_ended_at, candidates, caught.open_since, searched.asked
+            )
         await self.catalogue.add_folders(scan_id)
         totals = await self.catalogue.totals(scan_id)
         # A key that the store listed twice is one candidate.
@@ -154,6 +162,8 @@ class Scan:
             streams_lost=caught.lost,
             streams_stale=caught.stale,
             canaries_misjudged=await self._canaries_misjudged(canaries),
+            unsearched=searched.problems,
+            search_oversize=searched.oversize,
         )
         blocked = tripped_guards(facts, self.config.guards, accepted)
         await self.journal.checkpoint()  # a scan that is cancelled leaves no plan
@@ -269,16 +279,20 @@ class Scan:
         listing_ended_at: datetime,
         candidates: int,
         open_since: datetime | None,
+        searched: str,
     ) -> list[Judged]:
         """Judge all candidates, and the canaries in the same way; returns those."""
         judge = Judge(self.registry, rules_of(self.config), open_since)
         bucket_now = await self.bucket.server_now()
 
         async def verdicts_on(page: Sequence[ListedObject], hits: Sequence[Found]) -> list[Judged]:
+            held = await self.catalogue.mentions(key_hashes([one.key for one in page]))
             return await judge.judge_page(
                 page,
                 holders_of(hits),
                 near_holders=holders_of(hits, near=True),
+                mentioned=mentioned_in(held),
+                searched=searched,
                 current_since=listing_ended_at,
                 now=self.clock.now(),
                 bucket_now=bucket_now,

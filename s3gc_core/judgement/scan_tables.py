@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3gc_core.bucket import ListedObject
-from s3gc_core.judgement import finding_tables
+from s3gc_core.judgement import finding_tables, mention_tables
 from s3gc_core.judgement.folders import FolderTotals, roll_up
 from s3gc_core.judgement.layers import Judged, Layers, ObjectVerdict
 from s3gc_core.references import Found, key_hash, key_hashes, near_forms, storable
@@ -91,6 +91,7 @@ def listed_object(key: str, size: int, etag: str, modified: int, storage: str) -
 def begin_scan(connection: sqlite3.Connection, scan_id: str, began_at: datetime) -> None:
     """Make room for a new listing; what old scans found goes."""
     finding_tables.forget_listing(connection)
+    mention_tables.forget(connection)
     for table in ("unreferenced", "near_form", "hit", "canary", "upload"):
         connection.execute(f"DELETE FROM {table}")
     connection.execute(

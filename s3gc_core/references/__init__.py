@@ -28,7 +28,8 @@ from s3gc_core.references.matching import (
     listed_references,
     match_counts,
 )
-from s3gc_core.references.probing import is_probed, written_forms
+from s3gc_core.references.pattern_search import KeySearch, Mention
+from s3gc_core.references.probing import is_probed, probed_forms
 from s3gc_core.references.reading import (
     Found,
     find_in_pages,
@@ -47,6 +48,7 @@ from s3gc_core.references.registry import (
     SourceStats,
     StreamState,
 )
+from s3gc_core.references.searching import Course, DatabaseSearch, to_search
 from s3gc_core.references.spellings import (
     fold,
     key_hash,
@@ -55,6 +57,7 @@ from s3gc_core.references.spellings import (
     spellings,
     storable,
 )
+from s3gc_core.references.token_borders import MentionKind
 
 __all__ = [
     "BucketNames",
@@ -62,7 +65,9 @@ __all__ = [
     "CaughtUp",
     "Clearance",
     "ColumnId",
+    "Course",
     "Covered",
+    "DatabaseSearch",
     "Drift",
     "DriftKind",
     "Edge",
@@ -72,9 +77,12 @@ __all__ = [
     "FollowedSource",
     "Follower",
     "Found",
+    "KeySearch",
     "ListedReference",
     "Load",
     "MatchCount",
+    "Mention",
+    "MentionKind",
     "OpenFollowing",
     "OpenFollowings",
     "Phase",
@@ -103,6 +111,7 @@ __all__ = [
     "match_counts",
     "near_forms",
     "pages",
+    "probed_forms",
     "ranked",
     "refresh",
     "sampled",
@@ -110,6 +119,6 @@ __all__ = [
     "standing",
     "storable",
     "table_read",
+    "to_search",
     "tracked_columns",
-    "written_forms",
 ]

@@ -17,7 +17,7 @@ def is_probed(source: SourceConfig) -> bool:
     return source.codec in _PLAIN and len(source.columns) == 1
 
 
-def written_forms(keys: Sequence[str], names: BucketNames) -> list[str]:
+def probed_forms(keys: Sequence[str], names: BucketNames) -> list[str]:
     """The plain ways to write each key, as a whole value: itself, with a slash before it, as a URL.
 
     Not all ways by far: the registry knows the others, and has to be true up to now.

@@ -4,7 +4,8 @@ Starts SeaweedFS and fills it and an SQLite database with N objects of 2 kB, hal
 referenced; measures scan and execution in fresh processes, each beside its reference. `--only list`
 needs no server: the dashboard's list over N candidates, beside Textual's DataTable. Nor does
 `--only start`: the time to the first painted screen, beside a bare Textual application. Of `--only
-references [--rows 1000000]` see `references`, of `--only following [--rows 200000]` `following`.
+references [--rows 1000000]` see `references`, of `--only following [--rows 200000]` `following`, of
+`--only search [--rows 1000000]` `search`.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
 from s3gc_core.parallel import in_parallel
 from s3gc_tui.demo.seaweed import SeaweedServer
-from tests.bench import candidate_list, following, references
+from tests.bench import candidate_list, following, references, search
 from tests.bench.start_up import measure_start_up
 
 HEADERS = ObjectHeaders(content_type="application/octet-stream", metadata={"from": "bench"})
 SIZE = 2_000
-ONLY = ("scan", "execute", "list", "start", "references", "following")
+ONLY = ("scan", "execute", "list", "start", "references", "following", "search")
 
 
 async def main() -> None:
@@ -40,7 +41,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--objects", type=int, nargs="+")
     parser.add_argument("--only", choices=ONLY)
-    parser.add_argument("--rows", type=int, help="of --only references and following")
+    parser.add_argument("--rows", type=int, help="of --only references, following and search")
     args = parser.parse_args()
     if args.only == "list":
         await candidate_list.measure(args.objects or [10_000, 100_000, 1_000_000])
@@ -50,6 +51,9 @@ async def main() -> None:
         return
     if args.only == "following":
         await following.measure(args.rows or 200_000)
+        return
+    if args.only == "search":
+        await search.measure(args.rows or 1_000_000)
         return
     if args.only == "start":
         await asyncio.to_thread(measure_start_up)

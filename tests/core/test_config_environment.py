@@ -37,6 +37,10 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_VAULT_HORIZON_DAYS": ("vault_horizon_days",),
         "S3GC_HEAL": ("heal",),
         "S3GC_REQUIRE_SECOND_PERSON": ("require_second_person",),
+        "S3GC_DATABASE_SEARCH": ("database_search",),
+        "S3GC_DATABASE_SEARCH_MAX_BYTES": ("database_search_max_bytes",),
+        "S3GC_DATABASE_SEARCH_SKIP": ("database_search_skip",),
+        "S3GC_MAX_DATABASE_MB_PER_SECOND": ("max_database_mb_per_second",),
         "S3GC_EXCLUDE_PREFIXES": ("exclude_prefixes",),
         "S3GC_EXCLUDE_PATTERNS": ("exclude_patterns",),
         "S3GC_CDN_BASES": ("cdn_bases",),
@@ -134,6 +138,8 @@ def test_an_empty_variable_is_not_dropped(variable: str) -> None:
     environ = {**BUCKET, "DATABASE_URL": "mysql://db/x", variable: ""}
     if variable in ("S3GC_ENDPOINT_URL", *(f"S3GC_{x}" for x in ("EXCLUDE_PREFIXES",))):
         assert create_config_from_env(environ=environ).exclude_prefixes == ()
+    elif variable == "S3GC_DATABASE_SEARCH_SKIP":
+        assert create_config_from_env(environ=environ).database_search_skip == ()
     elif variable in ("S3GC_EXCLUDE_PATTERNS", "S3GC_CDN_BASES", "S3GC_URL_PATTERNS"):
         assert create_config_from_env(environ=environ).cdn_bases == ()
     else:

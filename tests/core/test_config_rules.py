@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from s3gc_core import config_rules as rules
-from s3gc_core.config import Codec, Heal, Mode
+from s3gc_core.config import Codec, DatabaseSearch, Heal, Mode
 from s3gc_core.config_create import GUARDS, LISTS, SCALARS
 from s3gc_core.config_rules import Unusable
 from s3gc_core.config_schedule import BadSchedule, parse_schedule
@@ -38,6 +38,10 @@ GOOD: list[tuple[str, object, object]] = [
     ("mode", Mode.EXECUTE, Mode.EXECUTE),
     *[("heal", str(heal), heal) for heal in Heal],
     *[("require_second_person", flag, flag) for flag in (True, False)],
+    *[("database_search", str(where), where) for where in DatabaseSearch],
+    *[("database_search_max_bytes", count, count) for count in (1, (1 << 63) - 1)],
+    *[("max_database_mb_per_second", count, count) for count in (0, 1, 1_000_000)],
+    *[("database_search_skip", name, name) for name in ("logs", "main:app.logs", '"a.b"."c d"')],
     *[("retention_days", days, days) for days in (1, 7, 3650)],
     ("vault_path", "vault", Path("vault")),
     ("vault_path", Path("/srv/vault"), Path("/srv/vault")),
@@ -89,6 +93,10 @@ BAD: list[tuple[str, object]] = [
         for url in ("http://x#a", "http://x y", "http://x\n", "http://x:a", " ")
     ],
     *[("mode", mode) for mode in ("", "Execute", "dry-run", "delete", None, True)],
+    *[("database_search", where) for where in ("", "Everything", "all", None, True)],
+    *[("database_search_max_bytes", count) for count in (0, -1, *NO_NUMBER)],
+    *[("max_database_mb_per_second", count) for count in (-1, 1_000_001, *NO_NUMBER)],
+    *[("database_search_skip", name) for name in ("", ".", "a..b", "*", "/", 7, None)],
     *[("heal", heal) for heal in ("", "Restore", "yes", None, True)],
     *[("require_second_person", flag) for flag in ("", "true", "yes", None, 0, 1)],
     *[("retention_days", days) for days in (0, -1, 3651, *NO_NUMBER)],

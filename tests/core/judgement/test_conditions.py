@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from s3gc_core.config import Config, DatabaseConfig, GuardLimits, SourceConfig
+from s3gc_core.config import Config, DatabaseConfig, DatabaseSearch, GuardLimits, SourceConfig
 from s3gc_core.errors import PlanDrifted
 from s3gc_core.judgement import Conditions, Identity, check_not_drifted, conditions_of, drifted
 
@@ -23,6 +23,8 @@ THEN = Config(
     url_patterns=("/media/{key}",),
     databases=(DatabaseConfig("sqlite:///app.db"),),
     sources=(AVATAR,),
+    database_search=DatabaseSearch.TRACKED,
+    database_search_skip=("logs", "events"),
 )
 HERE = Identity("b1", {"main": "d1"})
 
@@ -49,6 +51,8 @@ def change(present: Identity = HERE, **settings: Any) -> list[str]:
         ({"sources": (SourceConfig("users", ("avatar",), database="other"),)}, "tables"),
         ({"guards": GuardLimits(max_objects=5)}, "guards"),
         ({"guards": GuardLimits(max_share=0.9)}, "guards"),
+        ({"database_search": DatabaseSearch.EVERYTHING}, "database_search"),
+        ({"database_search_skip": ("logs",)}, "database_search_skip"),
         ({"present": Identity("b2", {"main": "d1"})}, "bucket"),
         ({"present": Identity("b1", {"main": "d2"})}, "database"),
         ({"present": Identity("b1", {})}, "database"),
@@ -67,6 +71,7 @@ def test_drift_is_named(settings: dict[str, Any], name: str) -> None:
         {"exclude_patterns": ("*.keep", "*.txt")},
         {"sources": (COVER, AVATAR)},
         {"present": Identity("b1", {"main": "d1", "second": "d2"})},
+        ({"database_search_skip": ("logs", "events", "more")}),
         # What does not decide about objects.
         {"compression_level": 1, "max_concurrency": 1, "schedule_cron": "03:00"},
     ],
@@ -90,6 +95,7 @@ def test_every_setting_decides_or_is_known_not_to() -> None:
     idle = {
         "bucket", "region", "endpoint_url", "mode", "vault_path", "schedule_cron",
         "compression_level", "max_concurrency", "plan_lifetime_hours", "vault_horizon_days",
-        "heal", "keys", "require_second_person",
+        "heal", "keys", "require_second_person", "prices",
+        "database_search_max_bytes", "max_database_mb_per_second",
     }  # fmt: skip
     assert {field.name for field in fields(Config)} == decide | idle

@@ -181,11 +181,25 @@ def test_budget(run: RunFacts, limits: GuardLimits, reason: str | None) -> None:
         assert tripped[0].reason == f"the orphans are {reason}"
 
 
+def test_what_was_not_searched() -> None:
+    run = facts(unsearched={"main:public.t.b": "why", "main:public.u.c": "why not"})
+    assert labels(run) == ["unsearched:main:public.t.b", "unsearched:main:public.u.c"]
+    assert labels(run, LIMITS, "unsearched:main:public.t.b") == ["unsearched:main:public.u.c"]
+
+
+def test_databases_too_large_to_search() -> None:
+    [trip] = tripped_guards(facts(search_oversize=(11, 10)), LIMITS)
+    assert trip.label == "database-search-size"
+    assert trip.reason == "the databases' tables have 11 bytes, the limit of their search is 10"
+
+
 EVERYTHING = facts(
     listed=10,
     sources=(SourceFacts("a", 0, 10, False),),
     registry_valid_at=None,
     orphans=10,
+    unsearched={"main:public.t": "no right"},
+    search_oversize=(2, 1),
 )
 # A source cannot be empty and shrunk, so one run cannot trip all: this one trips the other.
 SHRUNK = source(1, 100)
@@ -195,6 +209,8 @@ def test_every_guard_that_trips_is_told_and_in_the_order_of_the_design() -> None
     assert labels(EVERYTHING) == [
         "no-references",
         "source-empty:a",
+        "unsearched:main:public.t",
+        "database-search-size",
         "listing-incomplete",
         "registry-stale",
         "budget",
@@ -212,10 +228,11 @@ def test_what_may_be_accepted() -> None:
         "reverse-match",
         "coverage",
         "budget",
+        "unsearched",
     }
     assert acceptable == ACCEPTABLE
     accepted = labels(EVERYTHING, LIMITS, *labels(EVERYTHING))
-    assert accepted == ["no-references", "registry-stale"]
+    assert accepted == ["no-references", "database-search-size", "registry-stale"]
     assert labels(SHRUNK, LIMITS, "source-shrunk:main:x.y") == []
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3gc_core.config import Codec, SourceConfig
-from s3gc_core.references import BucketNames, is_probed, keys_of_value, written_forms
+from s3gc_core.references import BucketNames, is_probed, keys_of_value, probed_forms
 
 AWS = BucketNames("photos", cdn_bases=("https://cdn.example/img/",))
 OWN = BucketNames("photos", "store.example:9000", endpoint_path="s3")
@@ -15,7 +15,7 @@ KEYS = st.from_regex(r"[a-zé ü+%&0-9]{1,8}(/[a-z.0-9]{1,8}){0,3}\.jpg", fullma
 
 
 def test_the_forms() -> None:
-    assert set(written_forms(["a b.jpg"], AWS)) == {
+    assert set(probed_forms(["a b.jpg"], AWS)) == {
         f"{base}{name}"
         for name in ("a b.jpg", "a%20b.jpg")
         for base in (
@@ -23,7 +23,7 @@ def test_the_forms() -> None:
             *("https://photos.s3.amazonaws.com/", "https://s3.amazonaws.com/photos/"),
         )
     }
-    assert set(written_forms(["a.jpg", "a.jpg"], OWN)) == {
+    assert set(probed_forms(["a.jpg", "a.jpg"], OWN)) == {
         *("a.jpg", "/a.jpg", "s3://photos/a.jpg"),
         *(f"{scheme}://store.example:9000/s3/photos/a.jpg" for scheme in ("http", "https")),
         *(f"{scheme}://photos.store.example:9000/a.jpg" for scheme in ("http", "https")),
@@ -32,7 +32,7 @@ def test_the_forms() -> None:
 
 @given(KEYS, st.sampled_from([AWS, OWN]))
 def test_a_row_that_is_found_holds_the_key(key: str, names: BucketNames) -> None:
-    for form in written_forms([key], names):
+    for form in probed_forms([key], names):
         assert key in keys_of_value(Codec.AUTO, form, names), form
 
 
