@@ -93,11 +93,15 @@ class Plan:
 
 @dataclass(slots=True)
 class Backup:
-    """The bytes of an object in the vault; `is_gone` once the object was seen to be."""
+    """The bytes of an object in the vault; `is_gone` once the object was seen to be.
+
+    `is_open`: found untouched after a crash, when the delete may still have been on its way.
+    """
 
     key: str
     stored: Stored
     is_gone: bool = False
+    is_open: bool = False
 
 
 @dataclass(slots=True)
@@ -159,6 +163,9 @@ class WorldModel:
             stored = self.objects.get(key)
             if stored is None:
                 fates[key] = Fate.VANISHED
+                before = self.vault.get(key)
+                if before and before[-1].is_open:
+                    before[-1].is_gone = True
             elif stored.etag != plan.items[key]:
                 fates[key] = Fate.CHANGED
             else:
@@ -200,6 +207,8 @@ class WorldModel:
                 self.vault[key][-1].is_gone = True
             if stored is None or stored.etag != plan.items[key]:
                 plan.done.add(key)
+            else:
+                self.vault[key][-1].is_open = True
 
     # The vault
 
