@@ -10,6 +10,12 @@ _PURE = "tests/core/judgement/test_guards.py::test_"
 _BINDING = "tests/core/judgement/test_plan_binding.py::test_"
 _DELETING = "tests/core/bucket/test_deleting.py::test_"
 _RACES = "tests/stories/test_predecessor_races.py::test_"
+_CANARIES = "tests/core/judgement/test_canaries.py::test_"
+_SEARCH = "tests/stories/test_search.py::test_"
+_LAST_CHECK = "tests/stories/test_last_check.py::test_"
+_BALANCE = "tests/core/collection/test_balance.py::test_"
+_DAY = "tests/core/judgement/test_day_budget.py::test_"
+_UNATTENDED = "tests/stories/test_unattended.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 
 GUARDS_FILE = "s3gc_core/judgement/guards.py"
@@ -63,6 +69,15 @@ GUARDS = (
     _guard("stream_lost", _PURE + "a_lost_stream_is_told_and_cannot_be_accepted"),
     _guard("registry_stale", _CONTROLS + "registry_stale"),
     _guard("budget", _CONTROLS + "budget"),
+    _guard("canary", _CANARIES + "what_is_broken_on_the_way_voids_the_scan"),
+    _guard("clock_skew", _CONTROLS + "clock_skew_blocks_scan_and_execution", instead="return []"),
+    _guard("unsearched", _SEARCH + "a_column_that_cannot_be_read_blocks"),
+    _guard("database_search_size", _SEARCH + "a_database_too_large_blocks"),
+    _guard("not_primary", _LAST_CHECK + "only_the_primary_is_asked"),
+    _guard(
+        "streams_behind",
+        _LAST_CHECK + "a_stream_that_does_not_come_up_to_now_stops_before_its_batch",
+    ),
     _guard(
         "identity",
         _CONTROLS + "another_bucket",
@@ -90,6 +105,20 @@ LAYERS = (
 )
 
 PLANS = (
+    Mutation(
+        "plan drift",
+        "s3gc_core/judgement/conditions.py",
+        "return",
+        (_BINDING + "a_plan_made_under_other_settings_is_refused",),
+        function="check_not_drifted",
+    ),
+    Mutation(
+        "second person",
+        _PLANS_FILE,
+        "return",
+        (_BINDING + "who_approved_may_not_execute_where_two_are_needed",),
+        function="check_second_person",
+    ),
     _plan(
         "plan hash",
         "if not recomputed_sha256 == plan.sha256 == history.recorded_sha256:",
@@ -182,6 +211,34 @@ DELETES = (
         "last_modified=item.last_modified",
         ("tests/model/test_named.py::test_the_same_bytes_uploaded_again_after_approval_are_young",),
         before="last_modified=intents[item.key].last_modified",
+    ),
+    Mutation(
+        "a store that says deleted, and lies",
+        _EXECUTE_FILE,
+        "return",
+        ("tests/stories/test_incidents.py::test_delta_rs_4646_deleted_and_still_there",),
+        function="_look_for_untruth",
+    ),
+    Mutation(
+        "balance",
+        _EXECUTING_FILE,
+        "return",
+        (_BALANCE + "a_result_that_is_lost_or_told_twice_fails_loudly",),
+        function="_check_balance",
+    ),
+    Mutation(
+        "budget-per-day",
+        _EXECUTING_FILE,
+        "return",
+        (_DAY + "a_second_execution_on_one_day_counts_with_the_first",),
+        function="_check_day_budget",
+    ),
+    Mutation(
+        "a grant holds when its plan is executed",
+        _EXECUTING_FILE,
+        "return",
+        (_UNATTENDED + "a_grant_has_to_hold_when_its_plan_is_executed",),
+        function="_check_granted",
     ),
     Mutation(
         "vault-space",
