@@ -154,6 +154,7 @@ class MysqlSnapshot:
     """
 
     is_remote = True
+    lets_go = False
 
     def __init__(self, database: MysqlDatabase, connection: Connection) -> None:
         self._database = database

@@ -79,6 +79,10 @@ _DRIVER_ERRORS = (
     OSError,
     UnicodeDecodeError,
 )
+# What is locked by a transaction stays so to its end, and whoever alters a table waits for that
+# long, with all who come after. Back at a savepoint, what was read since is locked no more.
+_BEFORE_READING = "SAVEPOINT before_reading"
+_LET_GO = "ROLLBACK TO SAVEPOINT before_reading; RELEASE SAVEPOINT before_reading"
 
 
 class PostgresDatabase:
@@ -208,6 +212,7 @@ class PostgresSnapshot:
     """
 
     is_remote = True
+    lets_go = True
 
     def __init__(self, database: PostgresDatabase, connection: Connection, pid: int) -> None:
         self._database = database
@@ -238,10 +243,12 @@ class PostgresSnapshot:
         """Stream the table in pages: by COPY, or through a cursor where there may be bytes.
 
         Raises `SourceMissing`, `RightMissing`, `SourceUnreadable`, `DatabaseUnreachable`. After
-        one of the last two the transaction is over: take a new snapshot.
+        one of the last two the transaction is over: take a new snapshot. Read to its end, the table
+        is locked no more.
         """
         async with self._turns.mine():
             with self._database.reading(read):
+                await self._connection.execute(_BEFORE_READING)
                 table = await check(self._connection, self._database.name, read)
                 query = await self._query(table, read)
             stream = self._copied if is_text(table, read) else self._fetched
@@ -252,6 +259,8 @@ class PostgresSnapshot:
                 except GeneratorExit:
                     self._turns.abandoned()
                     raise
+            with self._database.reading(read):
+                await self._connection.execute(_LET_GO)
 
     async def _copied(
         self, table: Table, read: TableRead, query: str

@@ -168,6 +168,11 @@ class Snapshot(Protocol):
         ...
 
     @property
+    def lets_go(self) -> bool:
+        """Whether a table that was read to its end can be altered, while the snapshot goes on."""
+        ...
+
+    @property
     def probes(self) -> Probes | None:
         """How to ask for single values; None where the engine has no change stream besides."""
         ...

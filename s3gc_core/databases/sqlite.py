@@ -170,6 +170,7 @@ class SqliteSnapshot:
     """One read transaction's picture of the file."""
 
     is_remote = False
+    lets_go = True
     probes = None
 
     def __init__(self, database: SqliteDatabase, connection: aiosqlite.Connection) -> None:

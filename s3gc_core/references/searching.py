@@ -83,26 +83,35 @@ class DatabaseSearch:
     async def mentions(self) -> AsyncGenerator[list[Mention], None]:
         """The places that hold keys, page by page; some again where a database is begun anew.
 
-        Raises `DatabaseUnreachable`, and what `course` raises.
+        A server that keeps a table locked for as long as a snapshot lasts is read from a new one
+        for each table: who alters one must not wait until all are read, with every query behind
+        it. There, what moves meanwhile from one table to another may be missed. Raises
+        `DatabaseUnreachable`, and what `course` raises.
         """
         for database in self.databases:
+            done: set[str] = set()
             before = self._read
             while True:
                 await self.course.may_go_on()
-                self._read = before
                 try:
                     async with database.snapshot() as snapshot:
-                        async for found in self._in_snapshot(database, snapshot):
+                        async for found in self._in_snapshot(database, snapshot, done):
                             yield found
                     break
                 except _Again:
-                    continue
+                    if snapshot.lets_go:
+                        # Tables of two moments would not tell of what moved between them.
+                        done.clear()
+                        self._read = before
 
     async def _in_snapshot(
-        self, database: Database, snapshot: Snapshot
+        self, database: Database, snapshot: Snapshot, done: set[str]
     ) -> AsyncGenerator[list[Mention], None]:
+        """Tables that are not `done`, which is told of those that are."""
         tables = [(database, table) for table in await snapshot.tables()]
         for table in to_search(tables, self.skip).tables.get(database.name, []):
+            if table.canonical in done:
+                continue
             ids = [ColumnId(database.name, table.canonical, c.name) for c in table.columns]
             wanted = [
                 column
@@ -113,6 +122,9 @@ class DatabaseSearch:
             for columns in ([column] for column in wanted) if apart else [wanted] if wanted else []:
                 async for found in self._in_columns(snapshot, table, columns):
                     yield found
+            done.add(table.canonical)
+            if not snapshot.lets_go:
+                raise _Again
 
     async def _in_columns(
         self, snapshot: Snapshot, table: ListedTable, columns: list[ColumnId]

@@ -25,6 +25,10 @@ class Delegating:
         return self.snapshot.is_remote
 
     @property
+    def lets_go(self) -> bool:
+        return self.snapshot.lets_go
+
+    @property
     def probes(self) -> Probes | None:
         return self.snapshot.probes
 
