@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.model.driver import Difference
+from tests.model.difference import Difference
 from tests.model.machine import operations, run_worlds
 from tests.model.report import report
 from tests.model.standing import ENGINES, standing

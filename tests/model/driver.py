@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import pytest
-
-from s3gc_core.bucket import Bucket, DeleteResult
 from s3gc_core.collection import Selection
-from s3gc_core.collection.backup import BackupRun
 from s3gc_core.collection.folder import INDEX
 from s3gc_core.collector import Collector
 from s3gc_core.errors import PlanExpired, PlanFinished, S3gcError
 from tests.model.application import ANCHOR, KEYS, Application, written
+from tests.model.difference import CrashedHere, Difference, unlike
+from tests.model.executing import Executing
 from tests.model.world_model import Fate, Plan, Row, WorldModel
-
-Event = Callable[[], Awaitable[None]]
-
-
-class Difference(AssertionError):
-    """s3gc and the model do not agree. `wrong_deletions` are keys that had to stay."""
-
-    def __init__(self, what: str, told: str, wrong_deletions: Sequence[str] = ()) -> None:
-        danger = f"WRONG DELETIONS {sorted(wrong_deletions)}; " if wrong_deletions else ""
-        super().__init__(f"{danger}{what}: {told}")
-        self.is_dangerous = bool(wrong_deletions)
-
-
-class CrashedHere(RuntimeError):
-    """The process dies at this point, as far as s3gc can tell."""
 
 
 @dataclass(slots=True)
@@ -90,13 +70,13 @@ class Driver:
         orphans = {key for key, verdict in must.items() if verdict == "orphan"}
         wrong = {key for key, verdict in verdicts.items() if verdict == "orphan"} - orphans
         if verdicts != must:
-            raise Difference("a scan", _unlike(must, verdicts), sorted(wrong))
+            raise Difference("a scan", unlike(must, verdicts), sorted(wrong))
         for key, judged in got.items():
             said = {
                 layer: getattr(judged.layers, layer).verdict.value for layer in wanted[key].layers
             }
             if said != wanted[key].layers:
-                raise Difference(f"the layers of {key}", _unlike(wanted[key].layers, said))
+                raise Difference(f"the layers of {key}", unlike(wanted[key].layers, said))
             self.app.counts[f"= {must[key]}"] += 1
         if summary.listed != len(self.model.objects):
             raise Difference("listed", f"{summary.listed}, not {len(self.model.objects)}")
@@ -217,7 +197,7 @@ class Driver:
         must = {key: stored.etag for key, stored in self.model.objects.items()}
         if there != must:
             raise Difference(
-                f"the bucket {when}", _unlike(must, there), sorted(must.keys() - there.keys())
+                f"the bucket {when}", unlike(must, there), sorted(must.keys() - there.keys())
             )
 
     # Restoring
@@ -248,7 +228,7 @@ class Driver:
             for result in page
         }
         if got != must:
-            raise Difference("a restore", _unlike(must, got))
+            raise Difference("a restore", unlike(must, got))
         for key, outcome in must.items():
             self.app.counts[f"= {outcome}"] += 1
             if outcome == "restored":
@@ -268,103 +248,9 @@ class Driver:
             got[line["key"]] = await asyncio.to_thread((folder / line["file"]).read_bytes)
         must = {key: stored.body for key, stored in self.model.restorable().items() if key in keys}
         if got != must:
-            raise Difference("the vault", _unlike(must, got))
+            raise Difference("the vault", unlike(must, got))
 
     async def end(self) -> None:
         """Everything that was ever deleted is in the vault, and the audit log is whole."""
         await self.check_vault(Selection(prefix=""), set(self.model.restorable()))
         await self.collector.audit.verify()
-
-
-@dataclass(slots=True)
-class Executing:
-    """One execution, step by step beside the model, with events at its most delicate moments."""
-
-    driver: Driver
-    plan: Plan
-    chance: Random
-    fates: dict[str, Fate] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-    backed_up: set[str] = field(default_factory=set)
-    cleared: set[str] = field(default_factory=set)
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Follow the steps of the execution as long as the block lasts."""
-        back_up, delete_batch = BackupRun.back_up, Bucket.delete_batch
-
-        async def then_something_happens(run: BackupRun, items: Any) -> Any:
-            self.fates |= self.driver.model.back_up(self.plan)
-            self.plan.done |= self.fates.keys()
-            self.backed_up = set(self.plan.items) - self.plan.done
-            outcome = await back_up(run, items)
-            await self._happens(self._before_judgement)
-            self._judge()
-            return outcome
-
-        async def first_something_happens(
-            bucket: Bucket, items: Sequence[tuple[str, str]]
-        ) -> dict[str, DeleteResult]:
-            asked = {key for key, _ in items}
-            if not asked & self.plan.items.keys():
-                return await delete_batch(bucket, items)  # a probe's
-            wrong = asked - self.cleared
-            if asked != self.cleared:
-                why = {key: self.reasons.get(key) or self.fates.get(key) for key in sorted(wrong)}
-                told = f"{why} are deleted, {sorted(self.cleared - asked)} are not"
-                raise Difference("the last judgement", told, sorted(wrong))
-            await self._happens(self._before_delete)
-            if self.chance.random() < 0.1 and len(items) > 1:
-                await delete_batch(bucket, items[: len(items) // 2])
-                for key, _ in items[: len(items) // 2]:
-                    self.driver.model.delete(self.plan, key)
-                raise CrashedHere
-            for key in sorted(self.cleared):
-                self.fates[key] = self.driver.model.delete(self.plan, key)
-            return await delete_batch(bucket, items)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(BackupRun, "back_up", then_something_happens)
-            patch.setattr(Bucket, "delete_batch", first_something_happens)
-            yield
-
-    def _judge(self) -> None:
-        model, now = self.driver.model, self.driver.app.now()
-        for key in sorted(self.backed_up):
-            if why := model.why_kept(key, now):
-                self.fates[key], self.reasons[key] = Fate.KEPT, why
-                self.driver.app.counts[f"kept at the last moment: {why}"] += 1
-                self.plan.done.add(key)
-        self.cleared = {key for key in self.backed_up if key not in self.fates}
-
-    async def _happens(self, event: Event) -> None:
-        if self.chance.random() < 0.5:
-            await event()
-
-    async def _before_judgement(self) -> None:
-        """A row refers to an object that is about to go."""
-        app, chance = self.driver.app, self.chance
-        for key in chance.sample(sorted(self.plan.items), min(len(self.plan.items), 2)):
-            name = (chance.choice(["files", "posts", "albums"]), chance.randrange(1, 21))
-            await app.set_row("link at the last moment", name, written(chance, name[0], [key]))
-
-    async def _before_delete(self) -> None:
-        """An object that was judged is overwritten or removed before it is deleted."""
-        app, chance = self.driver.app, self.chance
-        for key in chance.sample(sorted(self.cleared), min(len(self.cleared), 2)):
-            if chance.random() < 0.8:
-                await app.put("overwrite at the last moment", key, app.body())
-            elif key in self.driver.model.objects:
-                await app.remove(key)
-
-    def compare(self, got: dict[str, str]) -> None:
-        """Every object of the plan ended as the model says."""
-        must = {key: fate.value for key, fate in self.fates.items()}
-        if got != must:
-            wrong = [k for k in got if got[k] == "deleted" and must.get(k) != "deleted"]
-            raise Difference("an execution", _unlike(must, got), wrong)
-
-
-def _unlike(must: Mapping[str, object], got: Mapping[str, object]) -> str:
-    keys = sorted(key for key in must.keys() | got.keys() if must.get(key) != got.get(key))
-    return ", ".join(f"{key}: {got.get(key)!r} where {must.get(key)!r} is right" for key in keys)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.model.driver import Difference
+from tests.model.difference import Difference
 from tests.model.ground import Ground
 from tests.model.machine import OUTCOME, operations
 

@@ -13,7 +13,8 @@ from s3gc_core.collection.execute import Execution
 from s3gc_core.judgement import PlanItem
 from s3gc_core.vault import Result
 from tests.core.judgement.controlled import LAYERS, passes
-from tests.model.driver import Difference, Driver
+from tests.model.difference import Difference
+from tests.model.driver import Driver
 from tests.model.ground import Ground
 from tests.worlds.test_teeth import no_rule
 
