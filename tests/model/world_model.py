@@ -11,6 +11,8 @@ from enum import StrEnum
 
 DAY = 86_400.0
 RETENTION = 7 * DAY
+# What was uploaded in parts is dated by its beginning.
+PARTS_MARGIN = DAY
 PLAN_LIFETIME = DAY
 PROTECTED = "keep/"
 # What is decided by less than this is decided by how fast the machine runs: time goes on first.
@@ -35,6 +37,12 @@ class Stored:
     body: bytes
     etag: str
     written_at: float
+
+    @property
+    def old_at(self) -> float:
+        """When it is old enough. The ETag of an upload in parts ends in their number."""
+        margin = PARTS_MARGIN if "-" in self.etag else 0.0
+        return self.written_at + RETENTION + margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,7 @@ class WorldModel:
         return Candidate(
             released=released is not None and now - released < RETENTION,
             nearly=key in self.seen_nearly,
-            young=now - stored.written_at < RETENTION,
+            young=now < stored.old_at,
             protected=key.startswith(PROTECTED),
         )
 
@@ -182,7 +190,7 @@ class WorldModel:
         if key in self.nearly() or key in self.seen_nearly:
             return "nearly"
         stored = self.objects.get(key)
-        if stored is not None and now - stored.written_at < RETENTION:
+        if stored is not None and now < stored.old_at:
             return "young"
         return ""
 
@@ -233,7 +241,7 @@ class WorldModel:
     def is_close(self, now: float) -> bool:
         """Whether a decision hangs on seconds."""
         ends = [
-            *(stored.written_at + RETENTION for stored in self.objects.values()),
+            *(stored.old_at for stored in self.objects.values()),
             *(at + RETENTION for at in self.released.values()),
             *(plan.expires_at for plan in self.plans.values()),
         ]
