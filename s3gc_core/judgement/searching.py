@@ -13,6 +13,7 @@ from s3gc_core.databases.protocol import Database
 from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement.catalogue import Catalogue
 from s3gc_core.references import (
+    BucketNames,
     ColumnId,
     Course,
     Covered,
@@ -94,7 +95,7 @@ async def search_databases(
         search = DatabaseSearch(
             databases,
             # Away from the event loop: the automata take a second a 100,000 keys.
-            await asyncio.to_thread(KeySearch, keys),
+            await asyncio.to_thread(KeySearch, keys, BucketNames.of(config)),
             config.database_search_skip,
             left_out,
             course,

@@ -16,7 +16,9 @@ import msgspec
 from ahocorasick_rs import BytesAhoCorasick
 
 from s3gc_core.databases.protocol import Page, RowId, Value
+from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.discovery import ColumnId
+from s3gc_core.references.foreign_urls import is_elsewhere
 from s3gc_core.references.spellings import key_hashes
 from s3gc_core.references.token_borders import MentionKind, kind_of
 from s3gc_core.references.written_forms import ESCAPES, SLASHES, escaped_forms, is_odd, plain_forms
@@ -51,8 +53,10 @@ class KeySearch:
     Not for several threads at a time.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    def __init__(self, keys: Sequence[str], names: BucketNames | None = None) -> None:
+        """With the bucket's `names`, keys in URLs that name another bucket are passed over."""
         self._keys = keys
+        self._names = names
         self.hashes = key_hashes(keys)
         self._told: Counter[tuple[int, MentionKind]] = Counter()
         self._plain = list(_automata(enumerate(keys), plain_forms))
@@ -119,6 +123,8 @@ class KeySearch:
                     continue
                 kind = kind_of(buffer, start, end, self._keys[number])
                 if self._told[number, kind] >= PLACES_TOLD:
+                    continue
+                if self._names is not None and is_elsewhere(buffer, start, end, self._names):
                     continue
                 starts = starts or [border.end() for border in _BORDER.finditer(buffer)]
                 row = bisect_right(starts, start) - 1

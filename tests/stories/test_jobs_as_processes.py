@@ -175,6 +175,7 @@ async def test_a_pause_changes_nothing_but_the_time(scene: Scene) -> None:
         (e.kind.value, e.subject or e.by) for e in job_events(scene.vault, job.operation_id).events
     ]
     assert told[1:] == [
+        ("asked", "main:files.k"),
         ("phase", "execute"),
         ("paused", "kim@there"),
         ("resumed", "ana@there"),

@@ -41,6 +41,12 @@ async def test_one_row(sqlite_world: World, case: str) -> None:
     if case in FAR:
         assert (judged[key].verdict, summary.orphans) == ("orphan", 1)
         return
+    if key in written:
+        # It stands there, whatever comes before it: the search of all text finds it.
+        assert (judged[key].verdict, summary.orphans, summary.held) == ("keep", 0, 0)
+        assert judged[key].reason.startswith("found in main:main.files.k row 7 (")
+        assert written in judged[key].reason
+        return
     assert (judged[key].verdict, summary.orphans, summary.held) == ("held", 0, 1)
     assert judged[key].reason.startswith("main:files.k row 7 (")
     # Its own spelling is the key; the row's is in brackets.
