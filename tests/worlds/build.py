@@ -76,6 +76,9 @@ class Ground:
         app.track(
             {table.name: list(table.sources) for table in world.tables},
             retention_days=RETENTION_DAYS,
+            # What these worlds compare is the question to the tracked columns. The search of
+            # everything would keep what stands there in a way that a codec does not read.
+            database_search="tracked",
             exclude_prefixes=[PROTECTED_PREFIX],
             exclude_patterns=[PROTECTED_PATTERN],
             cdn_bases=[CDN_BASE],
