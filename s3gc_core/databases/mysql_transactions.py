@@ -42,8 +42,9 @@ async def oldest_transaction(connection: Connection, address: str) -> datetime |
     ):
         await fetch(connection, statement)
     for _ in range(round(_FRESH_SECONDS / _COPY_SECONDS)):
-        ((at, is_fresh),) = await fetch(connection, _OLDEST)
-        if is_fresh:
+        ((at, knows_us),) = await fetch(connection, _OLDEST)
+        # Numbers come as texts.
+        if int(knows_us or 0):
             return None if at is None else datetime.fromtimestamp(float(at), UTC)
         await asyncio.sleep(_COPY_SECONDS)
     raise DatabaseUnreachable(

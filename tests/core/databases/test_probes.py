@@ -75,7 +75,8 @@ async def both(app: AppDatabase) -> None:
     assert await way(app, "second", *values) == _NO_INDEX  # of an index's second column
     assert await way(app, "part", *values) == _NO_INDEX
     assert (await way(app, "other", *values)).why_not.startswith("no plain text column")
-    many = [f"k/{n}" for n in range(ROWS // 20 + 1)]
+    # Servers estimate how many rows there are, not exactly.
+    many = [f"k/{n}" for n in range(ROWS // 10)]
     assert (await way(app, "good", *many)).why_not == "quicker for so few rows"
     # In several statements, and with a condition that ends with a comment.
     asked = [f"k/{n}" for n in range(0, 2 * ROWS, 3)]
