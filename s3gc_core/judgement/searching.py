@@ -105,6 +105,8 @@ async def search_databases(
             async for found in mentions:
                 await catalogue.add_mentions(found)
         before += planned.bytes
+        # What tables take is an estimate, and more than their texts.
+        journal.progress("search databases", before, total)
 
 
 async def _next_keys(catalogue: Catalogue, after: int) -> tuple[list[str], int]:

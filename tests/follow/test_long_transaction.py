@@ -34,6 +34,7 @@ class Halting:
         self._following = following
         self.midway = asyncio.Event()
         self.may_go_on = asyncio.Event()
+        self._has_told = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._following, name)
@@ -45,12 +46,13 @@ class Halting:
             yield cast(ChangeStream, self)
 
     async def read(self, seconds: float) -> Sequence[Change]:
-        if self.midway.is_set() and not self.may_go_on.is_set():
+        if self._has_told and not self.may_go_on.is_set():
+            # Asked for more: what was told first is applied.
+            self.midway.set()
             await asyncio.sleep(0.01)
             return ()
         changes = await self._stream.read(seconds)
-        if any(isinstance(change, RowChange) for change in changes):
-            self.midway.set()
+        self._has_told |= any(isinstance(change, RowChange) for change in changes)
         return changes
 
     def acknowledge(self, anchor: str) -> None:

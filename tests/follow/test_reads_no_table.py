@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from s3gc_core.config import Config
+from s3gc_core.config import Config, DatabaseSearch
 from tests.servers.app_database import AppDatabase
 from tests.servers.postgres import PostgresServer
 from tests.world import World
@@ -36,7 +36,8 @@ async def world(bucket_config: Config, postgres: PostgresServer) -> AsyncIterato
     )
     await world.app.execute("ANALYZE t")
     await world.put("k/1")
-    world.track({"t": ["k"]}, database={"url": world.app.url, "cdc": True})
+    database = {"url": world.app.url, "cdc": True}
+    world.track({"t": ["k"]}, database=database, database_search="tracked")
     world.days(10)
     yield world
     await world.app.close()
@@ -72,6 +73,12 @@ async def test_only_the_database_layer_asks(world: World) -> None:
     assert (summary.referenced, summary.candidates, summary.orphans) == (1, 1, 1)
     asked = [now - before for now, before in zip(await read(world), loaded, strict=True)]
     assert asked[1] + asked[3] == ROWS
+    # And once more, where all text is searched for its key.
+    world.change(database_search=DatabaseSearch.EVERYTHING)
+    before = await read(world)
+    await world.scan(ACCEPTED)
+    asked = [now - before for now, before in zip(await read(world), before, strict=True)]
+    assert asked[1] + asked[3] == 2 * ROWS
 
 
 # One row of all has its object.
