@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,6 +23,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre"}
     | {"fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs", "fuse.goofys", "davfs"}
 )
+
+# How long an open or a write waits for another process that has the file locked.
+LOCK_SECONDS = 30.0
 
 # How the kernel writes space, tab, newline and backslash in a mount point.
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -136,10 +140,31 @@ def _connect(path: Path, schema: str, durable: bool) -> sqlite3.Connection:
     # has on it, and another process that closes it would take SQLite's log away under us.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
+    connection = sqlite3.connect(
+        path, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False
+    )
+    _write_ahead(connection)
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA temp_store = FILE")
     connection.executescript(schema)
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log, once nobody else is in it.
+
+    SQLite waits for locks by itself everywhere else; the switch reads first and then asks for
+    more, where waiting could be for one another, so there it fails at once.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -278,3 +278,34 @@ async def test_reading_keeps_nobody_from_writing(tmp_path: Path) -> None:
     assert await task == []
     assert await reader.read(lambda c: c.execute("SELECT n FROM t").fetchall()) == [(1,)]
     await reader.close()
+
+
+@pytest.fixture
+def half_made(tmp_path: Path) -> Path:
+    """A file as another process has it that is about to make its tables: no log of writes yet."""
+    path = tmp_path / "half.db"
+    with closing(sqlite3.connect(path)) as first:
+        first.execute("CREATE TABLE other (n INTEGER)")
+    return path
+
+
+async def test_an_open_waits_for_another_that_makes_the_file(half_made: Path) -> None:
+    with closing(sqlite3.connect(half_made, isolation_level=None)) as first:
+        first.execute("BEGIN IMMEDIATE")
+        opening = asyncio.create_task(LocalStore.open(half_made, SCHEMA))
+        # SQLite's own waiting does not cover this one: without ours it has failed by then.
+        await asyncio.wait({opening}, timeout=0.5)
+        assert not opening.done()
+        first.execute("COMMIT")
+    store = await opening
+    await store.close()
+
+
+async def test_an_open_does_not_wait_for_ever(
+    half_made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s3gc_core.local_store.LOCK_SECONDS", 0.1)
+    with closing(sqlite3.connect(half_made, isolation_level=None)) as first:
+        first.execute("BEGIN IMMEDIATE")
+        with pytest.raises(VaultUnreachable, match="locked"):
+            await LocalStore.open(half_made, SCHEMA)
