@@ -15,8 +15,11 @@ RETENTION = 7 * DAY
 PARTS_MARGIN = DAY
 PLAN_LIFETIME = DAY
 PROTECTED = "keep/"
+RUNNING_TEXT = "posts"
 # What is decided by less than this is decided by how fast the machine runs: time goes on first.
 TOO_CLOSE = 120.0
+# From so many rows with a key on, one at least has to name an object.
+MATCH_ROWS = 10
 
 RowName = tuple[str, int]
 
@@ -133,6 +136,19 @@ class WorldModel:
         return frozenset().union(*(row.nearly for row in self.rows.values()))
 
     # A scan
+
+    def unmatched(self) -> set[str]:
+        """Tables whose rows name keys, and none of them an object: their codec may be wrong.
+
+        Of a table with running text that is not said: it is full of other addresses.
+        """
+        found = set()
+        for table in {table for table, _ in self.rows} - {RUNNING_TEXT}:
+            named = [row.keys | row.nearly for (of, _), row in self.rows.items() if of == table]
+            naming = [keys for keys in named if keys]
+            if len(naming) >= MATCH_ROWS and not any(keys & self.objects.keys() for keys in naming):
+                found.add(table)
+        return found
 
     def scan(self, now: float) -> dict[str, Candidate]:
         """What a scan must say about each object that no row refers to."""
