@@ -124,7 +124,8 @@ async def test_the_fuzz_sees_it(
 
 @pytest.mark.parametrize(
     "unsafe",
-    [a_letter_clears, enter_alone_confirms, a_paste_is_taken, type_ahead_is_taken],
+    # The field that asks for the phrase is the same one as above: its other guards are seen there.
+    [a_letter_clears, type_ahead_is_taken],
     ids=lambda one: one.__name__,
 )
 async def test_the_fuzz_sees_that_a_column_is_cleared(
