@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +148,9 @@ async def test_clock_skew_blocks_scan_and_execution(
         return await server_date(bucket) + ahead
 
     monkeypatch.setattr(Bucket, "server_date", skewed)
-    for blocked_run in (world.scan(), world.execute(plan_id)):
+    for run in (world.scan, partial(world.execute, plan_id)):
         with pytest.raises(GuardBlocked) as blocked:
-            await blocked_run
+            await run()
         assert blocked.value.guards == ("clock-skew",)
     with pytest.raises(GuardBlocked):
         await world.scan(["clock-skew"])
