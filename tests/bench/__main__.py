@@ -5,7 +5,7 @@ referenced; measures scan and execution in fresh processes, each beside its refe
 needs no server: the dashboard's list over N candidates, beside Textual's DataTable. Nor does
 `--only start`: the time to the first painted screen, beside a bare Textual application. Of `--only
 references [--rows 1000000]` see `references`, of `--only following [--rows 200000]` `following`, of
-`--only search [--rows 1000000]` `search`.
+`--only search [--rows 1000000]` `search`, of `--only collect [--objects 3000]` `collecting`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
 from s3gc_core.parallel import in_parallel
 from s3gc_tui.demo.seaweed import SeaweedServer
-from tests.bench import candidate_list, following, references, search
+from tests.bench import candidate_list, collecting, following, references, search
 from tests.bench.start_up import measure_start_up
 
 HEADERS = ObjectHeaders(content_type="application/octet-stream", metadata={"from": "bench"})
 SIZE = 2_000
-ONLY = ("scan", "execute", "list", "start", "references", "following", "search")
+ONLY = ("scan", "execute", "list", "start", "references", "following", "search", "collect")
 
 
 async def main() -> None:
@@ -62,6 +62,10 @@ async def main() -> None:
         async with SeaweedServer(Path(folder) / "seaweed") as server:
             os.environ["AWS_ACCESS_KEY_ID"] = server.access_key
             os.environ["AWS_SECRET_ACCESS_KEY"] = server.secret_key
+            if args.only == "collect":
+                for count in args.objects or [3_000]:
+                    await collecting.measure(server, Path(folder), count)
+                return
             for count in args.objects or [10_000, 100_000]:
                 await measure(server, Path(folder), count, args.only)
 

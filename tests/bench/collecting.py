@@ -1,0 +1,219 @@
+"""`python -m tests.bench --only collect [--objects 3000]`: small objects to the vault and back.
+
+Objects of 10 kB, half of each compressible, in SeaweedFS. Deleting with a durable, proven backup,
+beside (a) a plain loop of get, zstd, fsync, delete, one object after the other; (b) `rclone move`
+to a folder, which proves nothing (needs `pip install '.[bench]'`); (c) the same GETs and batch
+deletes with nothing done to the bytes. Restoring, beside the same PUTs. Each in a fresh process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from s3gc_core.bucket import Bucket, ListedObject, ObjectHeaders
+from s3gc_core.clock import ShiftedClock, SystemClock
+from s3gc_core.collection import Selection
+from s3gc_core.collector import Collector
+from s3gc_core.config import Config
+from s3gc_core.config_create import create_config
+from s3gc_core.parallel import in_parallel
+from s3gc_tui.demo.seaweed import SeaweedServer
+from tests.bench.measured import plain_loop, timed
+from tests.bench.memory import peak_mib
+
+SIZE = 10_000
+# How many the plain loop does; its rate is what is compared.
+LOOP = 500
+BATCH = 1_000
+HEADERS = ObjectHeaders(content_type="image/jpeg", metadata={"from": "bench"})
+
+
+async def measure(server: SeaweedServer, folder: Path, count: int) -> None:
+    """Fill a bucket, and print rates and their ratios."""
+    bucket = f"collect-{count}"
+    await server.create_bucket(bucket)
+    settings: dict[str, Any] = {
+        "bucket": bucket,
+        "endpoint_url": server.endpoint,
+        "mode": "execute",
+        "vault_path": str(folder / bucket / "vault"),
+        "database": f"sqlite:///{folder / bucket}.db",
+        "tables": {"files": ["path"]},
+        "guards": {"max_share": 1.0, "max_objects": count},
+    }
+    await _fill(server.config(bucket), folder / f"{bucket}.db", count)
+    found: dict[str, dict[str, float]] = {}
+    for what in ("loop", "rclone", "raw", "ours", "puts", "restore"):
+        if what == "rclone":
+            found[what] = await _rclone(server, bucket, folder, count)
+        else:
+            found[what] = await _in_a_process(what, settings)
+    _show(found, count)
+
+
+def _show(found: dict[str, dict[str, float]], count: int) -> None:
+    rate = {what: m["objects"] / m["seconds"] for what, m in found.items() if m}
+    print(f"\n{count:,} objects of {SIZE:,} bytes; objects a second, and how ours compares")
+    for what, told in (
+        ("loop", "(a) plain loop: get, zstd, fsync, delete"),
+        ("rclone", "(b) rclone move to a folder, unproven"),
+        ("raw", "(c) the same GETs and batch deletes"),
+    ):
+        if what in rate:
+            print(f"  {told:<42}{rate[what]:8.0f}   {rate['ours'] / rate[what]:6.2f} times")
+        else:
+            print(f"  {told:<42}   not installed: pip install '.[bench]'")
+    print(f"  {'execute, durable, read back, audited':<42}{rate['ours']:8.0f}")
+    print(
+        f"  {'the same PUTs':<42}{rate['puts']:8.0f}   {rate['restore'] / rate['puts']:6.2f} times"
+    )
+    print(f"  {'restore, proven before and after':<42}{rate['restore']:8.0f}")
+    for what in ("raw", "ours", "puts", "restore"):
+        cpu = found[what]["seconds_cpu"] / found[what]["objects"] * 1000
+        print(f"  {what:<8} CPU {cpu:6.2f} ms an object, peak {found[what]['peak_mib']:5.0f} MiB")
+
+
+async def _fill(config: Config, database: Path, count: int) -> None:
+    """Objects for each way of deleting, and one that is in use."""
+    chance = random.Random(count)
+    names = {"loop": min(count, LOOP), "rclone": count, "raw": count, "ours": count}
+    keys = [
+        "used.bin",
+        *(f"{way}/{n % 97:02}/{n}.bin" for way, n_ in names.items() for n in range(n_)),
+    ]
+    async with aiosqlite.connect(database) as connection:
+        await connection.execute("CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT)")
+        await connection.execute("INSERT INTO files (path) VALUES ('used.bin')")
+        await connection.commit()
+    async with Bucket.open(config, SystemClock()) as bucket:
+        waiting = iter(keys)
+
+        async def upload() -> None:
+            for key in waiting:
+                body = chance.randbytes(SIZE // 2) + b"x" * (SIZE // 2)
+                await bucket.put(key, _once(body), len(body), HEADERS)
+
+        await in_parallel(upload() for _ in range(16))
+
+
+async def _rclone(server: SeaweedServer, bucket: str, folder: Path, count: int) -> dict[str, float]:
+    rclone = shutil.which("rclone", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if rclone is None:
+        return {}
+    remote = (
+        f":s3,provider=Other,endpoint='{server.endpoint}',access_key_id={server.access_key}"
+        f",secret_access_key={server.secret_key}:{bucket}/rclone"
+    )
+    began = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        rclone, "move", remote, str(folder / "rclone"), "--transfers", "16", "--config", os.devnull
+    )
+    if await process.wait():
+        raise SystemExit("rclone failed")
+    return {"objects": count, "seconds": time.perf_counter() - began}
+
+
+async def _in_a_process(what: str, settings: dict[str, Any]) -> dict[str, float]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.collecting", what, json.dumps(settings)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    out, _ = await process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{what} ended with {process.returncode}")
+    found: dict[str, float] = json.loads(out)
+    return found
+
+
+async def _measured(what: str, config: Config) -> dict[str, float]:
+    result: dict[str, float] = {}
+    if what in ("ours", "restore"):
+        async with Collector.open(config, clock=ShiftedClock(timedelta(days=10))) as collector:
+            result["objects"] = await _by_us(what, collector, result)
+    else:
+        async with Bucket.open(config, SystemClock()) as bucket:
+            pages = bucket.list_pages("" if what == "puts" else f"{what}/")
+            there = [entry async for page in pages for entry in page]
+            result["objects"] = await _by_hand(what, bucket, there, config, result)
+    result["peak_mib"] = peak_mib()
+    return result
+
+
+async def _by_us(what: str, collector: Collector, result: dict[str, float]) -> int:
+    if what == "ours":
+        summary = await collector.scan()
+        plan = await collector.approve(summary.plan_id or "", reason="bench")
+        async with timed(result, "seconds"):
+            done = await collector.execute(plan.plan_id, confirm=plan.confirmation)
+        return done.counts["deleted"]
+    async with timed(result, "seconds"):
+        done = await collector.restore(Selection(prefix="ours/"))
+    return done.counts["restored"]
+
+
+async def _by_hand(
+    what: str,
+    bucket: Bucket,
+    there: Sequence[ListedObject],
+    config: Config,
+    result: dict[str, float],
+) -> int:
+    items = [(entry.key, entry.etag) for entry in there]
+    if what == "loop":
+        with tempfile.TemporaryDirectory(dir=config.vault_path.parent) as folder:
+            async with timed(result, "seconds"):
+                await plain_loop(bucket, items, Path(folder))
+        return len(items)
+    if what == "puts":
+        return await _puts(bucket, config, result)
+    async with timed(result, "seconds"):
+        for start in range(0, len(items), BATCH):
+            batch = items[start : start + BATCH]
+            waiting = iter(batch)
+            await in_parallel(_read(bucket, waiting) for _ in range(config.max_concurrency))
+            await bucket.delete_batch(batch)
+    return len(items)
+
+
+async def _read(bucket: Bucket, waiting: Iterator[tuple[str, str]]) -> None:
+    for key, etag in waiting:
+        async with bucket.read(key, if_match=etag) as body:
+            async for _ in body.chunks():
+                pass
+
+
+async def _puts(bucket: Bucket, config: Config, result: dict[str, float]) -> int:
+    body, count = random.Random(1).randbytes(SIZE), config.guards.max_objects
+    waiting = iter(range(count))
+
+    async def write() -> None:
+        for n in waiting:
+            await bucket.put(f"puts/{n}.bin", _once(body), SIZE, HEADERS)
+
+    async with timed(result, "seconds"):
+        await in_parallel(write() for _ in range(config.max_concurrency))
+    return count
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+if __name__ == "__main__":
+    chosen: Config = create_config(**json.loads(sys.argv[2]))
+    chosen.vault_path.parent.mkdir(exist_ok=True)
+    print(json.dumps(asyncio.run(_measured(sys.argv[1], chosen))))
