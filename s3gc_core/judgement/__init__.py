@@ -22,7 +22,7 @@ from s3gc_core.judgement.conditions import (
     conditions_of,
     drifted,
 )
-from s3gc_core.judgement.day_budget import DAY, Deletion, day_budget
+from s3gc_core.judgement.day_budget import DAY, Deletion, day_budget, prefix_day_budgets
 from s3gc_core.judgement.finding_tables import Listing
 from s3gc_core.judgement.grant_memory import all_grants, grant_refusal, used_under
 from s3gc_core.judgement.grants import (
@@ -139,6 +139,7 @@ __all__ = [
     "not_primary",
     "plan_histories",
     "plan_history",
+    "prefix_day_budgets",
     "recorded_plans",
     "refuse",
     "row_in_words",

@@ -164,6 +164,10 @@ class Scan:
             canaries_misjudged=await self._canaries_misjudged(canaries),
             unsearched=searched.problems,
             search_oversize=searched.oversize,
+            prefixes={
+                prefix: await self.catalogue.under_prefix(scan_id, prefix)
+                for prefix in self.config.guards.prefixes
+            },
         )
         blocked = tripped_guards(facts, self.config.guards, accepted)
         await self.journal.checkpoint()  # a scan that is cancelled leaves no plan

@@ -69,6 +69,11 @@ GUARDS = (
     _guard("stream_lost", _PURE + "a_lost_stream_is_told_and_cannot_be_accepted"),
     _guard("registry_stale", _CONTROLS + "registry_stale"),
     _guard("budget", _CONTROLS + "budget"),
+    _guard(
+        "budget_prefix",
+        _CONTROLS + "budget_of_a_prefix",
+        _PURE + "each_prefix_has_its_own_budget",
+    ),
     _guard("canary", _CANARIES + "what_is_broken_on_the_way_voids_the_scan"),
     _guard("clock_skew", _CONTROLS + "clock_skew_blocks_scan_and_execution", instead="return []"),
     _guard("unsearched", _SEARCH + "a_column_that_cannot_be_read_blocks"),
@@ -232,6 +237,13 @@ DELETES = (
         "return",
         (_DAY + "a_second_execution_on_one_day_counts_with_the_first",),
         function="_check_day_budget",
+    ),
+    Mutation(
+        "budget-per-day of a prefix",
+        "s3gc_core/judgement/day_budget.py",
+        "return []",
+        (_DAY + "a_prefix_has_a_budget_of_its_own_for_the_day",),
+        function="prefix_day_budgets",
     ),
     Mutation(
         "a grant holds when its plan is executed",
