@@ -22,6 +22,7 @@ from s3gc_core.judgement import (
     check_executable,
     check_not_drifted,
     check_second_person,
+    clearances,
     conditions_of,
     day_budget,
     deleted_since,
@@ -84,7 +85,8 @@ async def execute(
         await parts.bucket.check()
         await parts.check_clock()
         present = await parts.check_identity()
-        check_not_drifted(plan_id, plan.conditions, conditions_of(parts.config, present))
+        conditions = conditions_of(parts.config, present, await clearances(parts.audit))
+        check_not_drifted(plan_id, plan.conditions, conditions)
         finished = await _finished_keys(parts, plan_id)
         await _check_day_budget(parts, plan, finished, accept)
         last_check = LastCheck(

@@ -118,6 +118,16 @@ PLANS = (
         function="check_not_drifted",
     ),
     Mutation(
+        "clearances that a plan was judged under",
+        "s3gc_core/judgement/conditions.py",
+        "",
+        (
+            _BINDING + "a_clearance_that_was_taken_back_is_drift",
+            "tests/core/judgement/test_conditions.py::test_drift_is_named",
+        ),
+        before='"clearances": _lacks(now.clearances, then.clearances),',
+    ),
+    Mutation(
         "second person",
         _PLANS_FILE,
         "return",
