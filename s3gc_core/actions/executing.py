@@ -19,6 +19,7 @@ from s3gc_core.judgement import (
     DAY,
     Plan,
     PlanHistory,
+    ScanSummary,
     check_executable,
     check_not_drifted,
     check_second_person,
@@ -114,6 +115,7 @@ async def execute(
             ask_tags_always=await _probe_store(parts),
             # The vault is held: nobody else uses the grant's budget meanwhile.
             check_allowed=partial(_check_granted, parts, plan, history, count=False),
+            listed=await _listed(parts),
         )
         try:
             await execution.run(finished)
@@ -166,6 +168,12 @@ async def _check_day_budget(
     whole = day_budget(limits, deleted, len(planned), sum(size for _, size in planned), now)
     found = [*([whole] if whole else []), *prefix_day_budgets(limits, deleted, planned, now)]
     refuse([trip for trip in found if trip.label not in accept])
+
+
+async def _listed(parts: Parts) -> int:
+    """How many objects the last scan listed; 0 where that is not known."""
+    last = await parts.catalogue.last_scan()
+    return msgspec.json.decode(last[1], type=ScanSummary).listed if last else 0
 
 
 async def _probe_store(parts: Parts) -> bool:

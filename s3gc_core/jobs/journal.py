@@ -132,6 +132,12 @@ class JobJournal:
         """Note how a source is asked about what is about to be deleted."""
         self._event(EventKind.ASKED, source, reason=how, urgent=False)
 
+    def compared(self, planned: int, counts: Mapping[str, int]) -> None:
+        """Note how many objects of the plan there were, and how many are not as approved."""
+        told = ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
+        why = f"{told} since, left alone" if told else "all are as approved"
+        self._event(EventKind.COMPARED, f"{planned} objects with the plan", reason=why)
+
     def object_ended(self, outcome: str, key: str, reason: str) -> None:
         """Note an object that did not end as intended; of each outcome only the first ones."""
         self._told[outcome] += 1

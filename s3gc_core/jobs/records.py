@@ -91,6 +91,7 @@ class EventKind(StrEnum):
     PHASE = "phase"  # subject: the phase that began
     OBJECT = "object"  # did not end as intended; subject: its outcome. The first of each outcome
     ASKED = "asked"  # subject: the source that is asked before deletes; reason: how
+    COMPARED = "compared"  # subject: how many objects; reason: how many are not as approved
     PAUSED = "paused"
     RESUMED = "resumed"
     CANCELLED = "cancelled"

@@ -14,6 +14,7 @@ _CANARIES = "tests/core/judgement/test_canaries.py::test_"
 _SEARCH = "tests/stories/test_search.py::test_"
 _LAST_CHECK = "tests/stories/test_last_check.py::test_"
 _BALANCE = "tests/core/collection/test_balance.py::test_"
+_DRIFT = "tests/core/collection/test_drift.py::test_"
 _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
@@ -209,6 +210,13 @@ DELETES = (
         "Key=key\n",
         ("tests/core/bucket/test_capabilities.py::test_what_seaweed_can",),
         before="Key=key, IfMatch=if_match\n",
+    ),
+    Mutation(
+        "what changed leaves the plan before the first backup",
+        _EXECUTE_FILE,
+        "return frozenset()",
+        (_DRIFT + "what_changed_leaves_the_plan_before_the_first_backup",),
+        function="_drop_drifted",
     ),
     Mutation(
         "last judgement",
