@@ -68,7 +68,7 @@ from s3gc_core.judgement.plans import (
     check_not_expired,
     check_second_person,
 )
-from s3gc_core.judgement.report import LEAK_WINDOW, Report
+from s3gc_core.judgement.report import LEAK_WINDOW, Report, UnfinishedUploads, UploadSum
 from s3gc_core.judgement.scan import Before, Scan, ScanSummary
 
 __all__ = [
@@ -112,6 +112,8 @@ __all__ = [
     "Sort",
     "Totals",
     "Tripped",
+    "UnfinishedUploads",
+    "UploadSum",
     "Used",
     "Verdict",
     "View",
