@@ -144,6 +144,10 @@ class JobJournal:
         if self._told[outcome] <= KEPT_EVENTS_PER_OUTCOME:
             self._event(EventKind.OBJECT, outcome, key=key, reason=reason, urgent=False)
 
+    def refused(self, error: S3gcError) -> None:
+        """Note what was wrong, for whoever watches and has no other word of it."""
+        self._state.told, self._state.next_step = clean(error.what), clean(error.next_step)
+
     def finish(self, outcome: str, counts: Mapping[str, int], error: str | None = None) -> None:
         """Say how the operation ended; written when the journal closes."""
         self._state.outcome, self._state.error = outcome, error

@@ -82,6 +82,9 @@ class JobState(msgspec.Struct):
     ended_at: Utc | None = None
     outcome: str | None = None
     error: str | None = None
+    # What was wrong and what to do, where a refusal or a failure of ours ended it.
+    told: str = ""
+    next_step: str = ""
 
 
 class EventKind(StrEnum):

@@ -155,7 +155,10 @@ def toml(config: Config) -> str:
             plan_lifetime_hours=config.plan_lifetime_hours,
         ),
         "[guards]",
-        *_settings(max_share=config.guards.max_share),
+        *_settings(
+            max_share=config.guards.max_share,
+            max_objects_per_day=config.guards.max_objects_per_day,
+        ),
         *_prefix_budgets(config),
         "[prices]",
         *_settings(**config.prices),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from s3gc_core.collection import Selection
+from s3gc_core.config import GuardLimits
 from s3gc_core.errors import OperationCancelled
 from s3gc_core.jobs import (
     ControlState,
@@ -73,6 +74,25 @@ async def test_a_started_execution_tells_how_to_undo_it(
             assert "".join(line.split()) in "".join(text.split())
             await shown.press("u")
             assert [message.selection for message in wanted] == [undo.selection]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_job_that_a_guard_blocked_tells_why_and_what_next(
+    small: SmallWorld, size: tuple[int, int]
+) -> None:
+    """Its operation has begun: the journal is all that another session sees of it."""
+    small.write_config(guards=GuardLimits(max_share=1.0, max_objects_per_day=1))
+    plan_id = await small.approved()
+    async with staged(small) as stage:
+        plan, _ = await stage.gateway.plan(plan_id)
+        started = stage.gateway.start(ExecuteIntent(plan_id, plan.confirmation))
+        await ended(stage, started)
+        [job, *_] = (await stage.gateway.picture()).jobs
+        async with stage.showing(JobScreen(stage.gateway, job.operation_id), size) as shown:
+            text = " ".join((await until_text(shown, "BLOCKED", "next: ")).split())
+            assert "why: guard-blocked: budget-per-day: with the 0 objects" in text
+            assert "this plan makes 3 objects (limit 1)" in text
+            assert "or execute --accept budget-per-day --reason TEXT" in text
 
 
 async def test_a_job_that_never_began_tells_why_and_what_next(small: SmallWorld) -> None:
