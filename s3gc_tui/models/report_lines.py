@@ -23,8 +23,10 @@ SHOWN = 100
 _NOBODY = "no row was ever seen to refer to them"
 
 
-def head_lines(told: Reported | None, width: int) -> list[Line]:
+def head_lines(told: Reported | None, width: int, *, failed: bool = False) -> list[Line]:
     """Money and the rate of the leak, in three lines."""
+    if failed:
+        return [line(strong(" REPORT"), "  none"), BLANK, BLANK]
     if told is None:
         return [
             line(strong(" REPORT"), dim("  adding up the last scan's orphans ...")),

@@ -70,7 +70,9 @@ class ReportScreen(Placed[None]):
         width = self.size.width
         if not width or not self.children:
             return
-        self.query_one("#head", LinePane).show(report_lines.head_lines(self._told, width))
+        failed = self._error is not None
+        head = report_lines.head_lines(self._told, width, failed=failed)
+        self.query_one("#head", LinePane).show(head)
         self.query_one("#table", LinePane).show(self._table(width))
         self.query_one("#hint", LinePane).show([self.key_line()])
 

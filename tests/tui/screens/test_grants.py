@@ -146,7 +146,8 @@ async def test_golden_of_the_report(small: SmallWorld, size: tuple[int, int]) ->
 
 async def test_before_the_first_scan_there_is_no_report(small: SmallWorld) -> None:
     async with staged(small) as stage, stage.showing(ReportScreen(stage.gateway)) as shown:
-        await until_text(shown, "no scan has finished yet", "next:")
+        text = await until_text(shown, "no scan has finished yet", "next:")
+        assert "adding up" not in text
         await small.planned()
         await shown.press("r")
         await until_text(shown, "3 orphans")
