@@ -170,9 +170,9 @@ class Collector:
         """Which columns of the databases hold keys of the bucket, from samples of `rows` rows."""
         return await discovering.discover(self._parts, rows=rows, fresh=fresh)
 
-    async def report(self, *, versions: bool = False) -> Reported:
+    async def report(self, *, versions: bool = False, uploads: bool = False) -> Reported:
         """What the last scan's orphans cost, and where they came from. Raises `NoListing`."""
-        return await reporting.report(self._parts, versions=versions)
+        return await reporting.report(self._parts, versions=versions, uploads=uploads)
 
     async def coverage(self) -> list[Covered]:
         """Every text-like column as it stands now: tracked, cleared or unknown."""

@@ -131,10 +131,25 @@ PRICES = {
 
 
 @dataclass(frozen=True, slots=True)
+class PrefixBudget:
+    """What may be deleted under a prefix, within the bucket's budgets. None sets no limit.
+
+    For 24 hours None is what one plan may delete; the share is of the objects under the prefix.
+    """
+
+    max_objects: int | None = None
+    max_bytes: int | None = None
+    max_share: float | None = None
+    max_objects_per_day: int | None = None
+    max_bytes_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GuardLimits:
     """Thresholds of the guards. Shares are 0..1; budgets are per plan, or per 24 hours.
 
-    A budget of 0 for the day is that of one plan.
+    A budget of 0 for the day is that of one plan. `prefixes` are budgets besides: a key counts for
+    every prefix that it begins with.
     """
 
     max_objects: int = 100_000
@@ -146,6 +161,7 @@ class GuardLimits:
     listing_shrunk_share: float = 0.5
     max_objects_per_day: int = 0
     max_bytes_per_day: int = 0
+    prefixes: dict[str, PrefixBudget] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

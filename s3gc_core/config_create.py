@@ -10,7 +10,7 @@ from typing import Any, Required, TypedDict, Unpack
 
 from s3gc_core import config_codecs as codecs
 from s3gc_core import config_rules as rules
-from s3gc_core.config import PRICES, Config, DatabaseConfig, GuardLimits, Mode
+from s3gc_core.config import PRICES, Config, DatabaseConfig, GuardLimits, Mode, PrefixBudget
 from s3gc_core.config_rules import Findings, Rule, Where
 from s3gc_core.config_sources import read_databases, read_sources
 from s3gc_core.errors import ConfigurationError
@@ -54,6 +54,15 @@ GUARDS: dict[str, Rule[object]] = {
     "reverse_match_share": rules.share,
     "reverse_match_drop": rules.share,
     "listing_shrunk_share": rules.share,
+}
+# Nothing at all may go under a prefix where it is excluded: no budget says so.
+_SOME = rules.whole_number(1, _LARGEST, "exclude_prefixes keeps all that is under a prefix")
+PREFIX_BUDGET: dict[str, Rule[object]] = {
+    "max_objects": _SOME,
+    "max_bytes": _SOME,
+    "max_share": rules.share,
+    "max_objects_per_day": _SOME,
+    "max_bytes_per_day": _SOME,
 }
 FILE_NAMES = frozenset({*SCALARS, *LISTS, "guards", "database", "tables", "prices", "keys"})
 CREATE_NAMES = FILE_NAMES | {"databases", "cdc_backend", "cdc_over", "cdc_connection_url"}
@@ -105,7 +114,7 @@ class Settings(TypedDict, total=False):
     database_search_max_bytes: int
     database_search_skip: Sequence[str]
     max_database_mb_per_second: int
-    guards: GuardLimits | Mapping[str, float]
+    guards: GuardLimits | Mapping[str, object]
     prices: Mapping[str, float]
     keys: Mapping[str, str]
 
@@ -187,9 +196,41 @@ def _guards(value: object, findings: Findings) -> GuardLimits:
     for name, limit in value.items():
         if name in GUARDS:
             limits[name] = findings.take(("guards", name), GUARDS[name], limit, None)
+        elif name == "prefixes":
+            limits[name] = _prefix_budgets(limit, findings)
         else:
-            findings.unknown(("guards", str(name)), GUARDS)
+            findings.unknown(("guards", str(name)), {*GUARDS, "prefixes"})
     return GuardLimits(**limits)
+
+
+def _prefix_budgets(value: object, findings: Findings) -> dict[str, PrefixBudget]:
+    where: Where = ("guards", "prefixes")
+    if not isinstance(value, Mapping):
+        findings.add(where, value, 'a table for each prefix: [guards.prefixes."avatars/"]')
+        return {}
+    budgets: dict[str, PrefixBudget] = {}
+    for written, limits in value.items():
+        place: Where = (*where, str(written))
+        prefix = findings.take(place, rules.budget_prefix, written, "")
+        budgets[prefix] = _prefix_budget(limits, findings, place)
+    return budgets
+
+
+def _prefix_budget(value: object, findings: Findings, where: Where) -> PrefixBudget:
+    if isinstance(value, PrefixBudget):
+        said = {field.name: getattr(value, field.name) for field in fields(value)}
+        value = {name: limit for name, limit in said.items() if limit is not None}
+    if not isinstance(value, Mapping) or not value:
+        findings.add(where, value, f"a table with some of {', '.join(PREFIX_BUDGET)}")
+        return PrefixBudget()
+    limits: dict[str, Any] = {}
+    for name, limit in value.items():
+        place: Where = (*where, str(name))
+        if name in PREFIX_BUDGET:
+            limits[name] = findings.take(place, PREFIX_BUDGET[name], limit, None)
+        else:
+            findings.unknown(place, PREFIX_BUDGET)
+    return PrefixBudget(**limits)
 
 
 def _prices(value: object, findings: Findings) -> dict[str, float]:

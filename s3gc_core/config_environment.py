@@ -5,7 +5,8 @@
     DATABASE_URL, S3GC_CDC_BACKEND,   the database
     S3GC_CDC_OVER
     S3GC_EXECUTE_MODE                 true: mode execute; false: not execute
-    S3GC_<SETTING>                    any other setting, those of [guards] too; lists by commas
+    S3GC_<SETTING>                    any other setting, those of [guards] too (but for its
+                                      prefixes); lists by commas
     S3GC_ADMIN_API_KEY, S3GC_PROFILE, S3GC_READ_ONLY  are read elsewhere
 
 Any other name that begins with S3GC_ is an error: it would be dropped silently.

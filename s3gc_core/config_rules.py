@@ -206,6 +206,16 @@ def prefix(value: object) -> str:
     return value
 
 
+def budget_prefix(value: object) -> str:
+    """The beginning of keys that have a budget of their own."""
+    if not isinstance(value, str) or not value or value.startswith("/") or "\0" in value:
+        raise Unusable(
+            "a text that keys begin with, without leading slash; the bucket's own budget"
+            " stands under [guards]"
+        )
+    return value
+
+
 def pattern(value: object) -> str:
     """A shell glob over whole keys."""
     if not isinstance(value, str) or not value.strip("*"):

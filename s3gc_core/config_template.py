@@ -98,6 +98,15 @@ reverse_match_drop = 0.05
 # Stop when the bucket has less than this share of the objects it had last time.
 listing_shrunk_share = 0.5
 
+# Budgets of what lies under a prefix, besides those of the bucket. A key counts for every prefix
+# that it begins with. What is not said has no limit; for 24 hours, that of one plan.
+# [guards.prefixes."avatars/"]
+# max_objects = 1000
+# max_bytes = 1073741824
+# max_share = 0.2                # of the objects under the prefix
+# max_objects_per_day = 2000
+# max_bytes_per_day = 2147483648
+
 # What storage and requests cost, for `s3gc report`: a GiB for a month by storage class, and 1,000
 # requests (GET, LIST, DELETE). What is not said costs what AWS asks in us-east-1, in US dollars.
 # [prices]

@@ -175,8 +175,8 @@ class PlanChanged(Refused):
 class PlanDrifted(Refused):
     """What decides about objects is not what it was when the plan was made."""
 
-    why = "the plan was judged, and approved, under other settings or another database"
-    next_step = "scan again and approve the new plan, or put the settings back"
+    why = "the plan was judged, and approved, under other settings, clearances or databases"
+    next_step = "scan again and approve the new plan, or put back what changed"
 
 
 class PlanFinished(Refused):

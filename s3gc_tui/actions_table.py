@@ -25,7 +25,9 @@ class Where(Flag):
     KEY = auto()  # everything about one key
     REFERENCES = auto()
     STREAMS = auto()
-    SCREENS = PLAN | JOB | OPERATION | KEY | REFERENCES | STREAMS
+    GRANTS = auto()
+    REPORT = auto()
+    SCREENS = PLAN | JOB | OPERATION | KEY | REFERENCES | STREAMS | GRANTS | REPORT
     PAGED = PLAN | OPERATION
 
 
@@ -90,6 +92,8 @@ ACTIONS = (
     Action("scan", "s", "scan", "scan", "start a scan; it changes nothing in the bucket"),
     Action("references", "f", "references", "refs", "coverage, reverse match, dangling references"),
     Action("streams", "c", "streams", "streams", "change streams of the followed databases"),
+    Action("grants", "U", "grants", "", "grants: what unattended runs may delete"),
+    Action("report", "m", "report", "", "report: money, new orphans a day, where they come from"),
     Action(
         "pause", "p", "pause", "pause", "pause or go on", Where.JOBS | Where.JOB, needs_write=True
     ),
@@ -173,12 +177,21 @@ ACTIONS = (
         needs_write=True,
     ),
     Action(
+        "grant.revoke",
+        "x",
+        "revoke",
+        "revoke",
+        "take the grant back; asks for a reason and the end of its id",
+        Where.GRANTS,
+        needs_write=True,
+    ),
+    Action(
         "ask",
         "r,ctrl+r",
         "ask",
         "ask again",
         "ask everything again",
-        Where.KEY | Where.REFERENCES | Where.STREAMS,
+        Where.KEY | Where.REFERENCES | Where.STREAMS | Where.GRANTS | Where.REPORT,
     ),
     Action("copy", "y", "copy", "", "copy the key, quoted for a shell", Where.LIST),
     Action(

@@ -63,6 +63,16 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def day_budget(text: str) -> str:
+    """The guard that an execution may be told to pass: that of the bucket, or of one prefix."""
+    guard, colon, prefix = text.partition(":")
+    if guard != "budget-per-day" or bool(colon) != bool(prefix):
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} cannot be accepted; only budget-per-day and budget-per-day:PREFIX can"
+        )
+    return text
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of `s3gc` with all sub-commands."""
     parser = Parser(
@@ -178,7 +188,8 @@ def _deciding(add: Add) -> None:
         "--accept",
         action="append",
         default=[],
-        choices=("budget-per-day",),
+        type=day_budget,
+        metavar="budget-per-day[:PREFIX]",
         help="take responsibility for more than a day's budget (with --reason)",
     )
     execute.add_argument("--reason", default="", help="why the guard may be accepted")
@@ -256,6 +267,9 @@ def _looking(add: Add) -> None:
     report = add("report", help="what the orphans cost, where they came from, how fast they come")
     report.add_argument(
         "--versions", action="store_true", help="count what a versioned bucket keeps besides, too"
+    )
+    report.add_argument(
+        "--uploads", action="store_true", help="count uploads in parts that nobody finished, too"
     )
     add("status", help="who holds the vault, last scan, plans, open steps")
     demo = add("demo", help="a small real world to try s3gc on")

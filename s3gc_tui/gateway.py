@@ -27,6 +27,7 @@ from s3gc_tui.models.intents import (
     ColumnIntent,
     Intent,
     RejectIntent,
+    RevokeIntent,
     batch_line,
 )
 from s3gc_tui.models.picture import About, Picture
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     # paints before it opens them.
     from s3gc_core.actions.asking import Explanation
     from s3gc_core.actions.dangling import Dangling
+    from s3gc_core.actions.granting import GrantStanding
+    from s3gc_core.actions.reporting import Reported
     from s3gc_core.actions.standing import MatchHistory, VaultStats
     from s3gc_core.bucket import Bucket
     from s3gc_core.collection import Selection
@@ -261,6 +264,14 @@ class Gateway:
         """Rows whose object is missing, in pages; reads all sources. Raises `NoListing`."""
         return self._collector.dangling()
 
+    async def grants(self) -> list[GrantStanding]:
+        """Every grant ever made, oldest first, as it stands now."""
+        return await self._collector.grants()
+
+    async def report(self) -> Reported:
+        """What the last scan's orphans cost, and where they came from. Raises `NoListing`."""
+        return await self._collector.report()
+
     async def complete(self, start: str, limit: int = 8) -> list[str]:
         """Keys of deleted objects that begin with `start`, in order."""
         found: list[str] = []
@@ -296,6 +307,10 @@ class Gateway:
         if isinstance(intent, ClearIntent):
             return await self._collector.clear_columns(intent.name, reason=intent.reason)
         return await self._collector.reopen_columns(intent.name, reason=intent.reason)
+
+    async def revoke(self, intent: RevokeIntent) -> GrantStanding:
+        """Take a grant back; returns how it stands now. Raises the refusal."""
+        return await self._collector.revoke_grant(intent.grant_id, reason=intent.reason)
 
     def start(self, intent: Intent) -> StartedJob:
         """Start a job, which goes on without us. Raises `ReadOnlySession`, `JobNotStarted`."""

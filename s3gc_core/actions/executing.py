@@ -19,15 +19,18 @@ from s3gc_core.judgement import (
     DAY,
     Plan,
     PlanHistory,
+    ScanSummary,
     check_executable,
     check_not_drifted,
     check_second_person,
+    clearances,
     conditions_of,
     day_budget,
     deleted_since,
     executions_of,
     grant_refusal,
     plan_history,
+    prefix_day_budgets,
     refuse,
 )
 from s3gc_core.parallel import to_the_end
@@ -58,7 +61,8 @@ async def execute(
 ) -> OperationSummary:
     """Execute an approved plan, or go on with one whose execution ended early.
 
-    `accept` may hold `budget-per-day`, for which a person takes responsibility with a reason.
+    `accept` may hold `budget-per-day` (`:PREFIX` for that of a prefix), for which a person takes
+    responsibility with a reason.
     Raises the refusal that applies, `OperationCancelled` where a person ended it on its way;
     objects that changed or failed make it `partial`. `ResultsUnbalanced` where at its end not every
     object of the plan has exactly one result.
@@ -82,7 +86,8 @@ async def execute(
         await parts.bucket.check()
         await parts.check_clock()
         present = await parts.check_identity()
-        check_not_drifted(plan_id, plan.conditions, conditions_of(parts.config, present))
+        conditions = conditions_of(parts.config, present, await clearances(parts.audit))
+        check_not_drifted(plan_id, plan.conditions, conditions)
         finished = await _finished_keys(parts, plan_id)
         await _check_day_budget(parts, plan, finished, accept)
         last_check = LastCheck(
@@ -110,6 +115,7 @@ async def execute(
             ask_tags_always=await _probe_store(parts),
             # The vault is held: nobody else uses the grant's budget meanwhile.
             check_allowed=partial(_check_granted, parts, plan, history, count=False),
+            listed=await _listed(parts),
         )
         try:
             await execution.run(finished)
@@ -151,15 +157,23 @@ async def _check_day_budget(
     """
     if parts.config.mode is Mode.AUDIT_ONLY:
         return
-    objects = size = 0
-    async for page in parts.catalogue.plan_items(plan.plan_id):
-        sizes = [item.size for item in page if item.key not in finished]
-        objects, size = objects + len(sizes), size + sum(sizes)
-    now = parts.clock.now()
+    planned = [
+        (item.key, item.size)
+        async for page in parts.catalogue.plan_items(plan.plan_id)
+        for item in page
+        if item.key not in finished
+    ]
+    now, limits = parts.clock.now(), parts.config.guards
     deleted = await deleted_since(parts.audit, now - DAY)
-    trip = day_budget(parts.config.guards, deleted, objects, size, now)
-    if trip and trip.label not in accept:
-        refuse([trip])
+    whole = day_budget(limits, deleted, len(planned), sum(size for _, size in planned), now)
+    found = [*([whole] if whole else []), *prefix_day_budgets(limits, deleted, planned, now)]
+    refuse([trip for trip in found if trip.label not in accept])
+
+
+async def _listed(parts: Parts) -> int:
+    """How many objects the last scan listed; 0 where that is not known."""
+    last = await parts.catalogue.last_scan()
+    return msgspec.json.decode(last[1], type=ScanSummary).listed if last else 0
 
 
 async def _probe_store(parts: Parts) -> bool:

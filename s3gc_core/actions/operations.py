@@ -120,6 +120,7 @@ async def _recorded(
         run.outcome = "blocked" if refused else "failed"
         run.blocked = list(refusal.guards) if isinstance(refusal, GuardBlocked) else []
         error, refusal.operation_id = refusal.name, operation_id
+        run.journal.refused(refusal)
         raise
     except BaseException as unexpected:
         run.outcome, error = "failed", type(unexpected).__name__

@@ -4,32 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from s3gc_core.actions.parts import Parts
 from s3gc_core.bucket import OldVersions
 from s3gc_core.errors import NoListing
-from s3gc_core.judgement import ObjectVerdict, Report, ScanSummary
+from s3gc_core.judgement import ObjectVerdict, Report, ScanSummary, UnfinishedUploads
+from s3gc_core.parallel import in_parallel
 from s3gc_core.references import key_hashes
+
+if TYPE_CHECKING:
+    # Only the types are named here, and the client is slow to import.
+    from s3gc_core.bucket import Bucket, UploadInProgress
 
 
 class Reported(msgspec.Struct, frozen=True):
     """A scan's report. `requests`: what listing, reading and deleting cost, by `[prices]`.
 
-    `versions`: what a versioned bucket keeps besides the objects, where that was asked for.
+    `versions`: what a versioned bucket keeps besides the objects, `uploads`: the unfinished ones;
+    each where that was asked for.
     """
 
     scan: ScanSummary
     report: Report
     requests: float
     versions: OldVersions | None
+    uploads: UnfinishedUploads | None = None
 
 
-async def report(parts: Parts, *, versions: bool = False) -> Reported:
-    """Sum up the last finished scan; with `versions` the bucket's versions are listed too.
+async def report(parts: Parts, *, versions: bool = False, uploads: bool = False) -> Reported:
+    """Sum up the last finished scan; with `versions` the bucket's versions are listed too, with
+    `uploads` the unfinished uploads and their parts.
 
-    Raises `NoListing` before the first scan, `BucketUnreachable`.
+    Raises `NoListing` before the first scan, `BucketUnreachable`, `RightMissing`.
     """
     last = await parts.catalogue.last_scan()
     if last is None:
@@ -48,4 +57,19 @@ async def report(parts: Parts, *, versions: bool = False) -> Reported:
             for one, last in zip(orphans, held, strict=True)
         )
     old = await parts.bucket.old_versions() if versions else None
-    return Reported(scan, found, found.requests_cost(scan.listed), old)
+    unfinished = await _unfinished(parts.bucket, parts.config.max_concurrency) if uploads else None
+    return Reported(scan, found, found.requests_cost(scan.listed), old, unfinished)
+
+
+async def _unfinished(bucket: Bucket, concurrency: int) -> UnfinishedUploads:
+    found, at_once = UnfinishedUploads(), asyncio.Semaphore(concurrency)
+
+    async def measured(upload: UploadInProgress) -> int | None:
+        async with at_once:
+            return await bucket.upload_bytes(upload)
+
+    async for page in bucket.upload_pages():
+        sizes = await in_parallel(measured(upload) for upload in page)
+        for upload, size in zip(page, sizes, strict=True):
+            found.add(upload.key, upload.began_at, size)
+    return found

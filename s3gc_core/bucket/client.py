@@ -120,6 +120,10 @@ class Bucket:
         """
         return uploads.upload_pages(self.connection)
 
+    async def upload_bytes(self, upload: UploadInProgress) -> int | None:
+        """Bytes of the parts that an upload in progress has; None where that is not told."""
+        return await uploads.upload_bytes(self.connection, upload)
+
     async def head(self, key: str) -> ObjectState | None:
         """The current object's state, None where there is none. Raises `ObjectUnreadable`."""
         return await reading.head(self.connection, key)

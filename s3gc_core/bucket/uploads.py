@@ -20,6 +20,7 @@ class UploadInProgress(NamedTuple):
 
     key: str
     began_at: datetime
+    upload_id: str = ""
 
 
 async def upload_pages(connection: Connection) -> AsyncIterator[list[UploadInProgress]]:
@@ -34,7 +35,7 @@ async def upload_pages(connection: Connection) -> AsyncIterator[list[UploadInPro
         if answer is None:
             return
         yield [
-            UploadInProgress(entry["Key"], entry["Initiated"])
+            UploadInProgress(entry["Key"], entry["Initiated"], entry.get("UploadId", ""))
             for entry in answer.get("Uploads", [])
         ]
         if not answer.get("IsTruncated"):
@@ -43,6 +44,37 @@ async def upload_pages(connection: Connection) -> AsyncIterator[list[UploadInPro
         if markers in seen:
             raise StoreFailed("listing uploads: a page says there is more, but not where")
         seen.add(markers)
+
+
+async def upload_bytes(connection: Connection, upload: UploadInProgress) -> int | None:
+    """Bytes of the parts that an upload has so far (ListParts, S3 API reference).
+
+    None where the store does not tell them, or the upload has ended meanwhile. Raises
+    `BucketUnreachable`, `StoreFailed` where a page contradicts itself.
+    """
+    doing = f"listing the parts of the upload to {upload.key!r}"
+    total, marker = 0, 0
+    after: Any
+    while True:
+        after = {"PartNumberMarker": marker} if marker else {}
+        with store_errors(doing):
+            try:
+                answer: Any = await connection.s3.list_parts(
+                    Bucket=connection.bucket,
+                    Key=upload.key,
+                    UploadId=upload.upload_id,
+                    **after,
+                )
+            except ClientError as error:
+                if status_of(error) in (403, 404, 501) and code_of(error) != "NoSuchBucket":
+                    return None
+                raise
+        total += sum(int(part["Size"]) for part in answer.get("Parts", []))
+        if not answer.get("IsTruncated"):
+            return total
+        before, marker = marker, int(answer.get("NextPartNumberMarker", 0))
+        if marker <= before:
+            raise StoreFailed(f"{doing}: a page says there is more, but not where")
 
 
 async def _request(connection: Connection, markers: tuple[str, str]) -> dict[str, Any] | None:

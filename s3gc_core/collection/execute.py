@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from s3gc_core import log
 from s3gc_core.bucket import Bucket, DeleteOutcome, DeleteResult, ListedObject
 from s3gc_core.clock import Clock
 from s3gc_core.collection.backup import BackupRun
 from s3gc_core.collection.classification import classify_intent
+from s3gc_core.collection.drift import drifted
 from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.config import Config, Mode
 from s3gc_core.errors import VaultFull
@@ -55,7 +57,8 @@ _AS_INTENDED = frozenset({Outcome.DELETED, Outcome.WOULD_DELETE})
 class Execution:
     """One execution of one plan. `counts` tells, at any time, how many ended how.
 
-    `check_allowed` raises, before any batch, where the execution may go no further.
+    `check_allowed` raises, before any batch, where the execution may go no further. `listed` is
+    about how many objects the bucket has.
     """
 
     config: Config
@@ -71,6 +74,7 @@ class Execution:
     plan: Plan
     ask_tags_always: bool
     check_allowed: Callable[[], Awaitable[None]]
+    listed: int
     counts: Counter[str] = field(default_factory=Counter)
     bytes_backed_up: int = 0
     bytes_deleted: int = 0
@@ -95,9 +99,9 @@ class Execution:
             ask_tags_always=self.ask_tags_always,
         )
         try:
-            async for batch in self._batches(finished):
-                if await self.journal.checkpoint(self._settle):
-                    check_not_expired(self.plan, now=self.clock.now())
+            dropped = await self._drop_drifted(finished)
+            async for batch in self._batches(finished | dropped):
+                await self._safe_point()
                 await self.check_allowed()
                 if self.config.mode is Mode.AUDIT_ONLY:
                     await self._record_only(batch)
@@ -107,6 +111,38 @@ class Execution:
                 self.journal.progress("execute", done, self.plan.objects)
         finally:
             await to_the_end(self._commit([]))
+
+    async def _safe_point(self) -> None:
+        if await self.journal.checkpoint(self._settle):
+            check_not_expired(self.plan, now=self.clock.now())
+
+    async def _drop_drifted(self, finished: frozenset[str]) -> frozenset[str]:
+        """Drop what is no longer as it was approved, told at once; returns those keys."""
+        if self.config.mode is Mode.AUDIT_ONLY:
+            return frozenset()
+        await self.check_allowed()
+        pages = self.catalogue.plan_items(self.plan.plan_id)
+        planned = {i.key: i.etag async for page in pages for i in page if i.key not in finished}
+        if not planned:
+            return frozenset()
+
+        async def between(known: int) -> None:
+            self.journal.progress("compare plan", known, len(planned))
+            await self._safe_point()
+
+        found = await drifted(
+            self.bucket,
+            planned,
+            listed=self.listed,
+            concurrency=self.config.max_concurrency,
+            between=between,
+        )
+        self._note(found)
+        await self._commit([])
+        self.journal.compared(len(planned), self.counts)
+        if found:
+            log.warning("plan_drifted", planned=len(planned), **self.counts)
+        return frozenset(result.key for result in found)
 
     async def _batches(self, finished: frozenset[str]) -> AsyncIterator[list[PlanItem]]:
         batch: list[PlanItem] = []

@@ -132,11 +132,21 @@ class JobJournal:
         """Note how a source is asked about what is about to be deleted."""
         self._event(EventKind.ASKED, source, reason=how, urgent=False)
 
+    def compared(self, planned: int, counts: Mapping[str, int]) -> None:
+        """Note how many objects of the plan there were, and how many are not as approved."""
+        told = ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
+        why = f"{told} since, left alone" if told else "all are as approved"
+        self._event(EventKind.COMPARED, f"{planned} objects with the plan", reason=why)
+
     def object_ended(self, outcome: str, key: str, reason: str) -> None:
         """Note an object that did not end as intended; of each outcome only the first ones."""
         self._told[outcome] += 1
         if self._told[outcome] <= KEPT_EVENTS_PER_OUTCOME:
             self._event(EventKind.OBJECT, outcome, key=key, reason=reason, urgent=False)
+
+    def refused(self, error: S3gcError) -> None:
+        """Note what was wrong, for whoever watches and has no other word of it."""
+        self._state.told, self._state.next_step = clean(error.what), clean(error.next_step)
 
     def finish(self, outcome: str, counts: Mapping[str, int], error: str | None = None) -> None:
         """Say how the operation ended; written when the journal closes."""

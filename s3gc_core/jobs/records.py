@@ -82,6 +82,9 @@ class JobState(msgspec.Struct):
     ended_at: Utc | None = None
     outcome: str | None = None
     error: str | None = None
+    # What was wrong and what to do, where a refusal or a failure of ours ended it.
+    told: str = ""
+    next_step: str = ""
 
 
 class EventKind(StrEnum):
@@ -91,6 +94,7 @@ class EventKind(StrEnum):
     PHASE = "phase"  # subject: the phase that began
     OBJECT = "object"  # did not end as intended; subject: its outcome. The first of each outcome
     ASKED = "asked"  # subject: the source that is asked before deletes; reason: how
+    COMPARED = "compared"  # subject: how many objects; reason: how many are not as approved
     PAUSED = "paused"
     RESUMED = "resumed"
     CANCELLED = "cancelled"

@@ -22,7 +22,7 @@ from s3gc_core.judgement.conditions import (
     conditions_of,
     drifted,
 )
-from s3gc_core.judgement.day_budget import DAY, Deletion, day_budget
+from s3gc_core.judgement.day_budget import DAY, Deletion, day_budget, prefix_day_budgets
 from s3gc_core.judgement.finding_tables import Listing
 from s3gc_core.judgement.grant_memory import all_grants, grant_refusal, used_under
 from s3gc_core.judgement.grants import (
@@ -68,7 +68,7 @@ from s3gc_core.judgement.plans import (
     check_not_expired,
     check_second_person,
 )
-from s3gc_core.judgement.report import LEAK_WINDOW, Report
+from s3gc_core.judgement.report import LEAK_WINDOW, Report, UnfinishedUploads, UploadSum
 from s3gc_core.judgement.scan import Before, Scan, ScanSummary
 
 __all__ = [
@@ -112,6 +112,8 @@ __all__ = [
     "Sort",
     "Totals",
     "Tripped",
+    "UnfinishedUploads",
+    "UploadSum",
     "Used",
     "Verdict",
     "View",
@@ -139,6 +141,7 @@ __all__ = [
     "not_primary",
     "plan_histories",
     "plan_history",
+    "prefix_day_budgets",
     "recorded_plans",
     "refuse",
     "row_in_words",

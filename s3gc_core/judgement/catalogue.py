@@ -27,6 +27,7 @@ from s3gc_core.judgement.canaries import Canary
 from s3gc_core.judgement.catalogue_version import is_ours, make_ours
 from s3gc_core.judgement.finding_tables import Listing
 from s3gc_core.judgement.grants import SeenOrphan
+from s3gc_core.judgement.guards import PrefixFacts
 from s3gc_core.judgement.layers import Judged, ObjectVerdict
 from s3gc_core.judgement.plans import Plan, PlanItem
 from s3gc_core.local_store import LocalStore
@@ -178,6 +179,10 @@ class Catalogue:
     async def totals(self, scan_id: str) -> dict[str, tuple[int, int]]:
         """Objects and bytes of a scan's candidates by verdict."""
         return await self._store.read(scan_tables.totals, scan_id)
+
+    async def under_prefix(self, scan_id: str, prefix: str) -> PrefixFacts:
+        """What the running scan's listing and candidates hold under a prefix."""
+        return await self._store.read(scan_tables.under_prefix, scan_id, prefix)
 
     async def add_folders(self, scan_id: str) -> None:
         """Add up a scan's candidates by folder."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ import msgspec
 from s3gc_core.config import Config, DatabaseSearch
 from s3gc_core.errors import PlanDrifted
 from s3gc_core.judgement.guards import Identity
+from s3gc_core.references import Clearance, ColumnId
 
 T = TypeVar("T")
 
@@ -18,7 +19,8 @@ T = TypeVar("T")
 class Conditions(msgspec.Struct, frozen=True):
     """What decides about objects besides the objects: settings, and which bucket and databases.
 
-    `sources` and `guards` are JSON; `databases` maps a name to the server's identity.
+    `sources` and `guards` are JSON; `databases` maps a name to the server's identity; `clearances`
+    are the columns, each with its type, that a person said to hold no keys: nobody looked there.
     """
 
     bucket: str
@@ -32,9 +34,12 @@ class Conditions(msgspec.Struct, frozen=True):
     guards: str
     database_search: str
     database_search_skip: tuple[str, ...]
+    clearances: tuple[str, ...]
 
 
-def conditions_of(config: Config, present: Identity) -> Conditions:
+def conditions_of(
+    config: Config, present: Identity, cleared: Mapping[ColumnId, Clearance]
+) -> Conditions:
     """The conditions as they are now."""
     return Conditions(
         bucket=present.bucket,
@@ -48,6 +53,8 @@ def conditions_of(config: Config, present: Identity) -> Conditions:
         guards=_json(asdict(config.guards)),
         database_search=str(config.database_search),
         database_search_skip=config.database_search_skip,
+        # Of another type it is another column, which nobody looked at.
+        clearances=tuple(sorted(f"{id_} {said.type}" for id_, said in cleared.items())),
     )
 
 
@@ -70,6 +77,8 @@ def drifted(then: Conditions, now: Conditions) -> list[str]:
         "database_search": now.database_search == DatabaseSearch.EVERYTHING
         and then.database_search != DatabaseSearch.EVERYTHING,
         "database_search_skip": _lacks(now.database_search_skip, then.database_search_skip),
+        # What was cleared since was searched when the plan was made.
+        "clearances": _lacks(now.clearances, then.clearances),
     }
     return [name for name, is_changed in changed.items() if is_changed]
 

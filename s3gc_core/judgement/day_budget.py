@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from s3gc_core.config import GuardLimits
+from s3gc_core.config import GuardLimits, PrefixBudget
 from s3gc_core.judgement.guards import Tripped
 
 DAY = timedelta(hours=24)
@@ -18,6 +19,7 @@ class Deletion(NamedTuple):
 
     at: datetime
     size: int
+    key: str = ""
 
 
 def day_budget(
@@ -27,25 +29,66 @@ def day_budget(
 
     `deleted` is everything of the last 24 hours.
     """
-    most_objects = limits.max_objects_per_day or limits.max_objects
-    most_bytes = limits.max_bytes_per_day or limits.max_bytes
+    return _tripped(_limit(limits), deleted, objects, size, now)
+
+
+def prefix_day_budgets(
+    limits: GuardLimits,
+    deleted: Sequence[Deletion],
+    planned: Sequence[tuple[str, int]],
+    now: datetime,
+) -> list[Tripped]:
+    """The same of each prefix that has a budget of its own; `planned` are keys and sizes."""
+    found = []
+    for prefix, own in limits.prefixes.items():
+        sizes = [size for key, size in planned if key.startswith(prefix)]
+        if not sizes:
+            continue  # what others deleted there does not stop this plan
+        earlier = [one for one in deleted if one.key.startswith(prefix)]
+        found.append(_tripped(_limit(own), earlier, len(sizes), sum(sizes), now, prefix))
+    return [trip for trip in found if trip is not None]
+
+
+def _limit(limits: GuardLimits | PrefixBudget) -> tuple[int | None, int | None]:
+    """How many objects and bytes a day may delete; None: without limit."""
+    return (
+        limits.max_objects_per_day or limits.max_objects,
+        limits.max_bytes_per_day or limits.max_bytes,
+    )
+
+
+def _tripped(
+    limit: tuple[int | None, int | None],
+    deleted: Sequence[Deletion],
+    objects: int,
+    size: int,
+    now: datetime,
+    prefix: str = "",
+) -> Tripped | None:
+    most_objects, most_bytes = limit
     count, total = len(deleted) + objects, sum(one.size for one in deleted) + size
+    # By so much it is too many, or too much.
+    many = 0 if most_objects is None else max(0, count - most_objects)
+    much = 0 if most_bytes is None else max(0, total - most_bytes)
     over = []
-    if count > most_objects:
+    if many:
         over.append(f"{count} objects (limit {most_objects})")
-    if total > most_bytes:
+    if much:
         over.append(f"{total} bytes (limit {most_bytes})")
     if not over:
         return None
-    free_at = _free_at(deleted, count - most_objects, total - most_bytes)
+    free_at = _free_at(deleted, many, much)
     wait = (
         f"wait until {free_at:%F %T} UTC, " if free_at else "approve a smaller part of the plan, "
     )
+    there = f" under {prefix}" if prefix else ""
+    label = shlex.quote(f"{GUARD}:{prefix}" if prefix else GUARD)
     return Tripped(
         GUARD,
-        f"with the {len(deleted)} objects that were deleted in the 24 hours before {now:%F %T} UTC,"
-        f" this plan makes {' and '.join(over)}",
-        f"{wait}or execute --accept {GUARD} --reason TEXT",
+        f"with the {len(deleted)} objects that were deleted{there} in the 24 hours before"
+        f" {now:%F %T} UTC, this plan makes {' and '.join(over)}",
+        f"{wait}or execute --accept {label} --reason TEXT",
+        prefix,
     )
 
 

@@ -5,11 +5,12 @@ Pure: facts and limits in, tripped guards out.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from s3gc_core.config import GuardLimits
+from s3gc_core.config import GuardLimits, PrefixBudget
 from s3gc_core.databases.protocol import Role
 from s3gc_core.errors import GuardBlocked
 
@@ -47,6 +48,15 @@ class SourceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class PrefixFacts:
+    """Of what lies under a prefix: objects listed, orphans, and the orphans' bytes."""
+
+    listed: int
+    orphans: int
+    orphan_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunFacts:
     """What a scan knows about itself. Times are UTC, sizes in bytes."""
 
@@ -69,6 +79,8 @@ class RunFacts:
     unsearched: Mapping[str, str] = field(default_factory=dict)
     # Bytes of tables because of which nothing was searched, and the limit.
     search_oversize: tuple[int, int] | None = None
+    # Of every prefix that has a budget of its own.
+    prefixes: Mapping[str, PrefixFacts] = field(default_factory=dict)
 
 
 # Below so many rows a share says nothing.
@@ -82,6 +94,7 @@ ACCEPTABLE = frozenset(
         "reverse-match",
         "coverage",
         "budget",
+        "budget-prefix",
         "unsearched",
     }
 )
@@ -104,6 +117,7 @@ def tripped_guards(
         *registry_stale(facts),
         *canary(facts),
         *budget(facts, limits),
+        *budget_prefix(facts, limits),
     ]
     return [trip for trip in found if not (trip.guard in ACCEPTABLE and trip.label in accepted)]
 
@@ -278,21 +292,41 @@ def _is_current(facts: RunFacts) -> bool:
 
 def budget(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped]:
     """More orphans than one plan may hold, by count, bytes or share of the bucket."""
-    over = []
-    if facts.orphans > limits.max_objects:
-        over.append(f"{facts.orphans} objects (limit {limits.max_objects})")
-    if facts.orphan_bytes > limits.max_bytes:
-        over.append(f"{facts.orphan_bytes} bytes (limit {limits.max_bytes})")
-    if facts.orphans > facts.listed * limits.max_share:
-        share = facts.orphans / facts.listed
-        over.append(f"{share:.0%} of the bucket (limit {limits.max_share:.0%})")
-    if over:
+    whole = PrefixFacts(facts.listed, facts.orphans, facts.orphan_bytes)
+    if over := _over(whole, limits, "the bucket"):
         yield Tripped(
             "budget",
             "the orphans are " + " and ".join(over),
             "look at `s3gc candidates`; if they are right: scan --accept budget --reason TEXT,"
             " or raise the limit under [guards]",
         )
+
+
+def budget_prefix(facts: RunFacts, limits: GuardLimits) -> Iterator[Tripped]:
+    """More orphans under a prefix than its own budget lets one plan hold."""
+    for prefix, found in facts.prefixes.items():
+        if over := _over(found, limits.prefixes[prefix], "what is there"):
+            label = shlex.quote(f"budget-prefix:{prefix}")
+            yield Tripped(
+                "budget-prefix",
+                f"the orphans under {prefix} are " + " and ".join(over),
+                f"look at `s3gc candidates --prefix {shlex.quote(prefix)}`; if they are right:"
+                f" scan --accept {label} --reason TEXT, or raise the limit under [guards.prefixes]",
+                prefix,
+            )
+
+
+def _over(found: PrefixFacts, limits: GuardLimits | PrefixBudget, of: str) -> list[str]:
+    """The limits that the orphans are over, in words."""
+    over = []
+    if limits.max_objects is not None and found.orphans > limits.max_objects:
+        over.append(f"{found.orphans} objects (limit {limits.max_objects})")
+    if limits.max_bytes is not None and found.orphan_bytes > limits.max_bytes:
+        over.append(f"{found.orphan_bytes} bytes (limit {limits.max_bytes})")
+    if limits.max_share is not None and found.orphans > found.listed * limits.max_share:
+        share = found.orphans / found.listed
+        over.append(f"{share:.0%} of {of} (limit {limits.max_share:.0%})")
+    return over
 
 
 # Ages count from the store's clock, retention since a reference went away from ours.

@@ -87,14 +87,14 @@ async def deleted_since(audit: AuditLog, since: datetime) -> list[Deletion]:
             if isinstance(record, Intent):
                 at = sought.pop((entry.operation_id, record.key), None)
                 if at is not None:
-                    deleted.append(Deletion(at, record.size))
+                    deleted.append(Deletion(at, record.size, record.key))
             elif (
                 isinstance(record, Result)
                 and record.outcome is Outcome.DELETED
                 and entry.at > since
             ):
                 sought[entry.operation_id, record.key] = entry.at
-    return deleted + [Deletion(at, 0) for at in sought.values()]
+    return deleted + [Deletion(at, 0, key) for (_, key), at in sought.items()]
 
 
 async def plan_history(audit: AuditLog, plan: Plan) -> PlanHistory:

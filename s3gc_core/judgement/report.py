@@ -5,7 +5,7 @@ Pure: takes pages of orphans, keeps sums only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -47,6 +47,38 @@ class Leak(msgspec.Struct):
         return self.objects / LEAK_WINDOW.days
 
 
+class UploadSum(msgspec.Struct):
+    """Unfinished uploads: how many, their bytes as far as those are told, the oldest's begin (UTC).
+
+    The parts of `unmeasured` ones were not told.
+    """
+
+    uploads: int = 0
+    bytes: int = 0
+    unmeasured: int = 0
+    oldest: datetime | None = None
+
+    def add(self, began_at: datetime, size: int | None) -> None:
+        """One upload more, with its bytes where they are known."""
+        self.uploads += 1
+        self.bytes += size or 0
+        self.unmeasured += size is None
+        self.oldest = began_at if self.oldest is None else min(self.oldest, began_at)
+
+
+class UnfinishedUploads(msgspec.Struct):
+    """Uploads in parts that nobody completed or aborted: paid for, and in no listing of objects."""
+
+    total: UploadSum = msgspec.field(default_factory=UploadSum)
+    folders: dict[str, UploadSum] = {}
+
+    def add(self, key: str, began_at: datetime, size: int | None) -> None:
+        """One upload more, with its bytes where they are known."""
+        folder = _first_folder(key, self.folders)
+        for of in (self.total, self.folders.setdefault(folder, UploadSum())):
+            of.add(began_at, size)
+
+
 @dataclass(slots=True)
 class Report:
     """Sums over the orphans of one scan.
@@ -80,13 +112,15 @@ class Report:
                 leak.bytes += entry.size
 
     def _leak(self, key: str) -> Leak:
-        head, slash, _ = key.partition("/")
-        folder = head + slash if slash else ""
-        if folder not in self.leaks and len(self.leaks) >= _MOST_FOLDERS:
-            folder = _OTHER_FOLDERS
-        return self.leaks.setdefault(folder, Leak())
+        return self.leaks.setdefault(_first_folder(key, self.leaks), Leak())
 
     def requests_cost(self, listed: int) -> float:
         """What listing the bucket once, and reading and deleting the orphans, costs in requests."""
         listing = -(-listed // 1_000) * self.prices["LIST"]
         return (listing + self.total.objects * (self.prices["GET"] + self.prices["DELETE"])) / 1_000
+
+
+def _first_folder(key: str, known: Collection[str]) -> str:
+    head, slash, _ = key.partition("/")
+    folder = head + slash if slash else ""
+    return folder if folder in known or len(known) < _MOST_FOLDERS else _OTHER_FOLDERS

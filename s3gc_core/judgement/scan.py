@@ -164,11 +164,17 @@ class Scan:
             canaries_misjudged=await self._canaries_misjudged(canaries),
             unsearched=searched.problems,
             search_oversize=searched.oversize,
+            prefixes={
+                prefix: await self.catalogue.under_prefix(scan_id, prefix)
+                for prefix in self.config.guards.prefixes
+            },
         )
         blocked = tripped_guards(facts, self.config.guards, accepted)
         await self.journal.checkpoint()  # a scan that is cancelled leaves no plan
         await self.catalogue.note_sightings(scan_id, listing_ended_at, trusted=not blocked)
-        plan = await self._plan(scan_id, listing_ended_at) if orphans and not blocked else None
+        plan = None
+        if orphans and not blocked:
+            plan = await self._plan(scan_id, listing_ended_at, before.cleared)
         summary = ScanSummary(
             scan_id=scan_id,
             plan_id=plan.plan_id if plan else None,
@@ -313,7 +319,9 @@ class Scan:
         canaries, hits = await self.catalogue.canaries()
         return await verdicts_on([canary.object for canary in canaries], hits)
 
-    async def _plan(self, scan_id: str, listed_at: datetime) -> Plan:
+    async def _plan(
+        self, scan_id: str, listed_at: datetime, cleared: Mapping[ColumnId, Clearance]
+    ) -> Plan:
         now = self.clock.now()
         return await self.catalogue.create_plan(
             Plan(
@@ -326,7 +334,7 @@ class Scan:
                 objects=0,
                 bytes=0,
                 sha256="",
-                conditions=conditions_of(self.config, self.present),
+                conditions=conditions_of(self.config, self.present, cleared),
             )
         )
 

@@ -18,6 +18,7 @@ import msgspec
 from s3gc_core.bucket import ListedObject
 from s3gc_core.judgement import finding_tables, mention_tables
 from s3gc_core.judgement.folders import FolderTotals, roll_up
+from s3gc_core.judgement.guards import PrefixFacts
 from s3gc_core.judgement.layers import Judged, Layers, ObjectVerdict
 from s3gc_core.references import Found, key_hash, key_hashes, near_forms, storable
 
@@ -236,6 +237,20 @@ def totals(connection: sqlite3.Connection, scan_id: str) -> dict[str, tuple[int,
     query = "SELECT verdict, count(*), sum(size) FROM candidate WHERE scan = ? GROUP BY verdict"
     rows = connection.execute(query, (_number(connection, scan_id),))
     return {verdict: (count, size) for verdict, count, size in rows}
+
+
+def under_prefix(connection: sqlite3.Connection, scan_id: str, prefix: str) -> PrefixFacts:
+    """What the listing, and the scan's candidates, hold under a prefix."""
+    # substr, not LIKE: a prefix is compared exactly, whatever characters it holds.
+    [listed] = connection.execute(
+        "SELECT count(*) FROM listing WHERE substr(key, 1, length(?1)) = ?1", (prefix,)
+    ).fetchone()
+    orphans, size = connection.execute(
+        "SELECT count(*), coalesce(sum(size), 0) FROM candidate WHERE scan = ?1"
+        " AND verdict = 'orphan' AND key >= ?2 AND substr(key, 1, length(?2)) = ?2",
+        (_number(connection, scan_id), prefix),
+    ).fetchone()
+    return PrefixFacts(listed, orphans, size)
 
 
 def add_folders(connection: sqlite3.Connection, scan_id: str) -> None:

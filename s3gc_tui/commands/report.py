@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from s3gc_core.errors import ExitCode
-from s3gc_core.judgement import LEAK_WINDOW
+from s3gc_core.judgement import LEAK_WINDOW, UploadSum
 from s3gc_tui.context import Context
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ _FOLDERS = 100
 async def run(context: Context) -> ExitCode:
     """Emit sums by storage class, by the source that held the orphans last, and new ones a day."""
     async with context.collector() as collector:
-        told = await collector.report(versions=context.args.versions)
+        told = await collector.report(versions=context.args.versions, uploads=context.args.uploads)
     report = told.report
     for kind, sums in (("class", report.classes), ("origin", report.origins)):
         for name, of in _largest(sums, lambda one: one.bytes):
@@ -45,7 +45,22 @@ async def run(context: Context) -> ExitCode:
                 "text": f"{leak.per_day:>10.2f} new a day  {folder or '(no folder)'}",
             }
         )
-    old = told.versions
+    old, unfinished = told.versions, told.uploads
+    for folder, uploads in _largest(unfinished.folders if unfinished else {}, _bytes)[:_FOLDERS]:
+        at_least = "at least " if uploads.unmeasured else ""
+        context.emit(
+            {
+                "type": "unfinished-uploads",
+                "prefix": folder,
+                "uploads": uploads.uploads,
+                "bytes": uploads.bytes,
+                "unmeasured": uploads.unmeasured,
+                "oldest": uploads.oldest,
+                "text": f"{uploads.uploads:>10} unfinished uploads,"
+                f" {at_least}{uploads.bytes} bytes, the oldest of {uploads.oldest:%F}"
+                f"  {folder or '(no folder)'}",
+            }
+        )
     return context.summary(
         "done" if report.total.objects else "nothing-to-do",
         scan_id=told.scan.scan_id,
@@ -59,7 +74,15 @@ async def run(context: Context) -> ExitCode:
         noncurrent_versions=old.versions if old else None,
         noncurrent_bytes=old.size if old else None,
         delete_markers=old.delete_markers if old else None,
+        unfinished_uploads=unfinished.total.uploads if unfinished else None,
+        unfinished_bytes=unfinished.total.bytes if unfinished else None,
+        unfinished_unmeasured=unfinished.total.unmeasured if unfinished else None,
+        oldest_upload=unfinished.total.oldest if unfinished else None,
     )
+
+
+def _bytes(sums: UploadSum) -> int:
+    return sums.bytes
 
 
 def _largest(sums: Mapping[T, V], by: Callable[[V], int]) -> list[tuple[T, V]]:

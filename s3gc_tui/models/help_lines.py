@@ -22,6 +22,8 @@ _PLACES = {
     Where.KEY: "on a key",
     Where.REFERENCES: "on the references",
     Where.STREAMS: "on the change streams",
+    Where.GRANTS: "on the grants",
+    Where.REPORT: "on the report",
 }
 _KEYS_WIDTH = 26
 

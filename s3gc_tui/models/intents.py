@@ -124,6 +124,18 @@ class StopFollowingIntent:
         return ["follow", "--stop"]
 
 
+@dataclass(frozen=True, slots=True)
+class RevokeIntent:
+    """Take a grant back."""
+
+    grant_id: str
+    reason: str
+
+    def arguments(self) -> list[str]:
+        """The sub-command and its options."""
+        return ["grant", "revoke", self.grant_id, f"--reason={self.reason}"]
+
+
 ColumnIntent = ClearIntent | ReopenIntent
 StreamIntent = FollowIntent | StopFollowingIntent
 Intent = (
@@ -134,6 +146,7 @@ Intent = (
     | RestoreIntent
     | ColumnIntent
     | StreamIntent
+    | RevokeIntent
 )
 
 

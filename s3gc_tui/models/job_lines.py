@@ -163,7 +163,10 @@ def _end(view: JobView, state: JobState, width: int) -> list[Line]:
         line(text, Piece(fit(state.outcome, 20), _LOOKS.get(state.outcome, Look.PLAIN))),
     ]
     if state.error:
-        lines += [line(bad(f" {part}")) for part in wrap(f"why: {state.error}", width - 2)]
+        why = f"why: {state.error}" + (f": {state.told}" if state.told else "")
+        lines += [line(bad(f" {part}")) for part in wrap(why, width - 2)]
+    if state.next_step:
+        lines += [line(f" {part}") for part in wrap(f"next: {state.next_step}", width - 2)]
     return [*lines, *_undo(view, state, width)]
 
 

@@ -38,6 +38,7 @@ from s3gc_tui.saving import save_records
 from s3gc_tui.screens.cancel import CancelScreen
 from s3gc_tui.screens.placed import Placed, back_with
 from s3gc_tui.widgets.line_pane import LinePane
+from s3gc_tui.widgets.tail_pane import TailPane
 
 # Seconds between two looks.
 _EVERY = 0.5
@@ -88,7 +89,7 @@ class JobScreen(Placed[None]):
         """What it is and how far it is; what it told; the newest word; the keys."""
         yield LinePane(id="job")
         yield LinePane(id="title")
-        yield LinePane(id="told")
+        yield TailPane(id="told")
         yield LinePane(id="said")
         yield LinePane(id="hint")
 
@@ -96,7 +97,7 @@ class JobScreen(Placed[None]):
         """Begin to look."""
         for name in ("#job", "#title", "#said", "#hint"):
             self.query_one(name, LinePane).can_focus = False
-        self.query_one("#told", LinePane).focus()
+        self.query_one("#told", TailPane).focus()
         self.set_interval(_EVERY, self._watch)
         self._watch()
 
@@ -190,17 +191,14 @@ class JobScreen(Placed[None]):
         if not width:
             return
         self._show_job(width)
-        told = self.query_one("#told", LinePane)
+        told = self.query_one("#told", TailPane)
         title = " failures by outcome" if self._failures else " events, newest last"
         self.query_one("#title", LinePane).show([line(dim(title))])
-        at_end = told.scroll_offset.y >= told.max_scroll_y
         state = self._job.state if self._job else None
         if self._failures:
             told.show(failure_lines(self._events, state.counts if state else {}, width))
         else:
-            told.show(event_lines(self._events, width))
-            if at_end:
-                told.scroll_to(y=max(0, len(told.lines) - told.size.height), animate=False)
+            told.show_tail(event_lines(self._events, width))
         self.query_one("#said", LinePane).show([self._problem or self._said])
         self.query_one("#hint", LinePane).show([self.key_line(*self._notes())])
 

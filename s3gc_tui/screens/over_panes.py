@@ -93,6 +93,18 @@ class OverPanes(Panes):
 
         self.app.push_screen(StreamsScreen(self.gateway))
 
+    def action_grants(self) -> None:
+        """What unattended runs may delete."""
+        from s3gc_tui.screens.grants import GrantsScreen
+
+        self.app.push_screen(GrantsScreen(self.gateway))
+
+    def action_report(self) -> None:
+        """What the orphans cost, and how fast new ones come."""
+        from s3gc_tui.screens.report import ReportScreen
+
+        self.app.push_screen(ReportScreen(self.gateway))
+
     def action_preview(self) -> None:
         """Look at the selected object as a picture."""
         from s3gc_tui.preview import BucketObjects

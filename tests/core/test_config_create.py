@@ -19,9 +19,17 @@ from s3gc_core.config import (
     GuardLimits,
     Heal,
     Mode,
+    PrefixBudget,
     SourceConfig,
 )
-from s3gc_core.config_create import CREATE_NAMES, DEFAULTS, GUARDS, LISTS, SCALARS
+from s3gc_core.config_create import (
+    CREATE_NAMES,
+    DEFAULTS,
+    GUARDS,
+    LISTS,
+    PREFIX_BUDGET,
+    SCALARS,
+)
 from s3gc_core.errors import ConfigurationError, ExitCode
 
 URL = "postgresql://app:secret@db.example/app"
@@ -48,7 +56,8 @@ def test_every_setting_has_a_rule_and_a_type() -> None:
     tables = {"databases", "sources", "guards", "prices", "keys"}
     of_config = {field.name for field in fields(Config)} - tables
     assert of_config == {*SCALARS, *LISTS}
-    assert {field.name for field in fields(GuardLimits)} == set(GUARDS)
+    assert {field.name for field in fields(GuardLimits)} == {*GUARDS, "prefixes"}
+    assert {field.name for field in fields(PrefixBudget)} == set(PREFIX_BUDGET)
     assert set(Settings.__annotations__) == CREATE_NAMES
 
 
@@ -111,6 +120,43 @@ def test_everything_at_once() -> None:
         guards=GuardLimits(max_objects=5, max_share=1.0),
     )
     assert create(guards=GuardLimits(max_objects=5)).guards == GuardLimits(max_objects=5)
+
+
+def test_budgets_of_prefixes() -> None:
+    written = {"a/": {"max_objects": 5}, "a/b": {"max_share": 1, "max_bytes_per_day": 7}}
+    made = {
+        "a/": PrefixBudget(max_objects=5),
+        "a/b": PrefixBudget(max_share=1.0, max_bytes_per_day=7),
+    }
+    assert create(guards={"prefixes": written}).guards == GuardLimits(prefixes=made)
+    assert create(guards=GuardLimits(prefixes=made)).guards == GuardLimits(prefixes=made)
+    assert create(guards={"prefixes": {}}).guards == GuardLimits()
+    found = problems(
+        guards={
+            "prefixes": {
+                "a/": {"max_objects": 0, "max_byts": 1},
+                "b/": {},
+                "c/": 5,
+                "/d": {"max_objects": 1},
+                "": {"max_objects": 1},
+                "e/": {"max_bytes_per_day": 0, "max_share": 1.1, "max_objects_per_day": True},
+            }
+        }
+    )
+    assert set(found) == {
+        "guards.prefixes.'a/'.max_objects",
+        "guards.prefixes.'a/'.max_byts",
+        "guards.prefixes.'b/'",
+        "guards.prefixes.'c/'",
+        "guards.prefixes.'/d'",
+        "guards.prefixes.''",
+        "guards.prefixes.'e/'.max_bytes_per_day",
+        "guards.prefixes.'e/'.max_share",
+        "guards.prefixes.'e/'.max_objects_per_day",
+    }
+    assert "exclude_prefixes" in found["guards.prefixes.'a/'.max_objects"]
+    assert found["guards.prefixes.'a/'.max_byts"] == 'did you mean "max_bytes"?'
+    assert set(problems(guards={"prefixes": ["a/"]})) == {"guards.prefixes"}
 
 
 def test_all_problems_come_in_one_error() -> None:

@@ -59,7 +59,14 @@ def test_every_setting_has_its_variable() -> None:
     }
     in_environment = {where[-1] for where in VARIABLES.values()}
     of_config = {field.name for of in (Config, GuardLimits) for field in fields(of)}
-    assert of_config - in_environment == {"databases", "sources", "guards", "prices", "keys"}
+    assert of_config - in_environment == {
+        "databases",
+        "sources",
+        "guards",
+        "prefixes",
+        "prices",
+        "keys",
+    }
 
 
 def test_all_of_them() -> None:

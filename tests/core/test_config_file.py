@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from s3gc_core import find_config, load_config
-from s3gc_core.config import CdcOver, Codec, Config, DatabaseConfig, GuardLimits, Mode, SourceConfig
+from s3gc_core.config import (
+    CdcOver,
+    Codec,
+    Config,
+    DatabaseConfig,
+    GuardLimits,
+    Mode,
+    PrefixBudget,
+    SourceConfig,
+)
 from s3gc_core.config_lines import Lines
 from s3gc_core.errors import ConfigurationError
 
@@ -380,3 +390,27 @@ def test_keys_of_the_dashboard_are_texts(tmp_path: Path) -> None:
     path.write_text('bucket = "photos"\nkeys = "f2"\n')
     with pytest.raises(ConfigurationError, match="a table"):
         load_config(path, {})
+
+
+def test_a_budget_of_a_prefix_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "s3gc.toml"
+    path.write_text(
+        'bucket = "photos"\n[guards]\nmax_objects = 5\n\n[guards.prefixes."a/"]\nmax_objects = 0\n'
+        '[guards.prefixes."b c/"]\n'
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(path, {"S3GC_MAX_SHARE": "0.3"})
+    assert [problem.setting for problem in caught.value.problems] == [
+        "guards.prefixes.'a/'.max_objects (line 6)",
+        "guards.prefixes.'b c/' (line 7)",
+    ]
+    path.write_text(path.read_text().replace("= 0", "= 2") + "max_share = 0.1\n")
+    config = load_config(path, {"S3GC_MAX_SHARE": "0.3"})
+    assert config.guards == GuardLimits(
+        max_objects=5,
+        max_share=0.3,
+        prefixes={"a/": PrefixBudget(max_objects=2), "b c/": PrefixBudget(max_share=0.1)},
+    )
+    # As JSON.
+    shown = json.loads(json.dumps(config.redacted()))["guards"]["prefixes"]
+    assert shown["a/"]["max_objects"] == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3gc_core import CONFIG_TEMPLATE, load_config
-from s3gc_core.config import Codec, Config, DatabaseConfig, GuardLimits, SourceConfig
+from s3gc_core.config import Codec, Config, DatabaseConfig, GuardLimits, PrefixBudget, SourceConfig
 from s3gc_core.errors import ConfigurationError
 
 
@@ -33,7 +33,9 @@ def test_it_holds_the_defaults(tmp_path: Path) -> None:
 def test_every_setting_is_written(tmp_path: Path) -> None:
     written = set(re.findall(r"^([a-z_]+) = ", CONFIG_TEMPLATE, re.MULTILINE))
     settings = {field.name for of in (Config, GuardLimits) for field in fields(of)}
-    assert written == settings - {"databases", "sources", "guards", "prices", "keys"}
+    assert written == settings - {
+        "databases", "sources", "guards", "prefixes", "prices", "keys"
+    }  # fmt: skip
     for header in ("[guards]", "# [keys]", "# [database]", "[tables]"):
         assert f"\n{header}\n" in CONFIG_TEMPLATE
     for name in (*(field.name for field in fields(DatabaseConfig)), "url_env"):
@@ -75,3 +77,19 @@ def test_its_example_of_keys_is_valid(tmp_path: Path) -> None:
     for commented in ("[keys]", "pane.log = ", "execute = "):
         text = text.replace(f"# {commented}", commented)
     assert load(tmp_path, text).keys == {"pane.log": "f2", "execute": "alt+x"}
+
+
+def test_its_example_of_a_prefix_is_valid_and_whole(tmp_path: Path) -> None:
+    text = CONFIG_TEMPLATE.replace('bucket = ""', 'bucket = "photos"')
+    head, start, tail = text.partition("# [guards.prefixes")
+    example, blank, rest = (start + tail).partition("\n\n")
+    config = load(tmp_path, head + re.sub(r"^# ", "", example, flags=re.MULTILINE) + blank + rest)
+    assert config.guards.prefixes == {
+        "avatars/": PrefixBudget(1000, 1 << 30, 0.2, 2000, 2 << 30),
+    }
+    # Each setting is in it, as the defaults are all None.
+    assert None not in vars_of(config.guards.prefixes["avatars/"])
+
+
+def vars_of(budget: PrefixBudget) -> list[object]:
+    return [getattr(budget, field.name) for field in fields(budget)]

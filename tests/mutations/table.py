@@ -14,6 +14,7 @@ _CANARIES = "tests/core/judgement/test_canaries.py::test_"
 _SEARCH = "tests/stories/test_search.py::test_"
 _LAST_CHECK = "tests/stories/test_last_check.py::test_"
 _BALANCE = "tests/core/collection/test_balance.py::test_"
+_DRIFT = "tests/core/collection/test_drift.py::test_"
 _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
@@ -69,6 +70,11 @@ GUARDS = (
     _guard("stream_lost", _PURE + "a_lost_stream_is_told_and_cannot_be_accepted"),
     _guard("registry_stale", _CONTROLS + "registry_stale"),
     _guard("budget", _CONTROLS + "budget"),
+    _guard(
+        "budget_prefix",
+        _CONTROLS + "budget_of_a_prefix",
+        _PURE + "each_prefix_has_its_own_budget",
+    ),
     _guard("canary", _CANARIES + "what_is_broken_on_the_way_voids_the_scan"),
     _guard("clock_skew", _CONTROLS + "clock_skew_blocks_scan_and_execution", instead="return []"),
     _guard("unsearched", _SEARCH + "a_column_that_cannot_be_read_blocks"),
@@ -111,6 +117,16 @@ PLANS = (
         "return",
         (_BINDING + "a_plan_made_under_other_settings_is_refused",),
         function="check_not_drifted",
+    ),
+    Mutation(
+        "clearances that a plan was judged under",
+        "s3gc_core/judgement/conditions.py",
+        "",
+        (
+            _BINDING + "a_clearance_that_was_taken_back_is_drift",
+            "tests/core/judgement/test_conditions.py::test_drift_is_named",
+        ),
+        before='"clearances": _lacks(now.clearances, then.clearances),',
     ),
     Mutation(
         "second person",
@@ -196,6 +212,13 @@ DELETES = (
         before="Key=key, IfMatch=if_match\n",
     ),
     Mutation(
+        "what changed leaves the plan before the first backup",
+        _EXECUTE_FILE,
+        "return frozenset()",
+        (_DRIFT + "what_changed_leaves_the_plan_before_the_first_backup",),
+        function="_drop_drifted",
+    ),
+    Mutation(
         "last judgement",
         _EXECUTE_FILE,
         "return list(batch), []",
@@ -232,6 +255,13 @@ DELETES = (
         "return",
         (_DAY + "a_second_execution_on_one_day_counts_with_the_first",),
         function="_check_day_budget",
+    ),
+    Mutation(
+        "budget-per-day of a prefix",
+        "s3gc_core/judgement/day_budget.py",
+        "return []",
+        (_DAY + "a_prefix_has_a_budget_of_its_own_for_the_day",),
+        function="prefix_day_budgets",
     ),
     Mutation(
         "a grant holds when its plan is executed",

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,11 @@ def toml(config: Config) -> str:
             plan_lifetime_hours=config.plan_lifetime_hours,
         ),
         "[guards]",
-        *_settings(max_share=config.guards.max_share),
+        *_settings(
+            max_share=config.guards.max_share,
+            max_objects_per_day=config.guards.max_objects_per_day,
+        ),
+        *_prefix_budgets(config),
         "[prices]",
         *_settings(**config.prices),
     ]
@@ -171,6 +175,14 @@ def toml(config: Config) -> str:
         tables.setdefault(source.table, []).append(f"{{ {entry} }}")
     lines += [f"{json.dumps(table)} = [{', '.join(of)}]" for table, of in tables.items()]
     return "\n".join(lines) + "\n"
+
+
+def _prefix_budgets(config: Config) -> list[str]:
+    lines = []
+    for prefix, budget in config.guards.prefixes.items():
+        said = {name: limit for name, limit in asdict(budget).items() if limit is not None}
+        lines += [f"[guards.prefixes.{json.dumps(prefix)}]", *_settings(**said)]
+    return lines
 
 
 def _settings(**settings: object) -> list[str]:

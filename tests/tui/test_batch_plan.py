@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from s3gc_core.bucket import ObjectHeaders
-from s3gc_core.config import Mode
+from s3gc_core.config import GuardLimits, Mode, PrefixBudget
 from tests.tui.command_line import Record
 from tests.tui.small_world import FORGOTTEN, LATER, PROTECTED, USED, SmallWorld
 
@@ -188,3 +188,24 @@ async def test_going_over_the_days_budget_takes_a_reason(small: SmallWorld) -> N
     )
     assert (ran.code, ran.summary["error"]) == (2, "configuration-error")
     assert "--reason" in ran.summary["what"]
+
+
+async def test_a_prefix_goes_over_its_budget_by_its_own_name(small: SmallWorld) -> None:
+    budgets = {"gone/": PrefixBudget(max_objects=1), "left/": PrefixBudget(max_objects_per_day=1)}
+    small.write_config(guards=GuardLimits(max_share=1.0, prefixes=budgets))
+    small.world.days(LATER)
+    ran = await small.cli.batch("scan", days=LATER)
+    blocked = [trip["guard"] for trip in ran.summary["blocked"]]
+    assert (ran.code, blocked) == (3, ["budget-prefix:gone/"])
+    reason = ("--reason", "they are right")
+    ran = await small.cli.batch("scan", "--accept", "budget-prefix:gone/", *reason, days=LATER)
+    assert ran.code == 0
+    async with small.world.collector() as collector:
+        plan = await collector.approve(ran.summary["plan_id"], reason="a test")
+    execute = ("execute", "--plan", plan.plan_id, "--confirm", plan.confirmation, *reason)
+    for wrong in ("budget-per-day", "budget", "budget-per-day:", "identity:bucket"):
+        ran = await small.cli.batch(*execute, "--accept", wrong, days=LATER)
+        assert ran.code == (3 if wrong == "budget-per-day" else 2)
+    assert await small.world.keys() == EVERYTHING
+    ran = await small.cli.batch(*execute, "--accept", "budget-per-day:gone/", days=LATER)
+    assert (ran.code, ran.summary["deleted"]) == (0, 3)

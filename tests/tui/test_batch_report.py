@@ -61,6 +61,34 @@ async def test_versions_are_counted_where_that_is_asked_for(small: SmallWorld) -
     assert told["delete_markers"] == 1
 
 
+async def test_unfinished_uploads_are_counted_where_that_is_asked_for(small: SmallWorld) -> None:
+    async with small.world.bucket() as bucket:
+        for key, sizes in {"gone/a.txt": [5, 6], "gone/new.bin": [], "top": [7]}.items():
+            s3 = bucket.connection.s3
+            begun = await s3.create_multipart_upload(Bucket=bucket.name, Key=key)
+            for number, size in enumerate(sizes, start=1):
+                await s3.upload_part(
+                    Bucket=bucket.name,
+                    Key=key,
+                    UploadId=begun["UploadId"],
+                    PartNumber=number,
+                    Body=b"x" * size,
+                )
+    await small.planned()
+    assert (await small.cli.batch("report", days=LATER)).summary["unfinished_uploads"] is None
+    ran = await small.cli.batch("report", "--uploads", days=LATER)
+    assert [(r["prefix"], r["uploads"], r["bytes"]) for r in ran.of("unfinished-uploads")] == [
+        ("gone/", 2, 11),
+        ("", 1, 7),
+    ]
+    told = ran.summary
+    assert (told["unfinished_uploads"], told["unfinished_bytes"]) == (3, 18)
+    assert told["unfinished_unmeasured"] == 0
+    assert told["oldest_upload"] == min(r["oldest"] for r in ran.of("unfinished-uploads"))
+    plain = await small.cli("report", "--uploads", days=LATER)
+    assert "2 unfinished uploads, 11 bytes, the oldest of 20" in plain.text
+
+
 async def overwrite(bucket: Bucket, key: str, body: bytes) -> None:
     state = await bucket.head(key)
     assert state is not None

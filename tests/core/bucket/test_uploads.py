@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from s3gc_core.bucket import Bucket, StoreFailed
+from s3gc_core.bucket import Bucket, StoreFailed, UploadInProgress
 from s3gc_core.config import Config
 from s3gc_core.errors import RightMissing
 from tests.core.bucket import plain_client
@@ -118,3 +118,50 @@ async def test_an_upload_in_progress_holds_the_object_at_its_key(sqlite_world: W
                 Bucket=world.config.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
             )
     assert await planned(world, await world.scan()) == {ODD, "orphan"}
+
+
+class Parts(Answers):
+    """A store's answers about the parts of one upload."""
+
+    async def __call__(self, **request: object) -> dict[str, object]:
+        self.asked.append(request)
+        return self.left.pop(0)
+
+
+def part(*sizes: int, **more: object) -> dict[str, object]:
+    return {"Parts": [{"Size": size} for size in sizes], **more}
+
+
+async def measured(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, answers: object) -> int | None:
+    monkeypatch.setattr(bucket.connection.s3, "list_parts", answers)
+    return await bucket.upload_bytes(UploadInProgress("a b", datetime.now(UTC), "U1"))
+
+
+async def test_parts_are_added_up_over_all_pages(
+    aws_like: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = Parts(part(5, 6, IsTruncated=True, NextPartNumberMarker=2), part(7))
+    assert await measured(aws_like, monkeypatch, answers) == 18
+    assert [asked.get("PartNumberMarker") for asked in answers.asked] == [None, 2]
+    assert {asked["UploadId"] for asked in answers.asked} == {"U1"}
+    for marker in ({}, {"NextPartNumberMarker": 0}):
+        with pytest.raises(StoreFailed, match="not where"):
+            await measured(aws_like, monkeypatch, Parts(part(5, IsTruncated=True, **marker)))
+
+
+@pytest.mark.parametrize("status", [403, 404, 501])
+async def test_parts_that_are_not_told_are_not_known(
+    aws_like: Bucket, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    from botocore.exceptions import ClientError
+
+    async def refuse(**_: object) -> dict[str, object]:
+        raise ClientError(
+            {
+                "Error": {"Code": "AsItMayBe"},
+                "ResponseMetadata": {"HTTPStatusCode": status},  # type: ignore[typeddict-item]
+            },
+            "ListParts",
+        )
+
+    assert await measured(aws_like, monkeypatch, refuse) is None

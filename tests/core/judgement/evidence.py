@@ -29,6 +29,7 @@ WEEK = Rules(timedelta(days=7), (), ())
 CONDITIONS = conditions_of(
     Config("photos", sources=(SourceConfig("users", ("avatar",)),)),
     Identity("b1", {"main": "d1"}),
+    {},
 )
 PASS = LayerVerdict(Verdict.PASS, "passes")
 

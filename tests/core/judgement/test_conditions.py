@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -11,6 +13,8 @@ import pytest
 from s3gc_core.config import Config, DatabaseConfig, DatabaseSearch, GuardLimits, SourceConfig
 from s3gc_core.errors import PlanDrifted
 from s3gc_core.judgement import Conditions, Identity, check_not_drifted, conditions_of, drifted
+from s3gc_core.references import Clearance, ColumnId
+from tests.core.judgement.evidence import NOW
 
 AVATAR = SourceConfig("users", ("avatar",))
 COVER = SourceConfig("users", ("cover",))
@@ -29,9 +33,18 @@ THEN = Config(
 HERE = Identity("b1", {"main": "d1"})
 
 
-def change(present: Identity = HERE, **settings: Any) -> list[str]:
+LOG, OLD = ColumnId("main", "logs", "line"), ColumnId("main", "users", "old")
+CLEARED = {LOG: Clearance("text", "somebody", NOW, "a log")}
+
+
+def change(
+    present: Identity = HERE,
+    cleared: Mapping[ColumnId, Clearance] = MappingProxyType(CLEARED),
+    **settings: Any,
+) -> list[str]:
     """What a change of settings, or of what is there, makes drift."""
-    return drifted(conditions_of(THEN, HERE), conditions_of(replace(THEN, **settings), present))
+    now = conditions_of(replace(THEN, **settings), present, cleared)
+    return drifted(conditions_of(THEN, HERE, CLEARED), now)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +66,9 @@ def change(present: Identity = HERE, **settings: Any) -> list[str]:
         ({"guards": GuardLimits(max_share=0.9)}, "guards"),
         ({"database_search": DatabaseSearch.EVERYTHING}, "database_search"),
         ({"database_search_skip": ("logs",)}, "database_search_skip"),
+        ({"cleared": {}}, "clearances"),
+        ({"cleared": {OLD: CLEARED[LOG]}}, "clearances"),
+        ({"cleared": {LOG: Clearance("jsonb", "somebody", NOW, "a log")}}, "clearances"),
         ({"present": Identity("b2", {"main": "d1"})}, "bucket"),
         ({"present": Identity("b1", {"main": "d2"})}, "database"),
         ({"present": Identity("b1", {})}, "database"),
@@ -71,7 +87,10 @@ def test_drift_is_named(settings: dict[str, Any], name: str) -> None:
         {"exclude_patterns": ("*.keep", "*.txt")},
         {"sources": (COVER, AVATAR)},
         {"present": Identity("b1", {"main": "d1", "second": "d2"})},
-        ({"database_search_skip": ("logs", "events", "more")}),
+        {"database_search_skip": ("logs", "events", "more")},
+        # It was searched when the plan was made; and who said so decides nothing.
+        {"cleared": {**CLEARED, OLD: CLEARED[LOG]}},
+        {"cleared": {LOG: Clearance("text", "somebody else", NOW, "a log, once more")}},
         # What does not decide about objects.
         {"compression_level": 1, "max_concurrency": 1, "schedule_cron": "03:00"},
     ],
@@ -81,7 +100,7 @@ def test_what_can_only_keep_more_is_no_drift(settings: dict[str, Any]) -> None:
 
 
 def test_everything_that_drifted_is_told_at_once() -> None:
-    then = conditions_of(THEN, HERE)
+    then = conditions_of(THEN, HERE, CLEARED)
     now = msgspec.structs.replace(then, retention_days=1, sources=())
     check_not_drifted("P1", then, then)
     with pytest.raises(PlanDrifted, match="retention_days, tables") as refused:
@@ -91,7 +110,8 @@ def test_everything_that_drifted_is_told_at_once() -> None:
 
 def test_every_setting_decides_or_is_known_not_to() -> None:
     """A new setting has to be put on one side or the other."""
-    decide = set(Conditions.__struct_fields__) - {"bucket"}
+    # The bucket is asked who it is, and clearances are in the audit log.
+    decide = set(Conditions.__struct_fields__) - {"bucket", "clearances"}
     idle = {
         "bucket", "region", "endpoint_url", "mode", "vault_path", "schedule_cron",
         "compression_level", "max_concurrency", "plan_lifetime_hours", "vault_horizon_days",

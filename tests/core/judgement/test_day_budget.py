@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from s3gc_core.config import GuardLimits
+from s3gc_core.config import GuardLimits, PrefixBudget
 from s3gc_core.errors import GuardBlocked
-from s3gc_core.judgement import Deletion, day_budget
+from s3gc_core.judgement import Deletion, day_budget, prefix_day_budgets
 from s3gc_core.vault import OperationStarted
 from tests.core.judgement.controlled import put, rows
 from tests.core.judgement.evidence import NOW
@@ -129,3 +129,74 @@ async def test_a_plan_over_budget_may_be_accepted_with_a_reason(sqlite_world: Wo
     with pytest.raises(GuardBlocked, match="with the 0 objects") as blocked:
         await world.execute(accepted.plan_id)
     assert blocked.value.guards == (GUARD,)
+
+
+PREFIXED = GuardLimits(
+    prefixes={
+        "a/": PrefixBudget(max_objects_per_day=3),
+        "a/b/": PrefixBudget(max_objects=1, max_bytes=9),
+        "c/": PrefixBudget(max_share=0.1),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("planned", "deleted", "tripped"),
+    [
+        (["a/1", "a/2", "a/3"], [], []),
+        (["a/1", "a/2", "a/3", "a/4"], [], ["a/"]),
+        # What counts for the one prefix counts for the other: a key begins with both.
+        (["a/b/1", "a/b/2"], [], ["a/b/"]),
+        (["a/b/1"], ["a/1", "a/2"], []),
+        (["a/b/1"], ["a/1", "a/2", "a/3"], ["a/"]),
+        (["a/b/1"], ["a/b/2"], ["a/b/"]),
+        # For this plan it is nothing what was deleted where it deletes nothing.
+        (["b/1"], ["a/1", "a/2", "a/3", "a/4"], []),
+        (["c/1", "c/2"], ["c/3"], []),
+    ],
+)
+def test_the_day_of_a_prefix(planned: list[str], deleted: list[str], tripped: list[str]) -> None:
+    trips = prefix_day_budgets(
+        PREFIXED, [Deletion(NOW - HOUR, 1, key) for key in deleted], [(k, 1) for k in planned], NOW
+    )
+    assert [trip.label for trip in trips] == [f"{GUARD}:{prefix}" for prefix in tripped]
+
+
+def test_bytes_of_a_prefix_are_told() -> None:
+    [trip] = prefix_day_budgets(PREFIXED, [], [("a/b/1", 10)], NOW)
+    assert trip.reason == (
+        "with the 0 objects that were deleted under a/b/ in the 24 hours before"
+        " 2026-06-01 12:00:00 UTC, this plan makes 10 bytes (limit 9)"
+    )
+    assert trip.next_step == (
+        "approve a smaller part of the plan, or execute --accept budget-per-day:a/b/ --reason TEXT"
+    )
+
+
+async def test_a_prefix_has_a_budget_of_its_own_for_the_day(sqlite_world: World) -> None:
+    world = sqlite_world
+    await ready(world, prefixes={"c/": {"max_objects_per_day": 1}})
+    await put(world, "c/1", "c/2", "d/1")
+    summary = await world.scan()
+    assert summary.plan_id is not None
+    with pytest.raises(GuardBlocked) as blocked:
+        await world.execute(summary.plan_id)
+    assert blocked.value.guards == (f"{GUARD}:c/",)
+    assert await world.keys() == {"used", "c/1", "c/2", "d/1"}
+    async with world.collector() as collector:
+        plan = await collector.approve(summary.plan_id, reason="a test")
+        # The word for the whole bucket is not the word for a prefix.
+        with pytest.raises(GuardBlocked):
+            await collector.execute(
+                plan.plan_id, confirm=plan.confirmation, accept=[GUARD], reason="a test"
+            )
+        done = await collector.execute(
+            plan.plan_id, confirm=plan.confirmation, accept=[f"{GUARD}:c/"], reason="a test"
+        )
+    assert done.counts == {"deleted": 3}
+    # The audit log knows where they were: the next one is counted with them.
+    await put(world, "c/3")
+    again = await world.scan()
+    assert again.plan_id is not None
+    with pytest.raises(GuardBlocked, match=r"the 2 objects that were deleted under c/"):
+        await world.execute(again.plan_id)

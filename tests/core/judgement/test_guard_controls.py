@@ -220,6 +220,21 @@ async def test_budget(
     await blocks_alone(world, "budget", GUARDS + "budget", monkeypatch, "a", "b")
 
 
+async def test_budget_of_a_prefix(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = sqlite_world
+    await rows(world, "used")
+    limits = {"a/": {"max_objects": 1}, "b/": {"max_objects": 1}, "c/": {"max_share": 0.1}}
+    world.track({"t": ["k"]}, guards={"max_share": 1.0, "prefixes": limits})
+    await put(world, "used", "a/1", "a/2", "b/1", "ab/1")
+    world.days(10)
+    [trip] = (await world.scan()).blocked
+    assert trip.reason == "the orphans under a/ are 2 objects (limit 1)"
+    accepted = await world.scan(["budget-prefix:a/"])
+    assert accepted.blocked == []
+    label, name = "budget-prefix:a/", GUARDS + "budget_prefix"
+    await blocks_alone(world, label, name, monkeypatch, "a/1", "a/2", "ab/1", "b/1")
+
+
 async def test_another_bucket(
     sqlite_world: World,
     monkeypatch: pytest.MonkeyPatch,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from s3gc_core.config import GuardLimits
+from s3gc_core.config import GuardLimits, PrefixBudget
 from s3gc_core.judgement import ACCEPTABLE, Identity, clock_skew, identity
-from s3gc_core.judgement.guards import RunFacts, SourceFacts, tripped_guards
+from s3gc_core.judgement.guards import PrefixFacts, RunFacts, SourceFacts, tripped_guards
 from tests.core.judgement.evidence import MICROSECOND, NOW
 
 HEALTHY = RunFacts(
@@ -181,6 +181,60 @@ def test_budget(run: RunFacts, limits: GuardLimits, reason: str | None) -> None:
         assert tripped[0].reason == f"the orphans are {reason}"
 
 
+PREFIXES = GuardLimits(
+    prefixes={
+        "a/": PrefixBudget(max_objects=5, max_bytes=100),
+        "a/b/": PrefixBudget(max_share=0.5),
+        "my c/": PrefixBudget(max_objects_per_day=1),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "reasons"),
+    [
+        ({"a/": PrefixFacts(5, 5, 100), "a/b/": PrefixFacts(4, 2, 0)}, {}),
+        (
+            {"a/": PrefixFacts(9, 6, 101), "a/b/": PrefixFacts(9, 4, 0)},
+            {"a/": "6 objects (limit 5) and 101 bytes (limit 100)"},
+        ),
+        (
+            {"a/": PrefixFacts(9, 5, 0), "a/b/": PrefixFacts(4, 3, 0)},
+            {"a/b/": "75% of what is there (limit 50%)"},
+        ),
+        (
+            {"a/": PrefixFacts(9, 6, 0), "a/b/": PrefixFacts(2, 2, 0)},
+            {"a/": "6 objects (limit 5)", "a/b/": "100% of what is there (limit 50%)"},
+        ),
+        # Nothing is there, and a budget for the day alone says nothing about one plan.
+        ({"a/b/": PrefixFacts(0, 0, 0), "my c/": PrefixFacts(9, 9, 9)}, {}),
+    ],
+)
+def test_each_prefix_has_its_own_budget(
+    found: dict[str, PrefixFacts], reasons: dict[str, str]
+) -> None:
+    tripped = tripped_guards(facts(prefixes=found), PREFIXES)
+    assert {trip.label: trip.reason for trip in tripped} == {
+        f"budget-prefix:{prefix}": f"the orphans under {prefix} are {reason}"
+        for prefix, reason in reasons.items()
+    }
+
+
+def test_a_prefix_is_accepted_by_its_own_name_only() -> None:
+    run = facts(prefixes={"a/": PrefixFacts(9, 6, 0), "a/b/": PrefixFacts(2, 2, 0)})
+    every = ["budget-prefix:a/", "budget-prefix:a/b/"]
+    assert labels(run, PREFIXES, "budget", "budget-prefix", "a/") == every
+    assert labels(run, PREFIXES, "budget-prefix:a/") == every[1:]
+    assert labels(run, PREFIXES, *every) == []
+
+
+def test_what_to_do_about_a_prefix_can_be_pasted() -> None:
+    limits = GuardLimits(prefixes={"my c/": PrefixBudget(max_objects=1)})
+    [trip] = tripped_guards(facts(prefixes={"my c/": PrefixFacts(9, 2, 0)}), limits)
+    assert "s3gc candidates --prefix 'my c/'" in trip.next_step
+    assert "--accept 'budget-prefix:my c/' --reason TEXT" in trip.next_step
+
+
 def test_what_was_not_searched() -> None:
     run = facts(unsearched={"main:public.t.b": "why", "main:public.u.c": "why not"})
     assert labels(run) == ["unsearched:main:public.t.b", "unsearched:main:public.u.c"]
@@ -228,6 +282,7 @@ def test_what_may_be_accepted() -> None:
         "reverse-match",
         "coverage",
         "budget",
+        "budget-prefix",
         "unsearched",
     }
     assert acceptable == ACCEPTABLE

@@ -311,3 +311,27 @@ async def outcomes(world: World, plan: Plan) -> dict[str, str]:
             and operation.finished.outcome == "done"
         ]
     return await world.outcomes(run)
+
+
+async def test_a_clearance_that_was_taken_back_is_drift(sqlite_world: World) -> None:
+    """Nobody looked into the column when the plan was made."""
+    world = sqlite_world
+    await rows(world, "used")
+    await world.app.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, line TEXT, more TEXT)")
+    world.track({"t": ["k"]})
+    async with world.collector() as collector:
+        await collector.clear_columns("log.line", reason="a log")
+    await put(world, *ORPHANS)
+    world.days(10)
+    summary = await world.scan()
+    assert summary.plan_id is not None
+    async with world.collector() as collector:
+        plan = await collector.approve(summary.plan_id, reason="a test")
+        await collector.reopen_columns("log.line", reason="it is one after all")
+        # Another one that was cleared since was searched for this plan, and held nothing.
+        await collector.clear_columns("log.more", reason="a log as well")
+        with pytest.raises(PlanDrifted, match=r"these changed: clearances$"):
+            await collector.execute(plan.plan_id, confirm=plan.confirmation)
+        assert await world.keys() == ORPHANS
+        await collector.clear_columns("log.line", reason="it is none, I looked")
+    assert await execute(world, plan) == {"deleted": 3}

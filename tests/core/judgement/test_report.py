@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from s3gc_core.bucket import ListedObject
 from s3gc_core.config import PRICES
-from s3gc_core.judgement import LEAK_WINDOW, Report
+from s3gc_core.judgement import LEAK_WINDOW, Report, UnfinishedUploads, UploadSum
 from s3gc_core.judgement.report import Leak, Sum
 
 END = datetime(2026, 11, 1, tzinfo=UTC)
@@ -73,3 +73,13 @@ def test_a_folder_for_each_user_does_not_fill_the_memory() -> None:
     report.add([(orphan(f"{n}/x", 1, END), None, None) for n in range(10_005)])
     assert len(report.leaks) == 10_001
     assert report.leaks["(other folders)"] == Leak(5, 5)
+
+
+def test_unfinished_uploads_by_folder() -> None:
+    found = UnfinishedUploads()
+    found.add("a/1", END, 5)
+    found.add("a/b/2", LONG_AGO, None)
+    found.add("top", END, 7)
+    assert found.total == UploadSum(3, 12, 1, LONG_AGO)
+    assert found.folders == {"a/": UploadSum(2, 5, 1, LONG_AGO), "": UploadSum(1, 7, 0, END)}
+    assert UnfinishedUploads() == UnfinishedUploads(UploadSum(0, 0, 0, None), {})

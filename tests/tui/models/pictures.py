@@ -59,7 +59,7 @@ def plan(**changes: Any) -> Plan:
         objects=41_220,
         bytes=310 << 30,
         sha256="ab" * 32,
-        conditions=conditions_of(Config("media-prod"), Identity("b1", {})),
+        conditions=conditions_of(Config("media-prod"), Identity("b1", {}), {}),
     )
     return msgspec.structs.replace(made, **changes)
 

@@ -116,6 +116,24 @@ def test_a_silent_process_is_told() -> None:
     assert " no sign of life for 25 s; its process still holds the vault" in silent
 
 
+def test_blocked_by_a_guard_tells_why_and_what_to_do() -> None:
+    shown = text(
+        job(
+            Standing.ENDED,
+            outcome="blocked",
+            ended_at=NOW,
+            error="guard-blocked",
+            told="not-primary: main may lack the latest references: it is a standby",
+            next_step="connect to the primary",
+        )
+    )
+    assert (
+        "blocked\n why: guard-blocked: not-primary: main may lack the latest references: it is a"
+        in shown
+    )
+    assert "\n next: connect to the primary\n" in shown
+
+
 def test_ended_tells_how_and_how_to_undo_it() -> None:
     shown = text(job(Standing.ENDED, outcome="partial", ended_at=NOW, error="vault-full"))
     assert " EXECUTE  " + EXECUTE_ID + "  PARTIAL\n" in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from s3gc_core.config import GuardLimits, PrefixBudget
 from tests.tui.screens.asked import SIZES
 from tests.tui.small_world import LATER, SmallWorld
 from tests.tui.whole import Told, opened
@@ -22,8 +23,16 @@ async def blocked_by_reverse_match(small: SmallWorld) -> tuple[str, str]:
     return "reverse-match", "scan --accept reverse-match:main:users.avatar --reason TEXT"
 
 
+async def blocked_by_budget_of_a_prefix(small: SmallWorld) -> tuple[str, str]:
+    budgets = {"gone/": PrefixBudget(max_objects=1)}
+    small.write_config(guards=GuardLimits(max_share=1.0, prefixes=budgets))
+    return "budget-prefix", "scan --accept budget-prefix:gone/ --reason TEXT"
+
+
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("cause", [blocked_by_coverage, blocked_by_reverse_match])
+@pytest.mark.parametrize(
+    "cause", [blocked_by_coverage, blocked_by_reverse_match, blocked_by_budget_of_a_prefix]
+)
 async def test_it_is_said_where_one_looks(
     small: SmallWorld, size: tuple[int, int], cause: object
 ) -> None:

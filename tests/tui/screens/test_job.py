@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from s3gc_core.collection import Selection
+from s3gc_core.config import GuardLimits
 from s3gc_core.errors import OperationCancelled
 from s3gc_core.jobs import (
     ControlState,
@@ -47,10 +48,10 @@ async def test_a_started_scan_is_followed_to_its_end(
         async with stage.showing(screen, size) as shown:
             text = await until_text(shown, "SCAN", "DONE")
             assert "it deleted nothing, so there is nothing to undo" in text
-            assert " scan began by " in text
-            # In a small terminal the newest are below.
-            await shown.press("G")
+            # The newest are seen as they come; in a small terminal the first are above.
             text = await until_text(shown, "ended done")
+            await shown.press("g")
+            await until_text(shown, " scan began by ")
             jobs = await stage.gateway.picture()
             assert screen.operation_id == jobs.jobs[0].operation_id
             assert "u undo" not in text
@@ -73,6 +74,25 @@ async def test_a_started_execution_tells_how_to_undo_it(
             assert "".join(line.split()) in "".join(text.split())
             await shown.press("u")
             assert [message.selection for message in wanted] == [undo.selection]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_job_that_a_guard_blocked_tells_why_and_what_next(
+    small: SmallWorld, size: tuple[int, int]
+) -> None:
+    """Its operation has begun: the journal is all that another session sees of it."""
+    small.write_config(guards=GuardLimits(max_share=1.0, max_objects_per_day=1))
+    plan_id = await small.approved()
+    async with staged(small) as stage:
+        plan, _ = await stage.gateway.plan(plan_id)
+        started = stage.gateway.start(ExecuteIntent(plan_id, plan.confirmation))
+        await ended(stage, started)
+        [job, *_] = (await stage.gateway.picture()).jobs
+        async with stage.showing(JobScreen(stage.gateway, job.operation_id), size) as shown:
+            text = " ".join((await until_text(shown, "BLOCKED", "next: ")).split())
+            assert "why: guard-blocked: budget-per-day: with the 0 objects" in text
+            assert "this plan makes 3 objects (limit 1)" in text
+            assert "or execute --accept budget-per-day --reason TEXT" in text
 
 
 async def test_a_job_that_never_began_tells_why_and_what_next(small: SmallWorld) -> None:
@@ -200,6 +220,36 @@ async def test_failures_by_outcome_and_the_events_in_a_file(
             ("object", "changed", "a/b.jpg"),
             ("object", "failed", "c.jpg"),
         ]
+
+
+async def test_the_newest_are_in_sight_unless_somebody_looks_at_earlier_ones(
+    small: SmallWorld,
+) -> None:
+    vault = small.world.config.vault_path
+    async with staged(small) as stage, kept(vault) as journal:
+        journal.progress("list", 1)
+        async with stage.showing(JobScreen(stage.gateway, FIRST), (80, 24)) as shown:
+            await until_text(shown, "phase list")
+            for n in range(20):
+                journal.object_ended("failed", f"first/{n:02}", "503")
+            await until_text(shown, "first/19")
+            # More is told above: the room for events shrinks while it runs.
+            journal.progress("compare", 1, 2)
+            journal.progress("judge", 1, 2)
+            journal.tally({"deleted": 1}, deleted=5)
+            await until_text(shown, "phase judge", "deleted 1")
+            await shown.press("g")
+            text = await until_text(shown, " scan began by ")
+            assert "phase judge" not in text
+            for n in range(20):
+                journal.object_ended("changed", f"later/{n:02}", "another ETag")
+            journal.progress("more", 1)
+            text = await until_text(shown, " scan began by ", " more ")
+            assert "later/19" not in text
+            await shown.press("G")
+            await until_text(shown, "phase more")
+            journal.progress("last", 1)
+            await until_text(shown, "phase last")
 
 
 async def test_a_job_that_is_not_kept_any_more(small: SmallWorld) -> None:

@@ -20,6 +20,8 @@ OPEN: dict[str, Callable[[Whole], object]] = {
     "OperationScreen": lambda whole: whole.main.open_thing("operation", whole.told.operation_id),
     "DetailScreen": lambda whole: whole.main.open_detail("late/00.bin"),
     "ReferencesScreen": lambda whole: whole.main.action_references(),
+    "GrantsScreen": lambda whole: whole.main.action_grants(),
+    "ReportScreen": lambda whole: whole.main.action_report(),
 }
 # What may be pressed there now, in a session that may write and in one that may not.
 KEYS = {
@@ -36,6 +38,8 @@ KEYS = {
         "u restore  v view  c clear  T clear table  r ask again  w save",
         "v view  r ask again  w save",
     ),
+    "GrantsScreen": ("u restore  r ask again", "r ask again"),
+    "ReportScreen": ("u restore  r ask again", "r ask again"),
 }  # fmt: skip
 NAMES = list(OPEN)
 
@@ -119,6 +123,8 @@ async def test_the_restore_wizard_from_everywhere(small: SmallWorld) -> None:
         "OperationScreen": Selection(operation_id=told.operation_id),
         "DetailScreen": Selection(keys=("late/00.bin",)),
         "ReferencesScreen": None,  # no dangling row is under the cursor
+        "GrantsScreen": None,
+        "ReportScreen": None,
     }
     async with opened(small, told, running=True) as whole:
         for name in NAMES:
