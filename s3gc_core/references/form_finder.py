@@ -99,6 +99,11 @@ class FormFinder:
             for first in range(0, len(rest), _PATTERNS)
         ]
 
+    @property
+    def lets_others_run(self) -> bool:
+        """Whether other threads run while most of the work is done."""
+        return bool(self._automata)
+
     def find(self, text: bytes) -> list[Match]:
         """Every match, also those that overlap, in the order of their ends."""
         found = [match for automaton in self._automata for match in automaton.find(text)]

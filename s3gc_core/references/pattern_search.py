@@ -26,6 +26,8 @@ _ANY_SLASH = re.compile(b"|".join(map(re.escape, SLASHES)))
 # Bytes searched at once. Bounds the matches of a key that is one letter; only where one holds what
 # may be a key is its place looked for.
 _CHUNK = 1 << 14
+# Characters that are searched in less time than two threads lose by taking turns.
+_QUICK = 1 << 20
 # Places told of one key, of each kind.
 PLACES_TOLD = 10
 # Bytes told on each side of a key.
@@ -60,6 +62,10 @@ class KeySearch:
         any_odd = is_odd("".join(keys))
         self._odd = [(n, key) for n, key in enumerate(keys) if is_odd(key)] if any_odd else []
         self._escaped: FormFinder | None = None
+
+    def is_quick(self, page: Page) -> bool:
+        """Whether `page_mentions` takes some milliseconds, in which no other thread runs anyway."""
+        return page.size <= _QUICK and not self._plain.lets_others_run and not self._odd
 
     def page_mentions(self, columns: Sequence[ColumnId], page: Page) -> list[Mention]:
         """Where a page, read of these columns, holds keys."""

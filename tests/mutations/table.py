@@ -86,6 +86,19 @@ GUARDS = (
     ),
 )
 
+SEARCH = (
+    Mutation(
+        "canaries of the search",
+        "s3gc_core/judgement/search_canaries.py",
+        "return",
+        (
+            _CANARIES + "what_is_broken_on_the_way_voids_the_scan",
+            "tests/core/judgement/test_search_canaries.py::test_each_pass_counts",
+        ),
+        function="end_pass",
+    ),
+)
+
 LAYERS = (
     _layer(
         "registry_layer",
@@ -256,4 +269,4 @@ DELETES = (
     ),
 )
 
-TABLE = (*GUARDS, *LAYERS, *PLANS, *DELETES)
+TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES)

@@ -117,6 +117,7 @@ async def test_a_column_that_cannot_be_read_blocks(postgres_world: World) -> Non
     world.days(8)
     blocked = [t.label for t in (await world.scan()).blocked if t.guard != "coverage"]
     assert blocked == ["unsearched:main:public.odd.b"]
+    assert (await world.scan()).not_searched == ["main:public.odd.b"]
     assert await world.verdicts() == {"a/noted.jpg": "keep", "a/gone.jpg": "orphan"}
     accepted = [*blocked, "coverage:main:public.odd.note"]
     assert (await world.scan(accepted)).blocked == []
@@ -142,3 +143,11 @@ async def test_rows_that_do_not_count_keep_nothing(sqlite_world: World) -> None:
         await collector.clear_columns("log.line", reason="what was uploaded, once")
     assert (await world.scan()).blocked == []
     assert await world.verdicts() == {"a/removed.jpg": "orphan", "a/logged.jpg": "orphan"}
+
+
+async def test_a_name_to_skip_that_no_table_has_is_told(sqlite_world: World) -> None:
+    skip = ["lettres", "main:attic"]
+    await furnished(sqlite_world, database_search_skip=skip)
+    summary = await scanned(sqlite_world)
+    assert summary.unmatched_skips == ["lettres"]
+    assert summary.not_searched == summary.search_skipped == ["main:main.attic"]
