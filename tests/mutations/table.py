@@ -71,8 +71,12 @@ GUARDS = (
     _guard("budget", _CONTROLS + "budget"),
     _guard("canary", _CANARIES + "what_is_broken_on_the_way_voids_the_scan"),
     _guard("clock_skew", _CONTROLS + "clock_skew_blocks_scan_and_execution", instead="return []"),
-    _guard("unsearched", _SEARCH + "a_column_that_cannot_be_read_blocks"),
-    _guard("database_search_size", _SEARCH + "a_database_too_large_blocks"),
+    _guard("unsearched", _CONTROLS + "unsearched", _SEARCH + "a_column_that_cannot_be_read_blocks"),
+    _guard(
+        "database_search_size",
+        _CONTROLS + "database_search_size",
+        _SEARCH + "a_database_too_large_blocks",
+    ),
     _guard("not_primary", _LAST_CHECK + "only_the_primary_is_asked"),
     _guard(
         "streams_behind",
