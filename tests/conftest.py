@@ -127,3 +127,11 @@ async def sqlite_world(bucket_config: Config, tmp_path: Path) -> AsyncIterator[W
     database = AppDatabase(DatabaseUrl(Engine.SQLITE, str(tmp_path / "app.db")).render())
     yield World(bucket_config, database)
     await database.close()
+
+
+@pytest.fixture
+async def postgres_world(bucket_config: Config, postgres: PostgresServer) -> AsyncIterator[World]:
+    """PostgreSQL only."""
+    database = AppDatabase(await postgres.create_database())
+    yield World(bucket_config, database)
+    await database.close()

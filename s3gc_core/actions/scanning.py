@@ -52,6 +52,8 @@ async def scan(
         summary = await scan.run(run.operation_id, before, accept)
         for exclusion in summary.unmatched_exclusions:
             log.warning("exclusion_matches_nothing", exclusion=exclusion)
+        for table in summary.unmatched_skips:
+            log.warning("skip_matches_no_table", table=table)
         run.counts = {
             "listed": summary.listed,
             "candidates": summary.candidates,

@@ -70,7 +70,9 @@ class ScanSummary(msgspec.Struct, frozen=True):
     source, the rows that hold a key, and those of them whose object is there: the others dangle.
     `unsearched` columns could not be looked into. `returned` objects were deleted, are referred to
     again, and are not in the bucket. `unmatched_exclusions` are protected prefixes and patterns
-    that match no object: are they misspelled?
+    that match no object: are they misspelled? The search of everything left out the tables
+    `search_skipped`, and could not read columns for reasons that `search_unread` says; names to
+    skip that no table has are `unmatched_skips`.
     """
 
     scan_id: str
@@ -90,6 +92,14 @@ class ScanSummary(msgspec.Struct, frozen=True):
     unsearched: int = 0
     returned: int = 0
     unmatched_exclusions: list[str] = []
+    search_skipped: list[str] = []
+    search_unread: dict[str, str] = {}
+    unmatched_skips: list[str] = []
+
+    @property
+    def not_searched(self) -> list[str]:
+        """Tables and columns that the search of everything did not look into."""
+        return [*self.search_skipped, *self.search_unread]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +171,10 @@ class Scan:
             open_columns=open_columns,
             streams_lost=caught.lost,
             streams_stale=caught.stale,
-            canaries_misjudged=await self._canaries_misjudged(canaries),
+            canaries_misjudged={
+                **searched.canaries_missed,
+                **await self._canaries_misjudged(canaries),
+            },
             unsearched=searched.problems,
             search_oversize=searched.oversize,
             prefixes={
@@ -192,6 +205,9 @@ class Scan:
             open_columns=open_columns,
             unsearched=sum(bool(c.finding and c.finding.problem) for c in covered),
             unmatched_exclusions=exclusions.names(),
+            search_skipped=list(searched.skipped),
+            search_unread=dict(searched.problems),
+            unmatched_skips=list(searched.unmatched),
         )
         await self.catalogue.finish_scan(scan_id, msgspec.json.encode(summary))
         return summary

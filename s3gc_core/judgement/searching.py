@@ -12,6 +12,7 @@ from s3gc_core.config import DatabaseSearch as Where
 from s3gc_core.databases.protocol import Database
 from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement.catalogue import Catalogue
+from s3gc_core.judgement.search_canaries import search_canaries
 from s3gc_core.references import (
     BucketNames,
     ColumnId,
@@ -34,13 +35,16 @@ class SearchDone:
     """What was searched. `oversize`: bytes of tables, over the limit beside them, because of
     which nothing was.
 
-    `problems` say, by table or column, what could not be read.
+    `problems` say, by table or column, what could not be read. `unmatched` names to skip are no
+    table's. `canaries_missed`: see `SearchCanaries.missed`.
     """
 
     skipped: Sequence[str] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
     oversize: tuple[int, int] | None = None
     everything: bool = False
+    unmatched: Sequence[str] = ()
+    canaries_missed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def asked(self) -> str:
@@ -71,15 +75,26 @@ async def search_databases(
     planned = to_search(await all_tables(databases), config.database_search_skip)
     limit = config.database_search_max_bytes
     if planned.bytes > limit:
-        return SearchDone(planned.skipped, oversize=(planned.bytes, limit))
+        return SearchDone(
+            planned.skipped, oversize=(planned.bytes, limit), unmatched=planned.unmatched
+        )
     cleared = {column.id for column in covered if column.standing is Standing.CLEARED}
     left_out = cleared | await _by_condition(databases, config.sources)
+    names = BucketNames.of(config)
+    canaries = await search_canaries(databases, config.sources, names, planned.columns - left_out)
     problems: dict[str, str] = {}
     total = before = after = 0
     while True:
         keys, after = await _next_keys(catalogue, after)
         if not keys:
-            return SearchDone(planned.skipped, problems, everything=True)
+            return SearchDone(
+                planned.skipped,
+                problems,
+                everything=True,
+                unmatched=planned.unmatched,
+                canaries_missed=canaries.missed,
+            )
+        keys = canaries.begin_pass(keys)
         total += planned.bytes
 
         def went_on(read: int, before: int = before, total: int = total) -> None:
@@ -94,8 +109,8 @@ async def search_databases(
         )
         search = DatabaseSearch(
             databases,
-            # Away from the event loop: the automata take a second a 100,000 keys.
-            await asyncio.to_thread(KeySearch, keys, BucketNames.of(config)),
+            # Away from the event loop: with automata it takes a second a 100,000 keys.
+            await asyncio.to_thread(KeySearch, keys, names),
             config.database_search_skip,
             left_out,
             course,
@@ -103,7 +118,8 @@ async def search_databases(
         )
         async with aclosing(search.mentions()) as mentions:
             async for found in mentions:
-                await catalogue.add_mentions(found)
+                await catalogue.add_mentions(canaries.see(found))
+        canaries.end_pass(problems)
         before += planned.bytes
         # What tables take is an estimate, and more than their texts.
         journal.progress("search databases", before, total)

@@ -1,7 +1,7 @@
 """Which row holds which key: codecs and spellings, the registry of edges, reading the sources."""
 
 from s3gc_core.references.catching_up import CatchingUp, CaughtUp, OpenFollowings
-from s3gc_core.references.codecs import BucketNames, keys_of_value
+from s3gc_core.references.codecs import BucketNames, keys_of_row, keys_of_value
 from s3gc_core.references.coverage import (
     Clearance,
     Covered,
@@ -105,6 +105,7 @@ __all__ = [
     "is_probed",
     "key_hash",
     "key_hashes",
+    "keys_of_row",
     "keys_of_value",
     "ledger",
     "listed_references",

@@ -1,36 +1,33 @@
 """Searches values for many keys at once, in every form in which these may be written. Pure.
 
-One automaton (Aho-Corasick) finds all keys in one pass over a text, at the speed at which a
-database gives it; the library lets other threads run meanwhile.
+All keys are found in one pass over a text, at the speed at which a database gives it.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
-from ahocorasick_rs import BytesAhoCorasick
 
 from s3gc_core.databases.protocol import Page, RowId, Value
 from s3gc_core.references.codecs import BucketNames
 from s3gc_core.references.discovery import ColumnId
 from s3gc_core.references.foreign_urls import is_elsewhere
+from s3gc_core.references.form_finder import FormFinder
 from s3gc_core.references.spellings import key_hashes
 from s3gc_core.references.token_borders import MentionKind, kind_of
 from s3gc_core.references.written_forms import ESCAPES, SLASHES, escaped_forms, is_odd, plain_forms
 
 _BORDER = re.compile(b"\0")
 _ANY_SLASH = re.compile(b"|".join(map(re.escape, SLASHES)))
-# Bytes searched at once. Bounds the matches of a key that is one letter.
-_CHUNK = 1 << 18
-# Patterns of one automaton: more would need more memory at once while it is made.
-_PATTERNS = 200_000
-# Bytes at the end of a form by which it is looked for.
-_ENDING = 16
+# Bytes searched at once. Bounds the matches of a key that is one letter; only where one holds what
+# may be a key is its place looked for.
+_CHUNK = 1 << 14
+# Characters that are searched in less time than two threads lose by taking turns.
+_QUICK = 1 << 20
 # Places told of one key, of each kind.
 PLACES_TOLD = 10
 # Bytes told on each side of a key.
@@ -59,11 +56,16 @@ class KeySearch:
         self._names = names
         self.hashes = key_hashes(keys)
         self._told: Counter[tuple[int, MentionKind]] = Counter()
-        self._plain = list(_automata(enumerate(keys), plain_forms))
-        # Of most keys nothing but the slash is ever escaped; the others have automata of their own,
-        # made when the first text comes that has an escape.
-        self._odd = [(number, key) for number, key in enumerate(keys) if is_odd(key)]
-        self._escaped: list[_Automaton] | None = None
+        self._plain = _finder(enumerate(keys), plain_forms)
+        # Of most keys nothing but the slash is ever escaped; the others are looked for beside them,
+        # from the first text on that has an escape.
+        any_odd = is_odd("".join(keys))
+        self._odd = [(n, key) for n, key in enumerate(keys) if is_odd(key)] if any_odd else []
+        self._escaped: FormFinder | None = None
+
+    def is_quick(self, page: Page) -> bool:
+        """Whether `page_mentions` takes some milliseconds, in which no other thread runs anyway."""
+        return page.size <= _QUICK and not self._plain.lets_others_run and not self._odd
 
     def page_mentions(self, columns: Sequence[ColumnId], page: Page) -> list[Mention]:
         """Where a page, read of these columns, holds keys."""
@@ -94,84 +96,58 @@ class KeySearch:
         """Add to `found` what the rows from `first` on hold, by number of the key, kind and row."""
         with_slashes = raw
         for escape in SLASHES:
-            with_slashes = with_slashes.replace(escape, b"/")
+            # One byte is looked for ten times as fast as several.
+            if escape[:1] in with_slashes:
+                with_slashes = with_slashes.replace(escape, b"/")
         self._search_one(with_slashes, raw, self._plain, first, found)
         if self._odd:
             if with_slashes != raw:
                 self._search_one(raw, raw, self._plain, first, found)
             if any(escape in raw for escape in ESCAPES):
-                self._search_one(raw, raw, self._escaped_automata(), first, found)
+                self._search_one(raw, raw, self._escaped_finder(), first, found)
 
-    def _escaped_automata(self) -> list[_Automaton]:
+    def _escaped_finder(self) -> FormFinder:
         if self._escaped is None:
-            self._escaped = list(_automata(self._odd, escaped_forms))
+            self._escaped = _finder(self._odd, escaped_forms)
         return self._escaped
 
     def _search_one(
         self,
         buffer: bytes,
         raw: bytes,
-        automata: Sequence[_Automaton],
+        finder: FormFinder,
         first: int,
         found: dict[tuple[int, MentionKind, int], bytes],
     ) -> None:
         starts: list[int] = []
-        for automaton in automata:
-            for number, start, end in automaton.find(buffer):
-                # A key that many rows hold need not be looked at any more.
-                if self._told[number, MentionKind.WHOLE] >= PLACES_TOLD:
-                    continue
-                kind = kind_of(buffer, start, end, self._keys[number])
-                if self._told[number, kind] >= PLACES_TOLD:
-                    continue
-                if self._names is not None and is_elsewhere(buffer, start, end, self._names):
-                    continue
-                starts = starts or [border.end() for border in _BORDER.finditer(buffer)]
-                row = bisect_right(starts, start) - 1
-                if (number, kind, first + row) not in found:
-                    self._told[number, kind] += 1
-                    text = raw.split(b"\0", row + 2)[row + 1]
-                    span = (start - starts[row], end - starts[row])
-                    if buffer is not raw:
-                        span = (_in_raw(text, span[0]), _in_raw(text, span[1]))
-                    found[number, kind, first + row] = text[
-                        max(0, span[0] - _AROUND) : span[1] + _AROUND
-                    ]
+        for number, start, end in finder.find(buffer):
+            # A key that many rows hold need not be looked at any more.
+            if self._told[number, MentionKind.WHOLE] >= PLACES_TOLD:
+                continue
+            kind = kind_of(buffer, start, end, self._keys[number])
+            if self._told[number, kind] >= PLACES_TOLD:
+                continue
+            if self._names is not None and is_elsewhere(buffer, start, end, self._names):
+                continue
+            starts = starts or [border.end() for border in _BORDER.finditer(buffer)]
+            row = bisect_right(starts, start) - 1
+            if (number, kind, first + row) not in found:
+                self._told[number, kind] += 1
+                text = raw.split(b"\0", row + 2)[row + 1]
+                span = (start - starts[row], end - starts[row])
+                if buffer is not raw:
+                    span = (_in_raw(text, span[0]), _in_raw(text, span[1]))
+                found[number, kind, first + row] = text[
+                    max(0, span[0] - _AROUND) : span[1] + _AROUND
+                ]
 
 
-class _Automaton:
-    """Finds forms of keys by their last bytes: with as much as the whole forms, it would be several
-    times as large, and slower, as texts that only begin like keys lead far into it.
-    """
-
-    def __init__(self, patterns: Sequence[bytes], keys: Sequence[int]) -> None:
-        self._keys: defaultdict[bytes, list[int]] = defaultdict(list)
-        lengths: defaultdict[bytes, set[int]] = defaultdict(set)
-        for pattern, key in zip(patterns, keys, strict=True):
-            self._keys[pattern].append(key)
-            lengths[pattern[-_ENDING:]].add(len(pattern))
-        # Of the forms with each of the endings, how long they are.
-        self._lengths = [tuple(some) for some in lengths.values()]
-        self._automaton = BytesAhoCorasick(list(lengths))
-
-    def find(self, buffer: bytes) -> Iterator[tuple[int, int, int]]:
-        """Number of the key, start and end of every match, also of those that overlap."""
-        matches = self._automaton.find_matches_as_indexes(buffer, overlapping=True)
-        for ending, _, end in matches:
-            for length in self._lengths[ending]:
-                start = end - length
-                if start >= 0:
-                    for key in self._keys.get(buffer[start:end], ()):
-                        yield key, start, end
-
-
-def _automata(
+def _finder(
     keys: Iterable[tuple[int, str]], forms_of: Callable[[str], Iterable[str]]
-) -> Iterator[_Automaton]:
-    forms = ((form, number) for number, key in keys for form in forms_of(key))
-    while some := list(islice(forms, _PATTERNS)):
-        patterns = [_bytes(form).replace(b"\0", b"\n") for form, _ in some]
-        yield _Automaton(patterns, [number for _, number in some])
+) -> FormFinder:
+    forms = [(form, number) for number, key in keys for form in forms_of(key)]
+    patterns = [_bytes(form).replace(b"\0", b"\n") for form, _ in forms]
+    return FormFinder(patterns, [number for _, number in forms])
 
 
 def _buffer(values: Sequence[Value]) -> bytes:

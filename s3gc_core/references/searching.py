@@ -35,10 +35,24 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """Columns of tables to search, by database; `skipped` tables are left out by their names."""
+    """Columns of tables to search, by database; `skipped` tables are left out by their names.
+
+    `unmatched` are names to skip that no table has: are they misspelled?
+    """
 
     tables: dict[str, list[ListedTable]]
     skipped: list[str]
+    unmatched: list[str]
+
+    @property
+    def columns(self) -> set[ColumnId]:
+        """Those of all tables to search."""
+        return {
+            ColumnId(database, table.canonical, column.name)
+            for database, tables in self.tables.items()
+            for table in tables
+            for column in table.columns
+        }
 
     @property
     def bytes(self) -> int:
@@ -54,13 +68,17 @@ def to_search(tables: Sequence[tuple[Database, ListedTable]], skip: Collection[s
     """Sort tables into those to search and those that `skip` names: `[database:]table`."""
     wanted: dict[str, list[ListedTable]] = {}
     skipped = []
+    unmatched = dict.fromkeys(skip)
     for database, table in tables:
         names = {table.table, table.canonical}
-        if names.union(f"{database.name}:{name}" for name in names).isdisjoint(skip):
+        names |= {f"{database.name}:{name}" for name in names}
+        if names.isdisjoint(skip):
             wanted.setdefault(database.name, []).append(table)
         else:
             skipped.append(f"{database.name}:{table.canonical}")
-    return Searched(wanted, skipped)
+            for name in names:
+                unmatched.pop(name, None)
+    return Searched(wanted, skipped, list(unmatched))
 
 
 @dataclass(slots=True)
@@ -133,8 +151,11 @@ class DatabaseSearch:
         try:
             async with aclosing(read_ahead(snapshot, read)) as pages:
                 async for page in pages:
-                    # The server goes on meanwhile, and so do we: the search holds no lock of ours.
-                    found = await asyncio.to_thread(self.search.page_mentions, columns, page)
+                    # The server goes on meanwhile, and so do we where the search lets us.
+                    if self.search.is_quick(page):
+                        found = self.search.page_mentions(columns, page)
+                    else:
+                        found = await asyncio.to_thread(self.search.page_mentions, columns, page)
                     if found:
                         yield found
                     await self._pass(page.size)

@@ -60,6 +60,9 @@ def tell(context: Context, summary: ScanSummary, **more: object) -> ExitCode:
         unsearched=summary.unsearched,
         returned=summary.returned,
         unmatched_exclusions=summary.unmatched_exclusions,
+        search_skipped=summary.search_skipped,
+        search_unread=summary.search_unread,
+        unmatched_skips=summary.unmatched_skips,
         blocked=[
             {"guard": t.label, "reason": t.reason, "next_step": t.next_step}
             for t in summary.blocked

@@ -147,13 +147,21 @@ def blocked_by(picture: Picture) -> str:
 
 
 def blocked_lines(picture: Picture, width: int) -> list[Line]:
-    """Why the last scan made no plan, what to do about it, and what protects nothing."""
+    """Why the last scan made no plan, what to do about it, what protects nothing, and what was not
+    searched.
+    """
     scan = picture.status.last_scan if picture.status else None
-    if scan is None or not (scan.blocked or scan.unmatched_exclusions):
+    if scan is None:
         return []
-    lines = [BLANK]
+    lines = []
     for exclusion in scan.unmatched_exclusions[:_TRIPS_TOLD]:
         lines += wrapped(f"matches no object, is it misspelled? {exclusion}", width, Look.WARN)
+    for name in scan.unmatched_skips[:_TRIPS_TOLD]:
+        text = f"names no table, is it misspelled? database_search_skip: {name}"
+        lines += wrapped(text, width, Look.WARN)
+    if left_out := scan.not_searched:
+        names = ", ".join(left_out[:_LABELS_TOLD]) + " ..." * (len(left_out) > _LABELS_TOLD)
+        lines += wrapped(f"not searched for keys: {names}", width, Look.PLAIN)
     for trip in scan.blocked[:_TRIPS_TOLD]:
         lines += wrapped(f"BLOCKED by {trip.guard}: {trip.reason}", width, Look.BAD)
         lines += wrapped(f"next: {trip.next_step}", width, Look.PLAIN)
@@ -162,7 +170,7 @@ def blocked_lines(picture: Picture, width: int) -> list[Line]:
         text = f"and {count(len(others))} more: {', '.join(others[:_LABELS_TOLD])}"
         more = " ..." if len(others) > _LABELS_TOLD else ""
         lines += wrapped(text + more, width, Look.BAD)
-    return lines
+    return [BLANK, *lines] if lines else []
 
 
 def _is_open(job: Job) -> bool:

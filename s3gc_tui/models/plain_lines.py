@@ -26,6 +26,10 @@ def about_lines(picture: Picture) -> Iterator[Line]:
         )
         for exclusion in scan.unmatched_exclusions:
             yield line(f"Matches no object, is it misspelled? {safe_text(exclusion)}")
+        for name in scan.unmatched_skips:
+            yield line(f"Names no table, is it misspelled? database_search_skip: {safe_text(name)}")
+        if scan.not_searched:
+            yield line(f"Not searched for keys: {safe_text(', '.join(scan.not_searched))}.")
         for tripped in scan.blocked:
             yield line(
                 f"Blocked by the guard {safe_text(tripped.label)}: {safe_text(tripped.reason)}."

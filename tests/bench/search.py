@@ -2,7 +2,8 @@
 
 A PostgreSQL table of N rows of text, each with a key in it that is no candidate's, but for one row
 in a thousand. The reference is the same stream of pages with nothing done to them. Beside it: the
-search for 100,000 candidates in plain texts, and in texts that write slashes as URLs do.
+search for 100,000 candidates in plain texts, and in texts that write slashes as URLs do. Reads and
+searches take turns, and the best of each is compared: what else the machine does passes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.servers.app_database import AppDatabase
 from tests.servers.postgres import PostgresServer
 
 CANDIDATES = 100_000
+ROUNDS = 3
 _WORDS = "the picture of our last summer can be found at this place or was it there"
 
 
@@ -42,24 +44,34 @@ async def measure(rows: int) -> None:
 
 
 async def _measure_table(database: Database, name: str, candidates: list[str]) -> None:
+    raw, made, searched = [], [], []
+    for _ in range(ROUNDS):
+        size, seconds = await _raw(database, name)
+        raw.append(seconds)
+        began = time.perf_counter()
+        search = KeySearch(candidates)
+        made.append(time.perf_counter() - began)
+        found, seconds = await _searched(database, name, search)
+        searched.append(seconds)
+    print(f"  {name}: {size / 1e6:.0f} MB, {found:,} mentions; best of {ROUNDS} each")
+    print(f"    reference (raw streamed read)  {min(raw):8.2f} s   ratio")
+    for what, seconds in (
+        ("making the search", min(made)),
+        ("search", min(searched)),
+        ("both", min(made) + min(searched)),
+    ):
+        print(f"    {what:<29}  {seconds:8.2f} s   {seconds / min(raw):5.2f}")
+
+
+async def _searched(database: Database, name: str, search: KeySearch) -> tuple[int, float]:
+    began, found = time.perf_counter(), 0
     skip = {"plain", "escaped"} - {name}
-    size, raw = await _raw(database, name)
-    began = time.perf_counter()
-    search = KeySearch(candidates)
-    made = time.perf_counter() - began
-    began = time.perf_counter()
-    found = 0
     async with aclosing(
         DatabaseSearch([database], search, skip, (), Course()).mentions()
     ) as mentions:
         async for some in mentions:
             found += len(some)
-    searched = time.perf_counter() - began
-    print(f"  {name}: {size / 1e6:.0f} MB, {found:,} mentions; automata in {made:.2f} s")
-    print(f"    reference (raw streamed read)  {raw:8.2f} s   ratio")
-    print(f"    search                         {searched:8.2f} s   {searched / raw:5.2f}")
-    print(f"    search and automata            {searched + made:8.2f} s   ", end="")
-    print(f"{(searched + made) / raw:5.2f}")
+    return found, time.perf_counter() - began
 
 
 async def _raw(database: Database, name: str) -> tuple[int, float]:

@@ -77,8 +77,12 @@ GUARDS = (
     ),
     _guard("canary", _CANARIES + "what_is_broken_on_the_way_voids_the_scan"),
     _guard("clock_skew", _CONTROLS + "clock_skew_blocks_scan_and_execution", instead="return []"),
-    _guard("unsearched", _SEARCH + "a_column_that_cannot_be_read_blocks"),
-    _guard("database_search_size", _SEARCH + "a_database_too_large_blocks"),
+    _guard("unsearched", _CONTROLS + "unsearched", _SEARCH + "a_column_that_cannot_be_read_blocks"),
+    _guard(
+        "database_search_size",
+        _CONTROLS + "database_search_size",
+        _SEARCH + "a_database_too_large_blocks",
+    ),
     _guard("not_primary", _LAST_CHECK + "only_the_primary_is_asked"),
     _guard(
         "streams_behind",
@@ -89,6 +93,19 @@ GUARDS = (
         _CONTROLS + "another_bucket",
         _CONTROLS + "another_database",
         instead="return []",
+    ),
+)
+
+SEARCH = (
+    Mutation(
+        "canaries of the search",
+        "s3gc_core/judgement/search_canaries.py",
+        "return",
+        (
+            _CANARIES + "what_is_broken_on_the_way_voids_the_scan",
+            "tests/core/judgement/test_search_canaries.py::test_each_pass_counts",
+        ),
+        function="end_pass",
     ),
 )
 
@@ -286,4 +303,4 @@ DELETES = (
     ),
 )
 
-TABLE = (*GUARDS, *LAYERS, *PLANS, *DELETES)
+TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES)

@@ -1,4 +1,4 @@
-"""Worlds that stories need besides `world` and `sqlite_world`."""
+"""Worlds that stories need besides those of all tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tests.conftest import MakeBucket
 from tests.servers.app_database import AppDatabase
 from tests.servers.mariadb import MariadbServer
 from tests.servers.ministack import Ministack
-from tests.servers.postgres import PostgresServer
 from tests.world import World
 
 
@@ -24,14 +23,6 @@ async def aws_world(
     """SQLite, and the store that takes odd keys and all headers as AWS does."""
     database = AppDatabase(DatabaseUrl(Engine.SQLITE, str(tmp_path / "app.db")).render())
     yield World(await make_bucket(ministack), database)
-    await database.close()
-
-
-@pytest.fixture
-async def postgres_world(bucket_config: Config, postgres: PostgresServer) -> AsyncIterator[World]:
-    """PostgreSQL only."""
-    database = AppDatabase(await postgres.create_database())
-    yield World(bucket_config, database)
     await database.close()
 
 

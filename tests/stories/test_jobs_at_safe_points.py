@@ -73,7 +73,9 @@ async def with_orphans(world: World) -> None:
     world.days(30)
 
 
-@pytest.mark.parametrize("phase", ["list", "catch up", "compare", "ask databases", "judge"])
+@pytest.mark.parametrize(
+    "phase", ["list", "catch up", "compare", "ask databases", "search databases", "judge"]
+)
 async def test_a_cancelled_scan_leaves_no_plan(sqlite_world: World, phase: str) -> None:
     await with_orphans(sqlite_world)
     async with wishing(sqlite_world, request_cancel, phase) as collector:
@@ -104,7 +106,7 @@ async def test_a_scan_is_cancelled_before_its_plan_at_the_latest(
         assert await collector.plans() == []
 
 
-@pytest.mark.parametrize("phase", ["list", "compare", "judge"])
+@pytest.mark.parametrize("phase", ["list", "compare", "search databases", "judge"])
 async def test_a_scan_that_waited_finds_the_same(sqlite_world: World, phase: str) -> None:
     await with_orphans(sqlite_world)
     async with wishing(sqlite_world, request_pause, phase) as collector:

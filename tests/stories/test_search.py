@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from s3gc_core.databases import DatabaseUrl, Engine
 from s3gc_core.judgement import ScanSummary
 from tests.stories.staging import upload
 from tests.world import World
@@ -117,11 +120,50 @@ async def test_a_column_that_cannot_be_read_blocks(postgres_world: World) -> Non
     world.days(8)
     blocked = [t.label for t in (await world.scan()).blocked if t.guard != "coverage"]
     assert blocked == ["unsearched:main:public.odd.b"]
+    assert (await world.scan()).not_searched == ["main:public.odd.b"]
     assert await world.verdicts() == {"a/noted.jpg": "keep", "a/gone.jpg": "orphan"}
     accepted = [*blocked, "coverage:main:public.odd.note"]
     assert (await world.scan(accepted)).blocked == []
     reason = (await world.judged())["a/gone.jpg"].layers.database.reason
     assert reason.endswith("every table was searched but main:public.odd.b")
+
+
+async def test_a_table_that_may_not_be_read_blocks(world: World) -> None:
+    """Where the server tells this user that it is there at all."""
+    app = world.app
+    await app.execute("CREATE TABLE files (id INTEGER PRIMARY KEY, path VARCHAR(99))")
+    await app.execute("INSERT INTO files VALUES (1, 'a/used.jpg')")
+    await app.execute("CREATE TABLE closed (id INTEGER PRIMARY KEY, note VARCHAR(99))")
+    await app.execute("INSERT INTO closed VALUES (1, 'see a/noted.jpg')")
+    await upload(world, {"a/used.jpg", "a/noted.jpg"})
+    url = DatabaseUrl.parse(app.url)
+    if url.engine is Engine.SQLITE:
+        return  # it knows no rights
+    user = f"reads_{url.database}"
+    is_postgres = url.engine is Engine.POSTGRESQL
+    create = (
+        f"CREATE ROLE {user} LOGIN PASSWORD 'pw'"
+        if is_postgres
+        else f"CREATE USER {user} IDENTIFIED BY 'pw'"
+    )
+    await app.execute(create)
+    try:
+        await app.execute(f"GRANT SELECT ON files TO {user}")
+        await app.execute(f"GRANT INSERT ON closed TO {user}")
+        limited = replace(url, user=user, password="pw").render()
+        world.track({"files": ["path"]}, database=limited)
+        world.days(8)
+        summary = await world.scan()
+        [column] = summary.not_searched
+        assert column.endswith("closed.note")
+        assert [t.label for t in summary.blocked if t.guard != "coverage"] == [
+            f"unsearched:{column}"
+        ]
+        assert summary.plan_id is None
+    finally:
+        if is_postgres:
+            await app.execute(f"DROP OWNED BY {user}")
+        await app.execute(f"DROP USER {user}")
 
 
 async def test_rows_that_do_not_count_keep_nothing(sqlite_world: World) -> None:
@@ -142,3 +184,11 @@ async def test_rows_that_do_not_count_keep_nothing(sqlite_world: World) -> None:
         await collector.clear_columns("log.line", reason="what was uploaded, once")
     assert (await world.scan()).blocked == []
     assert await world.verdicts() == {"a/removed.jpg": "orphan", "a/logged.jpg": "orphan"}
+
+
+async def test_a_name_to_skip_that_no_table_has_is_told(sqlite_world: World) -> None:
+    skip = ["lettres", "main:attic"]
+    await furnished(sqlite_world, database_search_skip=skip)
+    summary = await scanned(sqlite_world)
+    assert summary.unmatched_skips == ["lettres"]
+    assert summary.not_searched == summary.search_skipped == ["main:main.attic"]

@@ -8,11 +8,20 @@ from typing import Any
 
 import pytest
 
+from s3gc_core.databases.protocol import Page
 from s3gc_core.judgement import Judge, Judged, LayerVerdict, ObjectVerdict, Verdict
 from s3gc_core.judgement.canaries import DEAD, Canary, dead_object, misjudged
 from s3gc_core.judgement.catalogue import Catalogue
 from s3gc_core.judgement.layers import Evidence, Rules, judge_object
-from s3gc_core.references import Found, Registry, find_references
+from s3gc_core.references import (
+    ColumnId,
+    Found,
+    KeySearch,
+    Mention,
+    MentionKind,
+    Registry,
+    find_references,
+)
 from tests.core.judgement.controlled import GUARDS, LAYERS, planned, put, rows, silent
 from tests.core.judgement.evidence import NOW, WEEK, listed
 from tests.world import World
@@ -141,9 +150,19 @@ def always(verdict: ObjectVerdict) -> Callable[..., Any]:
     return broken
 
 
+def finds_nothing(*_: object) -> list[Mention]:
+    return []
+
+
+def finds_all(search: KeySearch, columns: Sequence[ColumnId], page: Page) -> list[Mention]:
+    place, row = str(columns[0]), page.ids[0]
+    return [Mention(h, MentionKind.CHANCE, place, row, "found") for h in search.hashes]
+
+
 CATALOGUE, REGISTRY = "s3gc_core.judgement.catalogue.Catalogue.", "s3gc_core.references.Registry."
 JUDGE = "s3gc_core.judgement.judge.Judge.judge_page"
 SCAN = "s3gc_core.judgement.scan."
+SEARCH = "s3gc_core.references.KeySearch.page_mentions"
 ALIVE, BOTH = ["canary:main:t.k"], ["canary:main:t.k", "canary"]
 
 
@@ -159,6 +178,8 @@ ALIVE, BOTH = ["canary:main:t.k"], ["canary:main:t.k", "canary"]
         (JUDGE, always(ObjectVerdict.ORPHAN), ALIVE),
         (JUDGE, always(ObjectVerdict.KEEP), ["canary"]),
         (JUDGE, always(ObjectVerdict.HELD), BOTH),
+        (SEARCH, finds_nothing, ALIVE),
+        (SEARCH, finds_all, ["canary"]),
         (SCAN + "find_references", answers_nothing, ALIVE),
         (CATALOGUE + "wanted", wants_nothing, ALIVE),
         (CATALOGUE + "add_hits", forgets, ALIVE),

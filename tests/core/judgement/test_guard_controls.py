@@ -235,6 +235,29 @@ async def test_budget_of_a_prefix(sqlite_world: World, monkeypatch: pytest.Monke
     await blocks_alone(world, label, name, monkeypatch, "a/1", "a/2", "ab/1", "b/1")
 
 
+async def test_unsearched(postgres_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = postgres_world
+    await rows(world, "used")
+    await world.app.execute("CREATE TABLE odd (id INTEGER PRIMARY KEY, b BYTEA[])")
+    await world.app.execute("INSERT INTO odd VALUES (1, NULL)")
+    world.track({"t": ["k"]})
+    await put(world, "used", "orphan")
+    world.days(10)
+    label = "unsearched:main:public.odd.b"
+    await blocks_alone(world, label, GUARDS + "unsearched", monkeypatch, "orphan")
+
+
+async def test_database_search_size(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = sqlite_world
+    await rows(world, "used")
+    world.track({"t": ["k"]}, database_search_max_bytes=1)
+    await put(world, "used", "orphan")
+    world.days(10)
+    await blocks_alone(
+        world, "database-search-size", GUARDS + "database_search_size", monkeypatch, "orphan"
+    )
+
+
 async def test_another_bucket(
     sqlite_world: World,
     monkeypatch: pytest.MonkeyPatch,

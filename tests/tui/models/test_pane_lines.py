@@ -166,6 +166,15 @@ def test_why_there_is_no_plan_and_what_to_do() -> None:
         "",
         "matches no object, is it misspelled? exclude_prefixes: lgos/",
     ]
+    unseen = scan(
+        unmatched_skips=["main:lgos"], search_skipped=["main:t"], search_unread={"main:u.c": "why"}
+    )
+    told = pane_lines.blocked_lines(picture(status=replace(status, last_scan=unseen)), 78)
+    assert [one.text.strip() for one in told] == [
+        "",
+        "names no table, is it misspelled? database_search_skip: main:lgos",
+        "not searched for keys: main:t, main:u.c",
+    ]
     assert pane_lines.blocked_lines(picture(), 78) == []
     assert pane_lines.blocked_lines(picture(status=None), 78) == []
 
