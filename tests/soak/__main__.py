@@ -1,5 +1,5 @@
 """`python -m tests.soak [--events 100000] [--engine postgres|mariadb] [--executions 5]
-[--keys 600] [--seed 1]`
+[--keys 300] [--seed 1]`
 
 Starts SeaweedFS and a database server, and soaks; ends with 1 where anything was lost.
 """
@@ -34,7 +34,7 @@ async def main() -> int:
     parser.add_argument("--engine", choices=sorted(_SERVERS), default="postgres")
     parser.add_argument("--events", type=int, default=100_000, help="at least so many")
     parser.add_argument("--executions", type=int, default=5, help="at least so many that delete")
-    parser.add_argument("--keys", type=int, default=600, help="how many objects")
+    parser.add_argument("--keys", type=int, default=300, help="how many objects")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="s3gc-soak-") as made:
@@ -48,10 +48,14 @@ async def main() -> int:
             app = AppDatabase(await server.create_database())
             config = soaked_config(in_bucket, app.url)
             soak = Soak(config, app, folder, keys=args.keys, seed=args.seed)
-            outcome = await soak.run(events=args.events, executions=args.executions)
+            outcome = await soak.run(events=args.events, executions=args.executions, told=_tell)
             await app.close()
     sys.stdout.write("\n".join(outcome.lines()) + "\n")
     return 0 if outcome.is_clean else 1
+
+
+def _tell(progress: str) -> None:
+    sys.stderr.write(f"{progress}\n")
 
 
 if __name__ == "__main__":

@@ -117,8 +117,12 @@ class Soak:
         self._watched = Watched(frozenset(all_keys(keys)))
         self._outcome = Outcome(app.engine.value)
 
-    async def run(self, *, events: int, executions: int) -> Outcome:
-        """Until there were so many events, and so many executions that deleted something."""
+    async def run(
+        self, *, events: int, executions: int, told: Callable[[str], None] = lambda _: None
+    ) -> Outcome:
+        """Until there were so many events, and so many executions that deleted something. `told`
+        hears in words, now and then, how far it is.
+        """
         await make_tables(self._app)
         began = time.monotonic()
         chaser = Chaser(Rows(self._app, self._own, WRITERS + 2))
@@ -134,19 +138,27 @@ class Soak:
             ) as application:
                 await application.ready()
                 async with following(self._config, self._clock):
-                    await self._loop(application, events, executions)
+                    await self._loop(application, events, executions, told)
                     await application.stop()
                     self._outcome.seconds = time.monotonic() - began
                     await self._judge()
         return self._outcome
 
-    async def _loop(self, application: Application, events: int, executions: int) -> None:
+    async def _loop(
+        self,
+        application: Application,
+        events: int,
+        executions: int,
+        told: Callable[[str], None],
+    ) -> None:
         listening = asyncio.create_task(application.listen())
         try:
             async with Collector.open(self._config, clock=self._clock) as collector:
                 while application.events < events or self._outcome.executions < executions:
                     assert not listening.done(), "the application ended by itself"
                     await self._cycle(collector)
+                    deleted = len(self._watched.deletions)
+                    told(f"{application.events} events, {deleted} objects deleted")
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
