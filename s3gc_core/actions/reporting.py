@@ -8,22 +8,28 @@ from datetime import timedelta
 import msgspec
 
 from s3gc_core.actions.parts import Parts
-from s3gc_core.bucket import OldVersions
+from s3gc_core.bucket import DeleteModes, OldVersions
+from s3gc_core.config import UnsafeStore
 from s3gc_core.errors import NoListing
 from s3gc_core.judgement import ObjectVerdict, Report, ScanSummary
 from s3gc_core.references import key_hashes
+from s3gc_core.vault import StoreProbed
 
 
 class Reported(msgspec.Struct, frozen=True):
     """A scan's report. `requests`: what listing, reading and deleting cost, by `[prices]`.
 
     `versions`: what a versioned bucket keeps besides the objects, where that was asked for.
+    `last_deletes`: how the last execution that came to deleting did that; `unsafe_store`: what is
+    done where the store ignores conditions.
     """
 
     scan: ScanSummary
     report: Report
     requests: float
     versions: OldVersions | None
+    unsafe_store: UnsafeStore
+    last_deletes: DeleteModes | None
 
 
 async def report(parts: Parts, *, versions: bool = False) -> Reported:
@@ -48,4 +54,12 @@ async def report(parts: Parts, *, versions: bool = False) -> Reported:
             for one, last in zip(orphans, held, strict=True)
         )
     old = await parts.bucket.old_versions() if versions else None
-    return Reported(scan, found, found.requests_cost(scan.listed), old)
+    probed = await parts.audit.last(StoreProbed)
+    return Reported(
+        scan,
+        found,
+        found.requests_cost(scan.listed),
+        old,
+        parts.config.unsafe_store,
+        probed.record.deletes if probed else None,
+    )

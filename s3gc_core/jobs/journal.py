@@ -132,6 +132,11 @@ class JobJournal:
         """Note how a source is asked about what is about to be deleted."""
         self._event(EventKind.ASKED, source, reason=how, urgent=False)
 
+    def deletes(self, how: str) -> None:
+        """Note how what is deleted is bound to what was backed up."""
+        self._state.deletes = how
+        self._dirty = True
+
     def object_ended(self, outcome: str, key: str, reason: str) -> None:
         """Note an object that did not end as intended; of each outcome only the first ones."""
         self._told[outcome] += 1

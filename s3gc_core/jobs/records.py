@@ -82,6 +82,8 @@ class JobState(msgspec.Struct):
     ended_at: Utc | None = None
     outcome: str | None = None
     error: str | None = None
+    # How an execution's deletes are bound to what was backed up.
+    deletes: str = ""
 
 
 class EventKind(StrEnum):

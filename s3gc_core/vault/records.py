@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from s3gc_core.bucket.objects import ObjectHeaders
+from s3gc_core.bucket.objects import DeleteModes, ObjectHeaders
 
 
 class StoredBackup(msgspec.Struct, frozen=True):
@@ -78,6 +78,12 @@ class OperationFinished(Record, frozen=True, tag="operation-finished"):
     counts: dict[str, int] = {}
     blocked: list[str] = []
     error: str | None = None
+
+
+class StoreProbed(Record, frozen=True, tag="store-probed"):
+    """How an execution deletes, by what a probe object showed; recorded before its first delete."""
+
+    deletes: DeleteModes
 
 
 class ScanRecorded(Record, frozen=True, tag="scan"):
@@ -223,6 +229,7 @@ AnyRecord = (
     | ColumnDecided
     | Granted
     | GrantRevoked
+    | StoreProbed
 )
 
 

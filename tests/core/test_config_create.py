@@ -20,6 +20,7 @@ from s3gc_core.config import (
     Heal,
     Mode,
     SourceConfig,
+    UnsafeStore,
 )
 from s3gc_core.config_create import CREATE_NAMES, DEFAULTS, GUARDS, LISTS, SCALARS
 from s3gc_core.errors import ConfigurationError, ExitCode
@@ -86,6 +87,7 @@ def test_everything_at_once() -> None:
         vault_horizon_days=10,
         heal="restore",
         require_second_person=True,
+        unsafe_store="head-compare-delete",
         guards={"max_objects": 5, "max_share": 1},
     )
     assert config == Config(
@@ -108,6 +110,7 @@ def test_everything_at_once() -> None:
         vault_horizon_days=10,
         heal=Heal.RESTORE,
         require_second_person=True,
+        unsafe_store=UnsafeStore.HEAD_COMPARE,
         guards=GuardLimits(max_objects=5, max_share=1.0),
     )
     assert create(guards=GuardLimits(max_objects=5)).guards == GuardLimits(max_objects=5)
