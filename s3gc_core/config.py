@@ -185,6 +185,8 @@ class Config:
     max_concurrency: int = 32
     plan_lifetime_hours: int = 24
     vault_horizon_days: int = 90
+    # No database can be restored to an older state (guard `vault-horizon`).
+    database_restore_days: int = 35
     heal: Heal = Heal.ALERT
     # Who approved a plan may not execute it.
     require_second_person: bool = False

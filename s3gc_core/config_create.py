@@ -31,6 +31,7 @@ SCALARS: dict[str, Rule[object]] = {
     "max_concurrency": rules.whole_number(1, 256),
     "plan_lifetime_hours": rules.whole_number(1, 720),
     "vault_horizon_days": rules.whole_number(1, 36500),
+    "database_restore_days": rules.whole_number(0, 36500),
     "heal": rules.heal,
     "require_second_person": rules.flag,
     "unsafe_store": rules.unsafe_store,
@@ -100,6 +101,7 @@ class Settings(TypedDict, total=False):
     max_concurrency: int
     plan_lifetime_hours: int
     vault_horizon_days: int
+    database_restore_days: int
     heal: str
     require_second_person: bool
     unsafe_store: str

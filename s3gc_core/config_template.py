@@ -58,6 +58,10 @@ plan_lifetime_hours = 24
 # How many days back every deletion must be restorable from the vault.
 vault_horizon_days = 90
 
+# How many days back the databases can be restored, by backups or to a point in time: rows that
+# come back that way need their files, so vault_horizon_days may not be less. 0: they never are.
+database_restore_days = 35
+
 # When a row refers to a deleted object again: "alert" says so, "restore" also brings it back.
 heal = "alert"
 

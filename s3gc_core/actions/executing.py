@@ -29,6 +29,7 @@ from s3gc_core.judgement import (
     grant_refusal,
     plan_history,
     refuse,
+    vault_horizon,
 )
 from s3gc_core.parallel import to_the_end
 from s3gc_core.vault import Outcome, Result, StoreProbed
@@ -80,6 +81,9 @@ async def execute(
         if parts.config.require_second_person:
             check_second_person(plan, history, executor=actor())
         parts.refuse_nothing_tracked()
+        if parts.config.mode is not Mode.AUDIT_ONLY:
+            horizon, restored = parts.config.vault_horizon_days, parts.config.database_restore_days
+            refuse(vault_horizon(horizon, restored))
         await parts.bucket.check()
         await parts.check_clock()
         present = await parts.check_identity()

@@ -16,6 +16,7 @@ _LAST_CHECK = "tests/stories/test_last_check.py::test_"
 _BALANCE = "tests/core/collection/test_balance.py::test_"
 _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
+_HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 
@@ -247,6 +248,23 @@ DELETES = (
         "return",
         (_REFUSALS + "a_vault_without_room_deletes_nothing",),
         function="_check_space",
+    ),
+    Mutation(
+        "vault-horizon",
+        "s3gc_core/judgement/vault_horizon.py",
+        "return []",
+        (
+            _HORIZON + "the_horizon_reaches_as_far_as_the_databases",
+            _HORIZON + "a_horizon_too_short_blocks_the_execution",
+        ),
+        function="vault_horizon",
+    ),
+    Mutation(
+        "vault-horizon is asked",
+        _EXECUTING_FILE,
+        "pass",
+        (_HORIZON + "a_horizon_too_short_blocks_the_execution",),
+        before="refuse(vault_horizon(horizon, restored))",
     ),
     Mutation(
         "store-unsafe",
