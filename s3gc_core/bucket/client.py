@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from s3gc_core.bucket import comparing, deleting, listing, reading, uploads, versions
-from s3gc_core.bucket.connection import CHECK_ATTEMPTS, Connection, Keys, connect
+from s3gc_core.bucket import comparing, deleting, listing, marks, reading, uploads, versions
+from s3gc_core.bucket.connection import CHECK_ATTEMPTS, Connection, Keys, connect, is_aws
 from s3gc_core.bucket.failures import StoreFailed, status_of, store_errors
 from s3gc_core.bucket.objects import (
     BackedUp,
@@ -73,6 +73,11 @@ class Bucket:
         endpoint = urlsplit(self.connection.s3.meta.endpoint_url)
         port = f":{endpoint.port}" if endpoint.port else ""
         return f"{endpoint.scheme}://{endpoint.hostname}{port}/{self._config.region}/{self.name}"
+
+    async def marks(self) -> dict[str, str]:
+        """What the store tells about the bucket itself: `owner`, `region`, `created`; or less."""
+        url = self._config.endpoint_url
+        return await marks.marks(self.connection, is_aws=not url or is_aws(url))
 
     async def check(self) -> None:
         """Ask the store whether the bucket is there for us; answers within seconds.

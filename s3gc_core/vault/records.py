@@ -55,10 +55,14 @@ class Record(msgspec.Struct, frozen=True, tag_field="kind"):
 
 
 class Bound(Record, frozen=True, tag="bound"):
-    """First use: this vault belongs to this bucket and these databases (name -> identity)."""
+    """First use: this vault belongs to this bucket and these databases (name -> identity).
+
+    `marks` is what the store told about the bucket itself: owner, region, created.
+    """
 
     bucket: str
     databases: dict[str, str]
+    marks: dict[str, str] = {}
 
 
 class OperationStarted(Record, frozen=True, tag="operation-started"):

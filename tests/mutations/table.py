@@ -250,6 +250,13 @@ DELETES = (
         function="_check_space",
     ),
     Mutation(
+        "identity: the bucket's marks",
+        GUARDS_FILE,
+        "now = was",
+        ("tests/core/collection/test_identity_marks.py::test_another_mark_blocks",),
+        before="now = present.marks.get(mark, was)",
+    ),
+    Mutation(
         "vault-horizon",
         "s3gc_core/judgement/vault_horizon.py",
         "return []",
