@@ -42,6 +42,17 @@ class DatabaseSearch(StrEnum):
     TRACKED = "tracked"
 
 
+class UnsafeStore(StrEnum):
+    """What an execution does on a store that deletes an object whatever its ETag is by now.
+
+    `HEAD_COMPARE`: each object is looked at and compared with its backup right before its delete.
+    What is overwritten between that look and the delete, some milliseconds, is lost unseen.
+    """
+
+    REFUSE = "refuse"
+    HEAD_COMPARE = "head-compare-delete"
+
+
 class Codec(StrEnum):
     """How keys are written in a column (see `references.codecs`)."""
 
@@ -190,9 +201,12 @@ class Config:
     max_concurrency: int = 32
     plan_lifetime_hours: int = 24
     vault_horizon_days: int = 90
+    # No database can be restored to an older state (guard `vault-horizon`).
+    database_restore_days: int = 35
     heal: Heal = Heal.ALERT
     # Who approved a plan may not execute it.
     require_second_person: bool = False
+    unsafe_store: UnsafeStore = UnsafeStore.REFUSE
     database_search: DatabaseSearch = DatabaseSearch.EVERYTHING
     database_search_max_bytes: int = 50 << 30
     database_search_skip: tuple[str, ...] = ()
@@ -213,6 +227,7 @@ class Config:
         values: dict[str, object] = asdict(self)
         values["mode"] = str(self.mode)
         values["heal"] = str(self.heal)
+        values["unsafe_store"] = str(self.unsafe_store)
         values["database_search"] = str(self.database_search)
         values["vault_path"] = str(self.vault_path)
         values["databases"] = [

@@ -31,8 +31,10 @@ SCALARS: dict[str, Rule[object]] = {
     "max_concurrency": rules.whole_number(1, 256),
     "plan_lifetime_hours": rules.whole_number(1, 720),
     "vault_horizon_days": rules.whole_number(1, 36500),
+    "database_restore_days": rules.whole_number(0, 36500),
     "heal": rules.heal,
     "require_second_person": rules.flag,
+    "unsafe_store": rules.unsafe_store,
     "database_search": rules.database_search,
     "database_search_max_bytes": rules.whole_number(1, _LARGEST),
     "max_database_mb_per_second": rules.whole_number(0, 1_000_000, "0 sets no limit"),
@@ -108,8 +110,10 @@ class Settings(TypedDict, total=False):
     max_concurrency: int
     plan_lifetime_hours: int
     vault_horizon_days: int
+    database_restore_days: int
     heal: str
     require_second_person: bool
+    unsafe_store: str
     database_search: str
     database_search_max_bytes: int
     database_search_skip: Sequence[str]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from s3gc_core import key_template
-from s3gc_core.config import CdcOver, Codec, DatabaseSearch, Heal, Mode
+from s3gc_core.config import CdcOver, Codec, DatabaseSearch, Heal, Mode, UnsafeStore
 from s3gc_core.config_schedule import BadSchedule, parse_schedule
 from s3gc_core.database_url import ALLOWED, DatabaseUrl, Engine
 from s3gc_core.errors import ConfigurationError, Problem
@@ -151,6 +151,7 @@ def one_of(members: type[E]) -> Rule[E]:
 mode: Rule[Mode] = one_of(Mode)
 heal: Rule[Heal] = one_of(Heal)
 database_search: Rule[DatabaseSearch] = one_of(DatabaseSearch)
+unsafe_store: Rule[UnsafeStore] = one_of(UnsafeStore)
 codec: Rule[Codec] = one_of(Codec)
 engine: Rule[Engine] = one_of(Engine)
 cdc_over: Rule[CdcOver] = one_of(CdcOver)

@@ -58,11 +58,21 @@ plan_lifetime_hours = 24
 # How many days back every deletion must be restorable from the vault.
 vault_horizon_days = 90
 
+# How many days back the databases can be restored, by backups or to a point in time: rows that
+# come back that way need their files, so vault_horizon_days may not be less. 0: they never are.
+database_restore_days = 35
+
 # When a row refers to a deleted object again: "alert" says so, "restore" also brings it back.
 heal = "alert"
 
 # Whether whoever approved a plan may not be the one who executes it.
 require_second_person = false
+
+# When this store deletes an object whatever its ETag is by now, which a probe object shows at the
+# start of each execution: "refuse" deletes nothing there. "head-compare-delete" looks at each
+# object right before its delete, and keeps what is not exactly what was backed up; but what is
+# overwritten between that look and the delete (some milliseconds) is lost, and nobody sees it.
+unsafe_store = "refuse"
 
 # Where a scan looks for the keys of candidates: "everything" is every text column of every table,
 # tracked or not; "tracked" leaves out what nobody listed under [tables].

@@ -229,7 +229,11 @@ class StoreUnsafe(Refused):
     """A probe showed that this store ignores conditional deletes (guard `store-unsafe`)."""
 
     why = "the store deletes an object although its ETag has changed, so an overwrite could be lost"
-    next_step = "use a store that honours If-Match on delete"
+    next_step = (
+        "use a store that honours If-Match on delete; or let each object be looked at and compared"
+        ' right before its delete, with unsafe_store = "head-compare-delete" (what is overwritten'
+        " in the milliseconds in between is lost; it is no cure for reads that ignore If-Match)"
+    )
 
 
 class VaultFull(Refused):

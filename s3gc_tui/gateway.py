@@ -101,6 +101,7 @@ class Gateway:
                 for database in config.databases
                 if database.cdc and database.engine is Engine.SQLITE
             ),
+            unsafe_store=config.unsafe_store,
         )
         self.streams = StreamWatch(collector, self.now)
         self._last = Picture(self.about, self.now(), None)

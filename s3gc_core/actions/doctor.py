@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from s3gc_core.actions.checks import Check, failed
 from s3gc_core.actions.doctor_following import following_checks
 from s3gc_core.actions.operations import make_vault_folder
-from s3gc_core.bucket import Bucket, probe_store
+from s3gc_core.bucket import Bucket, StoreCapabilities, probe_store
 from s3gc_core.clock import SystemClock
-from s3gc_core.config import Config
+from s3gc_core.config import Config, UnsafeStore
 from s3gc_core.databases import Database, open_database
 from s3gc_core.errors import S3gcError
 from s3gc_core.judgement import CLOCK_DIFFERENCE
@@ -29,7 +29,7 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
     yield _vault_folder(config)
     yield _free_space(config)
     async with Bucket.open(config, SystemClock()) as bucket:
-        async for check in _bucket_checks(bucket, write_probe=write_probe):
+        async for check in _bucket_checks(bucket, config, write_probe=write_probe):
             yield check
     if not config.databases:
         fix = "name one under [database]; without it s3gc refuses to scan"
@@ -70,7 +70,9 @@ def _free_space(config: Config) -> Check:
     return Check("free space", True, f"{free} bytes are free for backups")
 
 
-async def _bucket_checks(bucket: Bucket, *, write_probe: bool) -> AsyncIterator[Check]:
+async def _bucket_checks(
+    bucket: Bucket, config: Config, *, write_probe: bool
+) -> AsyncIterator[Check]:
     try:
         await bucket.check()
     except S3gcError as error:
@@ -103,11 +105,17 @@ async def _bucket_checks(bucket: Bucket, *, write_probe: bool) -> AsyncIterator[
     fix = "" if near else "synchronise this machine's clock (NTP)"
     yield Check("clock", near, f"differs by {difference.total_seconds():.0f} s from the store", fix)
     if write_probe:
-        capabilities = await probe_store(bucket)
-        safe = capabilities.safe
-        detail = "honours conditional deletes" if safe else "ignores conditional deletes"
-        fix = "" if safe else "execution is refused on this store (guard store-unsafe)"
-        yield Check("store", safe, detail, fix)
+        yield _store_check(await probe_store(bucket), config.unsafe_store)
+
+
+def _store_check(found: StoreCapabilities, choice: UnsafeStore) -> Check:
+    if found.safe:
+        return Check("store", True, "honours conditional deletes")
+    detail = f"ignores conditional deletes ({found.ignored})"
+    if choice is UnsafeStore.HEAD_COMPARE and found.conditional_read:
+        return Check("store", True, f"{detail}; objects are deleted by {found.delete_modes}")
+    fix = "execution is refused on this store (guard store-unsafe); see unsafe_store"
+    return Check("store", False, detail, fix)
 
 
 async def _database_checks(

@@ -9,9 +9,9 @@ import msgspec
 
 from s3gc_core.actions.holding_streams import hold_streams_if_free
 from s3gc_core.actions.parts import Parts
-from s3gc_core.bucket import probe_store, remove_old_probes
+from s3gc_core.bucket import DeleteModes, probe_store, remove_old_probes
 from s3gc_core.collection import Execution, LastCheck, imbalance, remove_strays
-from s3gc_core.config import Mode
+from s3gc_core.config import Mode, UnsafeStore
 from s3gc_core.databases import open_followings
 from s3gc_core.errors import GrantRefused, ResultsUnbalanced, StoreUnsafe
 from s3gc_core.jobs import actor
@@ -32,9 +32,10 @@ from s3gc_core.judgement import (
     plan_history,
     prefix_day_budgets,
     refuse,
+    vault_horizon,
 )
 from s3gc_core.parallel import to_the_end
-from s3gc_core.vault import Outcome, Result
+from s3gc_core.vault import Outcome, Result, StoreProbed
 
 # Results after which an execution that is gone on with need not look at a key again.
 _ENDED = frozenset({Outcome.DELETED, Outcome.CHANGED, Outcome.VANISHED, Outcome.KEPT})
@@ -44,7 +45,7 @@ class OperationSummary(msgspec.Struct, frozen=True):
     """How an execution or a restore ended; `counts` by outcome of the objects.
 
     Of an execution: `planned` objects = those in `counts` + `done_before`, by earlier executions of
-    the same plan.
+    the same plan. `deletes`: how they were bound to what was backed up; None where none was sent.
     """
 
     operation_id: str
@@ -54,6 +55,7 @@ class OperationSummary(msgspec.Struct, frozen=True):
     plan_id: str | None = None
     planned: int = 0
     done_before: int = 0
+    deletes: DeleteModes | None = None
 
 
 async def execute(
@@ -83,6 +85,9 @@ async def execute(
         if parts.config.require_second_person:
             check_second_person(plan, history, executor=actor())
         parts.refuse_nothing_tracked()
+        if parts.config.mode is not Mode.AUDIT_ONLY:
+            horizon, restored = parts.config.vault_horizon_days, parts.config.database_restore_days
+            refuse(vault_horizon(horizon, restored))
         await parts.bucket.check()
         await parts.check_clock()
         present = await parts.check_identity()
@@ -100,6 +105,10 @@ async def execute(
             partial(hold_streams_if_free, parts.config.vault_path, "execute"),
         )
         await last_check.refuse_replicas()
+        deletes, ask_tags_always = await _probe_store(parts)
+        if deletes is not None:
+            await parts.audit.append(run.operation_id, [StoreProbed(deletes)])
+            run.journal.deletes(str(deletes))
         execution = Execution(
             config=parts.config,
             clock=parts.clock,
@@ -112,10 +121,11 @@ async def execute(
             journal=run.journal,
             operation_id=run.operation_id,
             plan=plan,
-            ask_tags_always=await _probe_store(parts),
+            ask_tags_always=ask_tags_always,
             # The vault is held: nobody else uses the grant's budget meanwhile.
             check_allowed=partial(_check_granted, parts, plan, history, count=False),
             listed=await _listed(parts),
+            deletes=deletes or DeleteModes(),
         )
         try:
             await execution.run(finished)
@@ -134,6 +144,7 @@ async def execute(
         plan_id,
         planned=plan.objects,
         done_before=len(finished),
+        deletes=deletes,
     )
 
 
@@ -176,15 +187,23 @@ async def _listed(parts: Parts) -> int:
     return msgspec.json.decode(last[1], type=ScanSummary).listed if last else 0
 
 
-async def _probe_store(parts: Parts) -> bool:
-    """Refuse a store that ignores conditional deletes; tells whether to always ask for tags."""
+async def _probe_store(parts: Parts) -> tuple[DeleteModes | None, bool]:
+    """How to delete here, and whether to always ask for tags.
+
+    Raises `StoreUnsafe` where the store ignores conditions, unless the operator chose what to do
+    then. A read that ignores them is refused all the same: nobody compares in its place.
+    """
     if parts.config.mode is Mode.AUDIT_ONLY:
-        return False
+        return None, False
     await remove_old_probes(parts.bucket)
     capabilities = await probe_store(parts.bucket)
-    if not capabilities.safe:
-        raise StoreUnsafe("store-unsafe: a probe object was deleted although its ETag differed")
-    return not capabilities.tag_count_reported
+    chosen = parts.config.unsafe_store is UnsafeStore.HEAD_COMPARE and capabilities.conditional_read
+    if not capabilities.safe and not chosen:
+        raise StoreUnsafe(
+            "store-unsafe: with an ETag that differed, a probe object was read or deleted all the"
+            f" same (by: {capabilities.ignored})"
+        )
+    return capabilities.delete_modes, not capabilities.tag_count_reported
 
 
 async def _check_balance(

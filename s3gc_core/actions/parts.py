@@ -67,7 +67,9 @@ class Parts:
     async def check_identity(self, accept: Sequence[str] = ()) -> Identity:
         """Refuse a bucket or database this vault was not made for. Raises `GuardBlocked`."""
         present = Identity(
-            await self.bucket.identity(), {d.name: await d.identity() for d in self.databases}
+            await self.bucket.identity(),
+            {d.name: await d.identity() for d in self.databases},
+            await self.bucket.marks(),
         )
         refuse(identity(await identity_bound(self.audit), present, accept))
         return present
@@ -82,7 +84,7 @@ class Parts:
 
     async def check_bucket_identity(self) -> None:
         """As `check_identity`, for the bucket alone: who needs an object back at once must not
-        wait for a database.
+        wait for a database. Nor is asked whose bucket it is: it may have been lost and made anew.
         """
         bound = await identity_bound(self.audit)
         if bound is not None:

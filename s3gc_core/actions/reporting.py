@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3gc_core.actions.parts import Parts
-from s3gc_core.bucket import OldVersions
+from s3gc_core.bucket import DeleteModes, OldVersions
+from s3gc_core.config import UnsafeStore
 from s3gc_core.errors import NoListing
 from s3gc_core.judgement import ObjectVerdict, Report, ScanSummary, UnfinishedUploads
 from s3gc_core.parallel import in_parallel
 from s3gc_core.references import key_hashes
+from s3gc_core.vault import StoreProbed
 
 if TYPE_CHECKING:
     # Only the types are named here, and the client is slow to import.
@@ -24,13 +26,16 @@ class Reported(msgspec.Struct, frozen=True):
     """A scan's report. `requests`: what listing, reading and deleting cost, by `[prices]`.
 
     `versions`: what a versioned bucket keeps besides the objects, `uploads`: the unfinished ones;
-    each where that was asked for.
+    each where that was asked for. `last_deletes`: how the last execution that came to deleting did
+    that; `unsafe_store`: what is done where the store ignores conditions.
     """
 
     scan: ScanSummary
     report: Report
     requests: float
     versions: OldVersions | None
+    unsafe_store: UnsafeStore
+    last_deletes: DeleteModes | None
     uploads: UnfinishedUploads | None = None
 
 
@@ -58,7 +63,16 @@ async def report(parts: Parts, *, versions: bool = False, uploads: bool = False)
         )
     old = await parts.bucket.old_versions() if versions else None
     unfinished = await _unfinished(parts.bucket, parts.config.max_concurrency) if uploads else None
-    return Reported(scan, found, found.requests_cost(scan.listed), old, unfinished)
+    probed = await parts.audit.last(StoreProbed)
+    return Reported(
+        scan,
+        found,
+        found.requests_cost(scan.listed),
+        old,
+        parts.config.unsafe_store,
+        probed.record.deletes if probed else None,
+        unfinished,
+    )
 
 
 async def _unfinished(bucket: Bucket, concurrency: int) -> UnfinishedUploads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -97,8 +98,11 @@ async def _record_scan(
     records: list[Bound | ScanRecorded | PlanRecorded] = [
         ScanRecorded(summary.listed, summary.sources, list(accept), summary.matches)
     ]
-    if await identity_bound(parts.audit) != present:
-        records.append(Bound(present.bucket, dict(present.databases)))
+    bound = await identity_bound(parts.audit)
+    # What the store did not tell this time stays bound.
+    marks = {**(bound.marks if bound else {}), **present.marks}
+    if bound != replace(present, marks=marks):
+        records.append(Bound(present.bucket, dict(present.databases), marks))
     if summary.plan_id:
         plan = await parts.plan(summary.plan_id)
         records.append(plan_record(plan))

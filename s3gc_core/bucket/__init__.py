@@ -10,6 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from s3gc_core.bucket.objects import (
+    BackedUp,
+    DeleteMode,
+    DeleteModes,
     DeleteOutcome,
     DeleteResult,
     ListedObject,
@@ -68,9 +71,12 @@ else:
 
 __all__ = [
     "PROBE_PREFIX",
+    "BackedUp",
     "BodyLengthWrong",
     "Bucket",
     "DeleteAnswerWrong",
+    "DeleteMode",
+    "DeleteModes",
     "DeleteOutcome",
     "DeleteResult",
     "ListedObject",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +15,13 @@ from botocore.exceptions import ClientError
 
 from s3gc_core.bucket import deleting
 from s3gc_core.bucket.failures import ObjectChanged, StoreFailed, code_of, status_of, store_errors
-from s3gc_core.bucket.objects import DeleteOutcome, DeleteResult, ObjectHeaders
+from s3gc_core.bucket.objects import (
+    DeleteMode,
+    DeleteModes,
+    DeleteOutcome,
+    DeleteResult,
+    ObjectHeaders,
+)
 from s3gc_core.errors import RightMissing, S3gcError
 from s3gc_core.ids import new_id
 from s3gc_core.parallel import to_the_end
@@ -45,7 +51,8 @@ class StoreCapabilities:
     `conditional_delete` and `conditional_batch_delete`: a delete with a wrong ETag was refused,
     and the object survived. `conditional_read`: so was a read. `tag_count_reported`: GET says how
     many tags there are (else tags must be asked for object by object). `put_if_none_match`: an
-    existing object was not overwritten.
+    existing object was not overwritten. `takes_batches`: a batch with ETags was not refused as a
+    whole (else its keys go singly).
     """
 
     conditional_delete: bool
@@ -54,11 +61,31 @@ class StoreCapabilities:
     put_if_none_match: bool
     tag_count_reported: bool
     versioning: Versioning
+    takes_batches: bool = True
 
     @property
     def safe(self) -> bool:
         """Whether deletes are bound to the ETag (guard `store-unsafe`)."""
         return self.conditional_delete and self.conditional_batch_delete and self.conditional_read
+
+    @property
+    def ignored(self) -> str:
+        """Where the condition was ignored, in words."""
+        kept = {
+            "read": self.conditional_read,
+            "single delete": self.conditional_delete,
+            "batch delete": self.conditional_batch_delete,
+        }
+        return ", ".join(name for name, is_kept in kept.items() if not is_kept)
+
+    @property
+    def delete_modes(self) -> DeleteModes:
+        """The safest way there is here, for each of the two kinds of delete."""
+        single = DeleteMode.HEAD_COMPARE
+        if self.conditional_delete:
+            single = DeleteMode.CONDITIONAL_SINGLE
+        batches = self.takes_batches and self.conditional_batch_delete
+        return DeleteModes(DeleteMode.CONDITIONAL_BATCH if batches else single, single)
 
 
 async def probe_store(bucket: Bucket) -> StoreCapabilities:
@@ -71,13 +98,15 @@ async def probe_store(bucket: Bucket) -> StoreCapabilities:
     versioning = await _versioning(bucket)
     async with _removed_at_the_end(bucket, key):
         tag_count_reported = await _write_probe(bucket, key)
+        batch = _Batch()
         return StoreCapabilities(
             put_if_none_match=await _keeps_existing(bucket, key),
             conditional_read=await _refuses_wrong_read(bucket, key),
             tag_count_reported=tag_count_reported,
-            conditional_delete=await _survives(bucket, key, singly=True),
-            conditional_batch_delete=await _survives(bucket, key, singly=False),
+            conditional_delete=await _survives(bucket, key, _delete_singly),
+            conditional_batch_delete=await _survives(bucket, key, batch.delete),
             versioning=versioning,
+            takes_batches=batch.taken,
         )
 
 
@@ -139,15 +168,33 @@ async def _refuses_wrong_read(bucket: Bucket, key: str) -> bool:
         return True
 
 
-async def _survives(bucket: Bucket, key: str, *, singly: bool) -> bool:
+async def _delete_singly(bucket: Bucket, key: str) -> DeleteResult:
+    return await deleting.delete_one(bucket.connection, key, _WRONG_ETAG)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """`taken` turns false where the store refuses a batch as a whole."""
+
+    taken: bool = True
+
+    async def delete(self, bucket: Bucket, key: str) -> DeleteResult:
+        async def one(_: str, etag: str) -> DeleteResult:
+            self.taken = False
+            return await deleting.delete_one(bucket.connection, key, etag)
+
+        items = [(key, _WRONG_ETAG)]
+        return (await deleting.delete_batch(bucket.connection, items, one=one))[key]
+
+
+async def _survives(
+    bucket: Bucket, key: str, delete: Callable[[Bucket, str], Awaitable[DeleteResult]]
+) -> bool:
     before = await bucket.head(key)
     if before is None:  # the previous question cost it its life
         await _put_plain(bucket, key)
         before = await bucket.head(key)
-    if singly:
-        result = await deleting.delete_one(bucket.connection, key, _WRONG_ETAG)
-    else:
-        result = (await bucket.delete_batch([(key, _WRONG_ETAG)]))[key]
+    result = await delete(bucket, key)
     after = await bucket.head(key)
     alive = before is not None and after is not None and before.etag == after.etag
     return alive and result.outcome is not DeleteOutcome.DELETED

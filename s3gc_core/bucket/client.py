@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from s3gc_core.bucket import deleting, listing, reading, uploads, versions
-from s3gc_core.bucket.connection import CHECK_ATTEMPTS, Connection, Keys, connect
+from s3gc_core.bucket import comparing, deleting, listing, marks, reading, uploads, versions
+from s3gc_core.bucket.connection import CHECK_ATTEMPTS, Connection, Keys, connect, is_aws
 from s3gc_core.bucket.failures import StoreFailed, status_of, store_errors
 from s3gc_core.bucket.objects import (
+    BackedUp,
+    DeleteModes,
     DeleteResult,
     ListedObject,
     ObjectHeaders,
@@ -71,6 +73,11 @@ class Bucket:
         endpoint = urlsplit(self.connection.s3.meta.endpoint_url)
         port = f":{endpoint.port}" if endpoint.port else ""
         return f"{endpoint.scheme}://{endpoint.hostname}{port}/{self._config.region}/{self.name}"
+
+    async def marks(self) -> dict[str, str]:
+        """What the store tells about the bucket itself: `owner`, `region`, `created`; or less."""
+        url = self._config.endpoint_url
+        return await marks.marks(self.connection, is_aws=not url or is_aws(url))
 
     async def check(self) -> None:
         """Ask the store whether the bucket is there for us; answers within seconds.
@@ -168,3 +175,13 @@ class Bucket:
         `DeleteAnswerWrong` where the store answers about other keys.
         """
         return await deleting.delete_batch(self.connection, items)
+
+    async def delete_by_modes(
+        self, modes: DeleteModes, objects: Mapping[str, BackedUp]
+    ) -> dict[str, DeleteResult]:
+        """As `delete_batch`, on a store where a probe showed that deletes have to go by `modes`.
+
+        By head-compare-delete, what differs at a HEAD right before its delete is kept.
+        """
+        async with connect(self._config, attempts=1, keys=self._keys) as once:
+            return await comparing.delete_by_modes(self.connection, once, modes, objects)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -37,6 +38,9 @@ CHANGED_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "
 VANISHED_CODES = frozenset({"NoSuchKey", "NotFound", "404"})
 SILENCE = "the store said nothing about this key"
 
+# Deletes one key bound to its ETag.
+DeleteOne = Callable[[str, str], Awaitable[DeleteResult]]
+
 # What XML 1.0 cannot carry, or a parser may change: control characters, carriage return,
 # surrogates and non-characters anywhere, white space at either end.
 _NOT_FOR_XML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]|^\\s|\\s$")
@@ -56,24 +60,30 @@ def fits_xml(key: str) -> bool:
 
 
 async def delete_batch(
-    connection: Connection, items: Sequence[tuple[str, str]]
+    connection: Connection,
+    items: Sequence[tuple[str, str]],
+    *,
+    one: DeleteOne | None = None,
+    in_batches: bool = True,
 ) -> dict[str, DeleteResult]:
-    """See `Bucket.delete_batch`."""
+    """See `Bucket.delete_batch`. `one` deletes what goes singly, instead of `delete_one`."""
     asked = dict(items)
     if len(asked) != len(items):
         raise ValueError("a key appears twice in one delete")
     if not all(etag.strip('"* ') for etag in asked.values()):
         raise ValueError("a delete without an ETag would be unconditional")
     results: dict[str, DeleteResult] = {}
-    await _delete_singly(connection, [i for i in items if not fits_xml(i[0])], results)
-    batchable = [item for item in items if fits_xml(item[0])]
+    one = one or partial(delete_one, connection)
+    batchable = [item for item in items if in_batches and fits_xml(item[0])]
+    singles = [item for item in items if not in_batches or not fits_xml(item[0])]
+    await _delete_singly(connection, one, singles, results)
     for start in range(0, len(batchable), BATCH_SIZE):
-        await _delete_many(connection, dict(batchable[start : start + BATCH_SIZE]), results)
+        await _delete_many(connection, one, dict(batchable[start : start + BATCH_SIZE]), results)
     return {key: results[key] for key in asked}
 
 
 async def _delete_many(
-    connection: Connection, asked: dict[str, str], results: dict[str, DeleteResult]
+    connection: Connection, one: DeleteOne, asked: dict[str, str], results: dict[str, DeleteResult]
 ) -> None:
     left = asked
     for attempt in range(1, KEY_ATTEMPTS + 1):
@@ -83,7 +93,7 @@ async def _delete_many(
             results |= {key: DeleteResult(DeleteOutcome.FAILED, error.what) for key in left}
             return
         if answer is None:
-            await _delete_singly(connection, left.items(), results)
+            await _delete_singly(connection, one, left.items(), results)
             return
         answered = read_answer(answer)
         results |= {
@@ -150,13 +160,16 @@ def backoff_seconds(attempt: int) -> float:
 
 
 async def _delete_singly(
-    connection: Connection, items: Iterable[tuple[str, str]], results: dict[str, DeleteResult]
+    connection: Connection,
+    one: DeleteOne,
+    items: Iterable[tuple[str, str]],
+    results: dict[str, DeleteResult],
 ) -> None:
     gate = asyncio.Semaphore(connection.max_concurrency)
 
     async def delete(key: str, etag: str) -> None:
         async with gate:
-            results[key] = await delete_one(connection, key, etag)
+            results[key] = await one(key, etag)
 
     async with asyncio.TaskGroup() as group:
         for key, etag in items:

@@ -73,6 +73,41 @@ class DeleteOutcome(StrEnum):
     FAILED = "failed"  # an error, or no word at all about this key
 
 
+class DeleteMode(StrEnum):
+    """How a delete is bound to the object that was backed up."""
+
+    CONDITIONAL_BATCH = "conditional batch"  # DeleteObjects with an ETag for each key
+    CONDITIONAL_SINGLE = "conditional single"  # DeleteObject with If-Match
+    # The store ignores conditions: HEAD, compare, DeleteObject. Leaves a window between the two.
+    HEAD_COMPARE = "head-compare-delete"
+
+
+class DeleteModes(msgspec.Struct, frozen=True):
+    """How keys that fit a batch are deleted, and how all others (or where a batch is refused)."""
+
+    batch: DeleteMode = DeleteMode.CONDITIONAL_BATCH
+    single: DeleteMode = DeleteMode.CONDITIONAL_SINGLE
+
+    def __str__(self) -> str:
+        """In words, for reports."""
+        if self.batch is self.single:
+            return str(self.batch)
+        return f"{self.batch}; what fits no batch: {self.single}"
+
+    @property
+    def compares(self) -> bool:
+        """Whether anything may be deleted by head-compare-delete."""
+        return DeleteMode.HEAD_COMPARE in (self.batch, self.single)
+
+
+class BackedUp(msgspec.Struct, frozen=True):
+    """What an object was when it was backed up: ETag, bytes, and the second it is dated."""
+
+    etag: str
+    size: int
+    last_modified: datetime
+
+
 class DeleteResult(msgspec.Struct, frozen=True):
     """Outcome for one key, with the store's own code and message where it gave one."""
 

@@ -16,7 +16,14 @@ from dataclasses import dataclass, field
 import msgspec
 
 from s3gc_core import log
-from s3gc_core.bucket import Bucket, DeleteOutcome, DeleteResult, ListedObject
+from s3gc_core.bucket import (
+    BackedUp,
+    Bucket,
+    DeleteModes,
+    DeleteOutcome,
+    DeleteResult,
+    ListedObject,
+)
 from s3gc_core.clock import Clock
 from s3gc_core.collection.backup import BackupRun
 from s3gc_core.collection.classification import classify_intent
@@ -58,7 +65,8 @@ class Execution:
     """One execution of one plan. `counts` tells, at any time, how many ended how.
 
     `check_allowed` raises, before any batch, where the execution may go no further. `listed` is
-    about how many objects the bucket has.
+    about how many objects the bucket has; `deletes` is how this store's deletes can be bound to
+    what was backed up.
     """
 
     config: Config
@@ -75,6 +83,7 @@ class Execution:
     ask_tags_always: bool
     check_allowed: Callable[[], Awaitable[None]]
     listed: int
+    deletes: DeleteModes
     counts: Counter[str] = field(default_factory=Counter)
     bytes_backed_up: int = 0
     bytes_deleted: int = 0
@@ -211,7 +220,11 @@ class Execution:
 
     async def _delete(self, intents: Sequence[Intent]) -> None:
         sizes = {intent.key: intent.size for intent in intents}
-        answers = await self.bucket.delete_batch([(i.key, i.etag) for i in intents])
+        if self.deletes == DeleteModes():
+            answers = await self.bucket.delete_batch([(i.key, i.etag) for i in intents])
+        else:
+            were = {i.key: BackedUp(i.etag, i.size, i.last_modified) for i in intents}
+            answers = await self.bucket.delete_by_modes(self.deletes, were)
         await self._look_for_untruth(intents, answers)
         heard = [_result(k, a) for k, a in answers.items() if a.outcome is not DeleteOutcome.FAILED]
         self.bytes_deleted += sum(sizes[r.key] for r in heard if r.outcome is Outcome.DELETED)

@@ -138,6 +138,11 @@ class JobJournal:
         why = f"{told} since, left alone" if told else "all are as approved"
         self._event(EventKind.COMPARED, f"{planned} objects with the plan", reason=why)
 
+    def deletes(self, how: str) -> None:
+        """Note how what is deleted is bound to what was backed up."""
+        self._state.deletes = how
+        self._dirty = True
+
     def object_ended(self, outcome: str, key: str, reason: str) -> None:
         """Note an object that did not end as intended; of each outcome only the first ones."""
         self._told[outcome] += 1

@@ -85,6 +85,8 @@ class JobState(msgspec.Struct):
     # What was wrong and what to do, where a refusal or a failure of ours ended it.
     told: str = ""
     next_step: str = ""
+    # How an execution's deletes are bound to what was backed up.
+    deletes: str = ""
 
 
 class EventKind(StrEnum):

@@ -70,6 +70,7 @@ from s3gc_core.judgement.plans import (
 )
 from s3gc_core.judgement.report import LEAK_WINDOW, Report, UnfinishedUploads, UploadSum
 from s3gc_core.judgement.scan import Before, Scan, ScanSummary
+from s3gc_core.judgement.vault_horizon import vault_horizon
 
 __all__ = [
     "ACCEPTABLE",
@@ -148,4 +149,5 @@ __all__ = [
     "rules_of",
     "streams_behind",
     "used_under",
+    "vault_horizon",
 ]

@@ -383,10 +383,14 @@ def refuse(tripped: Sequence[Tripped]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a vault belongs to: a bucket, and databases by name."""
+    """What a vault belongs to: a bucket, and databases by name.
+
+    `marks` (owner, region, created) are what the store told about the bucket, maybe nothing.
+    """
 
     bucket: str
     databases: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 def identity(
@@ -394,14 +398,21 @@ def identity(
 ) -> list[Tripped]:
     """Bucket and databases must be those this vault was made for; new databases may join.
 
-    A database that was replaced or removed can be accepted by name, another bucket never: its
-    vault is full of the first one's objects.
+    A database that was replaced or removed can be accepted by name, and so can a bucket of the same
+    name that was made anew; another bucket never: its vault is full of the first one's objects.
+    A mark that is not told now is not compared.
     """
     if bound is None:
         return []
     found = []
     if bound.bucket != present.bucket:
         found.append(_other("bucket", present.bucket, bound.bucket, acceptable=False))
+    # Of another bucket everything differs.
+    marks = bound.marks if bound.bucket == present.bucket else {}
+    for mark, was in marks.items():
+        now = present.marks.get(mark, was)
+        if now != was:
+            found.append(_other(f"bucket-{mark}", now, was, acceptable=True))
     for name, was in bound.databases.items():
         now = present.databases.get(name, "no longer configured")
         if now != was:

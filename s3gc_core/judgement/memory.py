@@ -31,7 +31,9 @@ from s3gc_core.vault import (
 async def identity_bound(audit: AuditLog) -> Identity | None:
     """The bucket and databases this vault was bound to; None before the first scan."""
     bound = await audit.last(Bound)
-    return Identity(bound.record.bucket, bound.record.databases) if bound else None
+    if bound is None:
+        return None
+    return Identity(bound.record.bucket, bound.record.databases, bound.record.marks)
 
 
 async def before_this_scan(audit: AuditLog) -> Before:

@@ -28,6 +28,7 @@ from s3gc_core.vault.records import (
     Result,
     ScanRecorded,
     StoredBackup,
+    StoreProbed,
     Verified,
 )
 from s3gc_core.vault.writer import BackupWriter
@@ -63,6 +64,7 @@ __all__ = [
     "Restored",
     "Result",
     "ScanRecorded",
+    "StoreProbed",
     "StoredBackup",
     "Verified",
     "backup_name",

@@ -7,12 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from s3gc_core.vault.records import Entry, OperationFinished, OperationStarted, Record
+from s3gc_core.bucket.objects import DeleteModes
+from s3gc_core.vault.records import (
+    Entry,
+    OperationFinished,
+    OperationStarted,
+    Record,
+    StoreProbed,
+)
 
 R = TypeVar("R", bound=Record)
 
 # The kinds that `operations_of` looks at.
-OPERATION_KINDS = ("operation-started", "operation-finished")
+OPERATION_KINDS = ("operation-started", "operation-finished", "store-probed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +33,17 @@ class LastRecord(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A recorded operation. Times are UTC; `finished` is None where it runs, or ended unheard."""
+    """A recorded operation. Times are UTC; `finished` is None where it runs, or ended unheard.
+
+    `deletes`: how an execution deletes; None where it came to none, or is older than that record.
+    """
 
     operation_id: str
     started_at: datetime
     started: OperationStarted
     finished_at: datetime | None = None
     finished: OperationFinished | None = None
+    deletes: DeleteModes | None = None
 
 
 def operations_of(entries: Iterable[Entry]) -> list[Operation]:
@@ -44,4 +55,6 @@ def operations_of(entries: Iterable[Entry]) -> list[Operation]:
             operations[entry.operation_id] = Operation(entry.operation_id, entry.at, record)
         elif isinstance(record, OperationFinished) and known is not None:
             operations[entry.operation_id] = replace(known, finished_at=entry.at, finished=record)
+        elif isinstance(record, StoreProbed) and known is not None:
+            operations[entry.operation_id] = replace(known, deletes=record.deletes)
     return list(operations.values())

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from s3gc_core.bucket.objects import ObjectHeaders
+from s3gc_core.bucket.objects import DeleteModes, ObjectHeaders
 
 
 class StoredBackup(msgspec.Struct, frozen=True):
@@ -55,10 +55,14 @@ class Record(msgspec.Struct, frozen=True, tag_field="kind"):
 
 
 class Bound(Record, frozen=True, tag="bound"):
-    """First use: this vault belongs to this bucket and these databases (name -> identity)."""
+    """First use: this vault belongs to this bucket and these databases (name -> identity).
+
+    `marks` is what the store told about the bucket itself: owner, region, created.
+    """
 
     bucket: str
     databases: dict[str, str]
+    marks: dict[str, str] = {}
 
 
 class OperationStarted(Record, frozen=True, tag="operation-started"):
@@ -78,6 +82,12 @@ class OperationFinished(Record, frozen=True, tag="operation-finished"):
     counts: dict[str, int] = {}
     blocked: list[str] = []
     error: str | None = None
+
+
+class StoreProbed(Record, frozen=True, tag="store-probed"):
+    """How an execution deletes, by what a probe object showed; recorded before its first delete."""
+
+    deletes: DeleteModes
 
 
 class ScanRecorded(Record, frozen=True, tag="scan"):
@@ -223,6 +233,7 @@ AnyRecord = (
     | ColumnDecided
     | Granted
     | GrantRevoked
+    | StoreProbed
 )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.collector import Collector
+from s3gc_core.config import UnsafeStore
 from s3gc_core.errors import ExitCode
 from s3gc_core.vault import Outcome, Restored, RestoreOutcome, Result
 from s3gc_tui.commands.scan import accepted
 from s3gc_tui.context import Context
+from s3gc_tui.words import WINDOW
 
 _AS_INTENDED = frozenset({Outcome.DELETED, RestoreOutcome.RESTORED, RestoreOutcome.EXPORTED})
 
@@ -20,9 +22,11 @@ async def run(context: Context) -> ExitCode:
         plan, _ = await collector.plan(args.plan)
         confirm = args.confirm
         if confirm is None and context.ask is not None:
+            compares = collector.config.unsafe_store is UnsafeStore.HEAD_COMPARE
             confirm = context.ask(
                 f"This deletes {plan.objects} objects ({plan.bytes} bytes) from {plan.bucket}.\n"
-                f"Type the bucket's name and the count, as in {plan.confirmation!r}: "
+                + (f"{WINDOW}\n" if compares else "")
+                + f"Type the bucket's name and the count, as in {plan.confirmation!r}: "
             )
         summary = await collector.execute(
             args.plan, confirm=confirm or "", accept=accept, reason=reason
@@ -42,6 +46,7 @@ async def tell(context: Context, collector: Collector, summary: OperationSummary
             "plan_id": summary.plan_id,
             "planned": summary.planned,
             "done_before": summary.done_before,
+            "deletes": summary.deletes,
         }
     return context.summary(
         summary.outcome, summary.operation_id, **summary.counts, bytes=summary.bytes, **fields

@@ -12,12 +12,14 @@ async def run(context: Context) -> ExitCode:
     args = context.args
     shown = 0
     async with context.collector() as collector:
+        operations = {one.operation_id: one for one in await collector.audit.operations()}
         async for page in collector.audit.entries(operation_id=args.operation, key=args.key):
             for entry in page:
                 record = entry.record
                 if not isinstance(record, Result | Restored | Purged):
                     continue
                 shown += 1
+                operation = operations.get(entry.operation_id)
                 outcome = "purged" if isinstance(record, Purged) else record.outcome.value
                 context.emit(
                     {
@@ -27,13 +29,12 @@ async def run(context: Context) -> ExitCode:
                         "key": record.key,
                         "outcome": outcome,
                         "reason": record.reason,
+                        "deletes": operation.deletes if operation else None,
                         "text": f"{entry.at:%Y-%m-%d %H:%M:%S}  {outcome:<13} {record.key}",
                     }
                 )
         if not shown and args.key is not None:
             raise NoSuchKey("the audit log knows nothing of this key")
-        if not shown and args.operation is not None:
-            known = [o.operation_id for o in await collector.audit.operations()]
-            if args.operation not in known:
-                raise NoSuchOperation(f"there is no operation {args.operation}")
+        if not shown and args.operation is not None and args.operation not in operations:
+            raise NoSuchOperation(f"there is no operation {args.operation}")
     return context.summary("done" if shown else "nothing-to-do", records=shown)

@@ -26,8 +26,10 @@ async def run(context: Context) -> ExitCode:
                 "arguments": started.arguments,
                 "outcome": outcome,
                 "counts": counts,
+                "deletes": operation.deletes,
                 "text": f"{operation.operation_id}  {operation.started_at:%Y-%m-%d %H:%M:%S}"
-                f"  {started.what:<8} {outcome:<11} {started.actor}",
+                f"  {started.what:<8} {outcome:<11} {started.actor}"
+                + (f"  by {operation.deletes}" if operation.deletes else ""),
             }
         )
     return context.summary("done" if operations else "nothing-to-do", operations=len(operations))

@@ -23,7 +23,8 @@ async def run(context: Context) -> ExitCode:
             async for page in collector.plan_items(args.id):
                 for item in page:
                     context.emit(records.planned(item))
-            return context.summary(**_facts(plan, history.state))
+            allowed = collector.config.unsafe_store
+            return context.summary(**_facts(plan, history.state), unsafe_store=allowed)
         if args.action == "approve":
             plan = await collector.approve(
                 args.id, reason=args.reason, prefixes=args.prefix, keys=args.key

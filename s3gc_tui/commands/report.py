@@ -71,6 +71,8 @@ async def run(context: Context) -> ExitCode:
         request_cost=round(told.requests, 4),
         leak_days=LEAK_WINDOW.days,
         leak_until=report.window_end,
+        unsafe_store=told.unsafe_store,
+        last_deletes=told.last_deletes,
         noncurrent_versions=old.versions if old else None,
         noncurrent_bytes=old.size if old else None,
         delete_markers=old.delete_markers if old else None,

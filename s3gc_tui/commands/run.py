@@ -43,7 +43,9 @@ async def _execute(context: Context, collector: Collector, plan: Plan) -> ExitCo
             "planned": done.planned,
             "done_before": done.done_before,
             "counts": done.counts,
-            "text": f"executed plan {plan.plan_id}: {done.outcome} {done.counts}",
+            "deletes": done.deletes,
+            "text": f"executed plan {plan.plan_id}: {done.outcome} {done.counts}"
+            + (f" by {done.deletes}" if done.deletes else ""),
         }
     )
     async for page in collector.results(done.operation_id):

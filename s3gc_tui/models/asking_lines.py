@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from s3gc_core.config import UnsafeStore
 from s3gc_core.judgement import Plan, PlanHistory, ScanSummary
 from s3gc_tui.display import age, count, middle, size, when, wrap
 from s3gc_tui.models.confirmation import Confirmation, Phase, Wanted
@@ -12,6 +13,7 @@ from s3gc_tui.models.picture import About
 from s3gc_tui.models.plan_lines import object_lines, objects, review_lines
 from s3gc_tui.models.review import Review
 from s3gc_tui.safe_text import safe_text
+from s3gc_tui.words import WINDOW
 
 
 def approve_lines(
@@ -85,6 +87,8 @@ def execute_lines(
         f"Executor: {about.actor}. Mode {about.mode}.",
         f"The plan expires in {age(plan.expires_at - now)} ({when(plan.expires_at)} UTC).",
     ]
+    if about.unsafe_store is UnsafeStore.HEAD_COMPARE:
+        said.append(WINDOW)
     if history.started:
         said.append("Its last execution ended early: this one goes on with what is left.")
     lines = [line(warn(" EXECUTE"), strong(f" plan {plan.plan_id}")), line(f" {bucket}{profile}")]

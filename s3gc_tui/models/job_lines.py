@@ -88,6 +88,8 @@ def _who(state: JobState, width: int) -> list[Line]:
     lines += _fact("by", where, width)
     for name, value in state.arguments.items():
         lines += _fact(name, value, width)
+    if state.deletes:
+        lines += _fact("deletes", state.deletes, width)
     return [*lines, *_fact("since", f"{when(state.started_at)} UTC", width)]
 
 

@@ -109,6 +109,8 @@ def operation_lines(operation: Operation, width: int) -> list[Line]:
     lines += _fact("mode", f"{started.mode}{plan}", width)
     for name, value in started.arguments.items():
         lines += _fact(name, value, width)
+    if operation.deletes is not None:
+        lines += _fact("deletes", str(operation.deletes), width)
     if finished is None:
         lines.append(line(warn(" it runs, or its process died; jobs (3) shows which")))
         return lines

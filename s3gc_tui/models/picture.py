@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from s3gc_core.config import UnsafeStore
 from s3gc_core.jobs import Job, LeaseHolder, Standing
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ ALIVE = frozenset({Standing.RUNNING, Standing.PAUSING, Standing.PAUSED, Standing
 class About:
     """What does not change while a dashboard is open. Older than `plan_lifetime` is stale.
 
+    `unsafe_store` says what is done on a store that ignores conditional deletes.
+
     `files` are the databases that are followed (`cdc`) and have no server: SQLite.
     """
 
@@ -32,6 +35,7 @@ class About:
     plan_lifetime: timedelta
     actor: str
     files: tuple[str, ...] = ()
+    unsafe_store: UnsafeStore = UnsafeStore.REFUSE
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from s3gc_core.config import (
     Mode,
     PrefixBudget,
     SourceConfig,
+    UnsafeStore,
 )
 from s3gc_core.config_create import (
     CREATE_NAMES,
@@ -93,8 +94,10 @@ def test_everything_at_once() -> None:
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
+        database_restore_days=9,
         heal="restore",
         require_second_person=True,
+        unsafe_store="head-compare-delete",
         guards={"max_objects": 5, "max_share": 1},
     )
     assert config == Config(
@@ -115,8 +118,10 @@ def test_everything_at_once() -> None:
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
+        database_restore_days=9,
         heal=Heal.RESTORE,
         require_second_person=True,
+        unsafe_store=UnsafeStore.HEAD_COMPARE,
         guards=GuardLimits(max_objects=5, max_share=1.0),
     )
     assert create(guards=GuardLimits(max_objects=5)).guards == GuardLimits(max_objects=5)

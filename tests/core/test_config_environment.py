@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from s3gc_core import create_config_from_env
-from s3gc_core.config import CdcOver, Config, DatabaseConfig, GuardLimits, Heal, Mode, SourceConfig
+from s3gc_core.config import (
+    CdcOver,
+    Config,
+    DatabaseConfig,
+    GuardLimits,
+    Heal,
+    Mode,
+    SourceConfig,
+    UnsafeStore,
+)
 from s3gc_core.config_environment import VARIABLES
 from s3gc_core.errors import ConfigurationError
 
@@ -35,8 +44,10 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_MAX_CONCURRENCY": ("max_concurrency",),
         "S3GC_PLAN_LIFETIME_HOURS": ("plan_lifetime_hours",),
         "S3GC_VAULT_HORIZON_DAYS": ("vault_horizon_days",),
+        "S3GC_DATABASE_RESTORE_DAYS": ("database_restore_days",),
         "S3GC_HEAL": ("heal",),
         "S3GC_REQUIRE_SECOND_PERSON": ("require_second_person",),
+        "S3GC_UNSAFE_STORE": ("unsafe_store",),
         "S3GC_DATABASE_SEARCH": ("database_search",),
         "S3GC_DATABASE_SEARCH_MAX_BYTES": ("database_search_max_bytes",),
         "S3GC_DATABASE_SEARCH_SKIP": ("database_search_skip",),
@@ -83,8 +94,10 @@ def test_all_of_them() -> None:
         "S3GC_MAX_CONCURRENCY": "8",
         "S3GC_PLAN_LIFETIME_HOURS": "2",
         "S3GC_VAULT_HORIZON_DAYS": "10",
+        "S3GC_DATABASE_RESTORE_DAYS": "9",
         "S3GC_HEAL": "restore",
         "S3GC_REQUIRE_SECOND_PERSON": "true",
+        "S3GC_UNSAFE_STORE": "head-compare-delete",
         "S3GC_EXCLUDE_PREFIXES": "backups/, static/",
         "S3GC_EXCLUDE_PATTERNS": "*.keep",
         "S3GC_CDN_BASES": "https://a.example/,https://b.example/",
@@ -118,8 +131,10 @@ def test_all_of_them() -> None:
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
+        database_restore_days=9,
         heal=Heal.RESTORE,
         require_second_person=True,
+        unsafe_store=UnsafeStore.HEAD_COMPARE,
         guards=GuardLimits(5, 6, 0.25, 1.0, 0.5),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from s3gc_core import config_rules as rules
-from s3gc_core.config import Codec, DatabaseSearch, Heal, Mode
+from s3gc_core.config import Codec, DatabaseSearch, Heal, Mode, UnsafeStore
 from s3gc_core.config_create import GUARDS, LISTS, SCALARS
 from s3gc_core.config_rules import Unusable
 from s3gc_core.config_schedule import BadSchedule, parse_schedule
@@ -38,6 +38,7 @@ GOOD: list[tuple[str, object, object]] = [
     ("mode", Mode.EXECUTE, Mode.EXECUTE),
     *[("heal", str(heal), heal) for heal in Heal],
     *[("require_second_person", flag, flag) for flag in (True, False)],
+    *[("unsafe_store", str(choice), choice) for choice in UnsafeStore],
     *[("database_search", str(where), where) for where in DatabaseSearch],
     *[("database_search_max_bytes", count, count) for count in (1, (1 << 63) - 1)],
     *[("max_database_mb_per_second", count, count) for count in (0, 1, 1_000_000)],
@@ -54,6 +55,7 @@ GOOD: list[tuple[str, object, object]] = [
     *[("max_concurrency", count, count) for count in (1, 256)],
     *[("plan_lifetime_hours", hours, hours) for hours in (1, 720)],
     *[("vault_horizon_days", days, days) for days in (1, 36500)],
+    *[("database_restore_days", days, days) for days in (0, 36500)],
     *[("exclude_prefixes", text, text) for text in ("backups/", "a", " ", "é/")],
     *[("exclude_patterns", text, text) for text in ("*.keep", "a*", "?")],
     *[("cdn_bases", url, url) for url in ("https://cdn.example.com/", "http://cdn/img")],
@@ -93,6 +95,7 @@ BAD: list[tuple[str, object]] = [
         for url in ("http://x#a", "http://x y", "http://x\n", "http://x:a", " ")
     ],
     *[("mode", mode) for mode in ("", "Execute", "dry-run", "delete", None, True)],
+    *[("unsafe_store", choice) for choice in ("", "Refuse", "head-compare", None, True)],
     *[("database_search", where) for where in ("", "Everything", "all", None, True)],
     *[("database_search_max_bytes", count) for count in (0, -1, *NO_NUMBER)],
     *[("max_database_mb_per_second", count) for count in (-1, 1_000_001, *NO_NUMBER)],
@@ -120,6 +123,7 @@ BAD: list[tuple[str, object]] = [
     *[("max_concurrency", count) for count in (0, 257, *NO_NUMBER)],
     *[("plan_lifetime_hours", hours) for hours in (0, 721, *NO_NUMBER)],
     *[("vault_horizon_days", days) for days in (0, 36501, *NO_NUMBER)],
+    *[("database_restore_days", days) for days in (-1, 36501, *NO_NUMBER)],
     *[("exclude_prefixes", text) for text in ("", "/a", None, 5, b"a")],
     *[("exclude_patterns", text) for text in ("", "*", "**", None, 5)],
     *[("cdn_bases", url) for url in ("", "cdn.example.com", "s3://b/", "https://u:p@cdn/", None)],

@@ -17,6 +17,8 @@ _BALANCE = "tests/core/collection/test_balance.py::test_"
 _DRIFT = "tests/core/collection/test_drift.py::test_"
 _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
+_HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
+_UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 
 GUARDS_FILE = "s3gc_core/judgement/guards.py"
@@ -295,11 +297,67 @@ DELETES = (
         function="_check_space",
     ),
     Mutation(
+        "identity: the bucket's marks",
+        GUARDS_FILE,
+        "now = was",
+        ("tests/core/collection/test_identity_marks.py::test_another_mark_blocks",),
+        before="now = present.marks.get(mark, was)",
+    ),
+    Mutation(
+        "vault-horizon",
+        "s3gc_core/judgement/vault_horizon.py",
+        "return []",
+        (
+            _HORIZON + "the_horizon_reaches_as_far_as_the_databases",
+            _HORIZON + "a_horizon_too_short_blocks_the_execution",
+        ),
+        function="vault_horizon",
+    ),
+    Mutation(
+        "vault-horizon is asked",
+        _EXECUTING_FILE,
+        "pass",
+        (_HORIZON + "a_horizon_too_short_blocks_the_execution",),
+        before="refuse(vault_horizon(horizon, restored))",
+    ),
+    Mutation(
         "store-unsafe",
         _EXECUTING_FILE,
         "if False:",
         (_REFUSALS + "a_store_that_ignores_etags_deletes_nothing",),
-        before="if not capabilities.safe:",
+        before="if not capabilities.safe and not chosen:",
+    ),
+    Mutation(
+        "an unsafe store is refused unless somebody chose otherwise",
+        _EXECUTING_FILE,
+        "chosen = True",
+        (_UNSAFE + "what_was_not_chosen_is_refused",),
+        before="chosen = parts.config.unsafe_store is UnsafeStore.HEAD_COMPARE"
+        " and capabilities.conditional_read",
+    ),
+    Mutation(
+        "head-compare-delete compares",
+        "s3gc_core/bucket/comparing.py",
+        'return ""',
+        (
+            _UNSAFE + "what_came_after_the_backup_is_kept",
+            _UNSAFE + "each_of_the_three_has_to_be_as_it_was",
+        ),
+        function="_differences",
+    ),
+    Mutation(
+        "where single deletes ignore conditions, what fits no batch is compared",
+        "s3gc_core/bucket/comparing.py",
+        "one=None,",
+        (_UNSAFE + "what_came_after_the_backup_is_kept",),
+        before="one=compared if modes.single is DeleteMode.HEAD_COMPARE else None,",
+    ),
+    Mutation(
+        "a delete that was compared is sent once",
+        "s3gc_core/bucket/client.py",
+        "connect(self._config, keys=self._keys) as once",
+        (_UNSAFE + "a_delete_without_an_answer_is_not_sent_again",),
+        before="connect(self._config, attempts=1, keys=self._keys) as once",
     ),
 )
 

@@ -99,6 +99,9 @@ async def test_execution_is_refused(small: SmallWorld) -> None:
     assert await small.world.keys() == EVERYTHING
 
 
+CONDITIONAL = {"batch": "conditional batch", "single": "conditional single"}
+
+
 async def test_an_approved_plan_is_executed_once(small: SmallWorld) -> None:
     plan = await small.approved()
     arguments = ("execute", "--plan", plan, *confirmation(small))
@@ -114,6 +117,7 @@ async def test_an_approved_plan_is_executed_once(small: SmallWorld) -> None:
         "plan_id": plan,
         "planned": 3,
         "done_before": 0,
+        "deletes": CONDITIONAL,
     }
     assert await small.world.keys() == {*USED, *PROTECTED}
     assert await states(small) == {plan: "executed"}

@@ -44,6 +44,8 @@ async def test_a_key_comes_back_as_it_was(small: SmallWorld) -> None:
         (operation, "deleted"),
         (restored, "restored"),
     ]
+    conditional = {"batch": "conditional batch", "single": "conditional single"}
+    assert [r["deletes"] for r in of_key.of("object")] == [conditional, None]
     deleted = {r["key"]: r["outcome"] for r in of_operation.of("object")}
     assert deleted == dict.fromkeys(FORGOTTEN, "deleted")
     assert (unknown.code, unknown.summary["error"]) == (7, "no-such-key")

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from s3gc_core.databases import DatabaseUrl, Engine
 from s3gc_core.errors import StoreUnsafe, VaultFull
 from s3gc_core.vault import BackupFiles
-from tests.conftest import MakeBucket
 from tests.core.judgement.controlled import put, rows
-from tests.servers.app_database import AppDatabase
-from tests.servers.ministack import Ministack
-from tests.servers.proxy import Exchange, Proxy, running_proxy
+from tests.servers.proxy import Exchange, Proxy
 from tests.world import World
 
 ORPHANS = {"a", "b"}
@@ -42,18 +35,6 @@ async def test_a_vault_without_room_deletes_nothing(
     with pytest.raises(VaultFull, match="vault-space"):
         await sqlite_world.execute(plan_id)
     assert await sqlite_world.keys() == ORPHANS
-
-
-@pytest.fixture
-async def proxied(
-    make_bucket: MakeBucket, ministack: Ministack, tmp_path: Path
-) -> AsyncIterator[tuple[World, Proxy]]:
-    """ministack checks no signatures, so the proxy may take conditions out of a request."""
-    config = await make_bucket(ministack)
-    database = AppDatabase(DatabaseUrl(Engine.SQLITE, str(tmp_path / "app.db")).render())
-    async with running_proxy(config.endpoint_url) as proxy:
-        yield World(replace(config, endpoint_url=proxy.endpoint), database), proxy
-    await database.close()
 
 
 async def test_a_store_that_ignores_etags_deletes_nothing(proxied: tuple[World, Proxy]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s3gc_core.bucket import DeleteMode, DeleteModes
 from s3gc_core.errors import AuditBroken, VaultFull, VaultUnreachable
 from s3gc_core.vault import (
     AnyRecord,
@@ -32,6 +33,7 @@ from s3gc_core.vault import (
     RestoreOutcome,
     Result,
     ScanRecorded,
+    StoreProbed,
 )
 from s3gc_core.vault.chain import GENESIS, Row, row_hash
 from s3gc_core.vault.failures import database_failure
@@ -50,6 +52,7 @@ ONE_OF_EACH: list[AnyRecord] = [
     Restored("a", OPERATION, RestoreOutcome.NEWER_KEPT, None, "newer", True),
     Purged("a", OPERATION, "backups/x/y", "restored"),
     OperationFinished("partial", {"deleted": 1}, ["budget"], "vault-full"),
+    StoreProbed(DeleteModes(DeleteMode.CONDITIONAL_SINGLE, DeleteMode.HEAD_COMPARE)),
 ]
 
 
@@ -99,14 +102,14 @@ async def test_what_is_appended_comes_back(log: AuditLog) -> None:
     assert await log.head() == (0, GENESIS)
     assert await log.append(OPERATION, ONE_OF_EACH[:4]) == [1, 2, 3, 4]
     assert await log.append(OPERATION, []) == []
-    assert await log.append(LATER, ONE_OF_EACH[4:]) == list(range(5, 12))
+    assert await log.append(LATER, ONE_OF_EACH[4:]) == list(range(5, 13))
     entries = await all_entries(log)
     assert [entry.record for entry in entries] == ONE_OF_EACH
-    assert [entry.seq for entry in entries] == list(range(1, 12))
-    assert [entry.operation_id for entry in entries] == [OPERATION] * 4 + [LATER] * 7
-    assert [entry.at for entry in entries] == [NOON] * 4 + [NOON + timedelta(seconds=1)] * 7
-    assert await log.head() == (11, entries[-1].hash)
-    assert await log.verify() == 11
+    assert [entry.seq for entry in entries] == list(range(1, 13))
+    assert [entry.operation_id for entry in entries] == [OPERATION] * 4 + [LATER] * 8
+    assert [entry.at for entry in entries] == [NOON] * 4 + [NOON + timedelta(seconds=1)] * 8
+    assert await log.head() == (12, entries[-1].hash)
+    assert await log.verify() == 12
 
 
 async def test_what_is_stored_is_what_was_hashed(vault: Path, log: AuditLog) -> None:

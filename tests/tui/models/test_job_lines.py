@@ -48,6 +48,10 @@ def text(shown: Job, width: int = 80, **fields: object) -> str:
     return plain_text(lines)
 
 
+def test_how_it_deletes() -> None:
+    assert "\n deletes   head-compare-delete\n" in text(job(deletes="head-compare-delete"))
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_running_one(width: int) -> None:
     shown = job(step="delete", bytes={"backed_up": 200 << 30, "deleted": 174 << 30})

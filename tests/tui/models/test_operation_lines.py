@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
+from s3gc_core.bucket import DeleteMode, DeleteModes
 from s3gc_core.vault import Operation, OperationFinished, OperationStarted, Outcome, Result
 from s3gc_tui.models.lines import plain_text
 from s3gc_tui.models.operation_lines import (
@@ -23,6 +25,7 @@ from tests.tui.models.hostile import HOSTILE, assert_tame
 from tests.tui.models.pictures import NOW, PLAN_ID, operation
 
 TOTAL = 10_000
+COMPARE = DeleteMode.HEAD_COMPARE
 _READ_AT_ONCE = 256
 
 
@@ -131,6 +134,14 @@ def test_the_head(width: int) -> None:
  mode       execute, plan {PLAN_ID}
  objects    deleted 41,007, failed 3"""
     )
+
+
+def test_how_it_deleted() -> None:
+    shown = replace(operation(), deletes=DeleteModes(DeleteMode.CONDITIONAL_BATCH, COMPARE))
+    told = plain_text(operation_lines(shown, 80))
+    assert " deletes    conditional batch; what fits no batch: head-compare-delete" in told
+    alike = replace(shown, deletes=DeleteModes(COMPARE, COMPARE))
+    assert plain_text(operation_lines(alike, 80)).endswith(" deletes    head-compare-delete")
 
 
 def test_one_without_an_end() -> None:

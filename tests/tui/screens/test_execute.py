@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 from textual.binding import Binding, BindingType
 
+from s3gc_core.config import UnsafeStore
 from s3gc_core.errors import DryRunRefused, NotApproved, PlanExpired, ReadOnlySession, S3gcError
 from s3gc_core.jobs import StartedJob
 from s3gc_core.judgement import PlanState
@@ -45,6 +46,16 @@ async def test_the_phrase_deletes_exactly_the_plan(small: SmallWorld) -> None:
         assert (await stage.gateway.plan(plan_id))[1].state is PlanState.EXECUTED
     assert await small.world.keys() == USED.keys() | PROTECTED.keys()
     assert await small.world.outcomes(operation_id) == dict.fromkeys(FORGOTTEN, "deleted")
+
+
+async def test_the_window_is_told_before_anything_is_confirmed(small: SmallWorld) -> None:
+    plan_id = await small.approved()
+    told = "looked at and compared right before its delete"
+    for choice in UnsafeStore:
+        small.world.change(unsafe_store=choice)
+        async with staged(small) as stage, stage.showing(await dialog(stage, plan_id)) as shown:
+            await shown.ready()
+            assert (told in " ".join(shown.text().split())) is (choice is UnsafeStore.HEAD_COMPARE)
 
 
 async def test_accidents_start_nothing(small: SmallWorld) -> None:
