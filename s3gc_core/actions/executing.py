@@ -19,6 +19,7 @@ from s3gc_core.judgement import (
     DAY,
     Plan,
     PlanHistory,
+    Planned,
     ScanSummary,
     check_executable,
     check_not_drifted,
@@ -168,15 +169,14 @@ async def _check_day_budget(
     """
     if parts.config.mode is Mode.AUDIT_ONLY:
         return
-    planned = [
-        (item.key, item.size)
-        async for page in parts.catalogue.plan_items(plan.plan_id)
-        for item in page
-        if item.key not in finished
-    ]
     now, limits = parts.clock.now(), parts.config.guards
+    planned = Planned(limits.prefixes)
+    async for page in parts.catalogue.plan_items(plan.plan_id):
+        for item in page:
+            if item.key not in finished:
+                planned.add(item.key, item.size)
     deleted = await deleted_since(parts.audit, now - DAY)
-    whole = day_budget(limits, deleted, len(planned), sum(size for _, size in planned), now)
+    whole = day_budget(limits, deleted, planned.objects, planned.size, now)
     found = [*([whole] if whole else []), *prefix_day_budgets(limits, deleted, planned, now)]
     refuse([trip for trip in found if trip.label not in accept])
 

@@ -22,7 +22,7 @@ from s3gc_core.judgement.conditions import (
     conditions_of,
     drifted,
 )
-from s3gc_core.judgement.day_budget import DAY, Deletion, day_budget, prefix_day_budgets
+from s3gc_core.judgement.day_budget import DAY, Deletion, Planned, day_budget, prefix_day_budgets
 from s3gc_core.judgement.finding_tables import Listing
 from s3gc_core.judgement.grant_memory import all_grants, grant_refusal, used_under
 from s3gc_core.judgement.grants import (
@@ -105,6 +105,7 @@ __all__ = [
     "PlanHistory",
     "PlanItem",
     "PlanState",
+    "Planned",
     "Progress",
     "Report",
     "Scan",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -22,6 +22,22 @@ class Deletion(NamedTuple):
     key: str = ""
 
 
+class Planned:
+    """What a plan is about to delete, added up: objects and bytes, also `under` each prefix."""
+
+    def __init__(self, prefixes: Iterable[str]) -> None:
+        self.objects = self.size = 0
+        self.under = dict.fromkeys(prefixes, (0, 0))
+
+    def add(self, key: str, size: int) -> None:
+        """One object more."""
+        self.objects += 1
+        self.size += size
+        for prefix, (objects, total) in self.under.items():
+            if key.startswith(prefix):
+                self.under[prefix] = (objects + 1, total + size)
+
+
 def day_budget(
     limits: GuardLimits, deleted: Sequence[Deletion], objects: int, size: int, now: datetime
 ) -> Tripped | None:
@@ -35,17 +51,17 @@ def day_budget(
 def prefix_day_budgets(
     limits: GuardLimits,
     deleted: Sequence[Deletion],
-    planned: Sequence[tuple[str, int]],
+    planned: Planned,
     now: datetime,
 ) -> list[Tripped]:
-    """The same of each prefix that has a budget of its own; `planned` are keys and sizes."""
+    """The same of each prefix that has a budget of its own."""
     found = []
     for prefix, own in limits.prefixes.items():
-        sizes = [size for key, size in planned if key.startswith(prefix)]
-        if not sizes:
+        objects, size = planned.under[prefix]
+        if not objects:
             continue  # what others deleted there does not stop this plan
         earlier = [one for one in deleted if one.key.startswith(prefix)]
-        found.append(_tripped(_limit(own), earlier, len(sizes), sum(sizes), now, prefix))
+        found.append(_tripped(_limit(own), earlier, objects, size, now, prefix))
     return [trip for trip in found if trip is not None]
 
 

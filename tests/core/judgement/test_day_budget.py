@@ -8,7 +8,7 @@ import pytest
 
 from s3gc_core.config import GuardLimits, PrefixBudget
 from s3gc_core.errors import GuardBlocked
-from s3gc_core.judgement import Deletion, day_budget, prefix_day_budgets
+from s3gc_core.judgement import Deletion, Planned, day_budget, prefix_day_budgets
 from s3gc_core.vault import OperationStarted
 from tests.core.judgement.controlled import put, rows
 from tests.core.judgement.evidence import NOW
@@ -18,6 +18,13 @@ HOUR = timedelta(hours=1)
 GUARD = "budget-per-day"
 # Not in the order of time.
 DELETED = [Deletion(NOW - 2 * HOUR, 30), Deletion(NOW - 20 * HOUR, 10), Deletion(NOW - HOUR, 50)]
+
+
+def summed(*objects: tuple[str, int]) -> Planned:
+    planned = Planned(PREFIXED.prefixes)
+    for key, size in objects:
+        planned.add(key, size)
+    return planned
 
 
 def told(limits: GuardLimits, objects: int, size: int) -> tuple[str, str] | None:
@@ -156,14 +163,13 @@ PREFIXED = GuardLimits(
     ],
 )
 def test_the_day_of_a_prefix(planned: list[str], deleted: list[str], tripped: list[str]) -> None:
-    trips = prefix_day_budgets(
-        PREFIXED, [Deletion(NOW - HOUR, 1, key) for key in deleted], [(k, 1) for k in planned], NOW
-    )
+    earlier = [Deletion(NOW - HOUR, 1, key) for key in deleted]
+    trips = prefix_day_budgets(PREFIXED, earlier, summed(*((key, 1) for key in planned)), NOW)
     assert [trip.label for trip in trips] == [f"{GUARD}:{prefix}" for prefix in tripped]
 
 
 def test_bytes_of_a_prefix_are_told() -> None:
-    [trip] = prefix_day_budgets(PREFIXED, [], [("a/b/1", 10)], NOW)
+    [trip] = prefix_day_budgets(PREFIXED, [], summed(("a/b/1", 10)), NOW)
     assert trip.reason == (
         "with the 0 objects that were deleted under a/b/ in the 24 hours before"
         " 2026-06-01 12:00:00 UTC, this plan makes 10 bytes (limit 9)"
