@@ -14,6 +14,7 @@ from s3gc_core.actions import (
     dangling,
     deciding,
     discovering,
+    drilling,
     executing,
     following,
     granting,
@@ -28,6 +29,7 @@ from s3gc_core.actions import (
 from s3gc_core.actions.asking import Explanation
 from s3gc_core.actions.dangling import Dangling
 from s3gc_core.actions.discovering import DEFAULT_ROWS, Discovery
+from s3gc_core.actions.drilling import DrillSummary
 from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.actions.following import FollowEvent
 from s3gc_core.actions.granting import GrantAnswer, GrantStanding
@@ -69,7 +71,14 @@ from s3gc_core.judgement import (
 )
 from s3gc_core.references import Covered, Drift, Registry
 from s3gc_core.session import READ_ONLY_VARIABLE, UNRESTRICTED, Session
-from s3gc_core.vault import AuditLog, BackupFiles, DeletedObject, Restored, Result
+from s3gc_core.vault import (
+    AuditLog,
+    BackupFiles,
+    DeletedObject,
+    DrillDiffered,
+    Restored,
+    Result,
+)
 
 
 def silent(phase: str, done: int, total: int | None = None) -> None:
@@ -343,6 +352,16 @@ class Collector:
         self._session.check("restore objects")
         return await restoring.restore_to_folder(self._parts, selection, folder)
 
+    async def drill(
+        self, *, sample: int, to: str | None = None, seed: int | None = None
+    ) -> DrillSummary:
+        """Restore some backups, chosen by chance, beside the live objects; compare; remove.
+
+        `to` is the configured `drill_prefix`, or a folder; without it a temporary one.
+        """
+        self._session.check("drill restores")
+        return await drilling.drill(self._parts, sample=sample, to=to, seed=seed)
+
     async def restorable(self, selection: Selection) -> AsyncIterator[list[DeletedObject]]:
         """The backups a restore of this selection would use, in pages; changes nothing.
 
@@ -365,6 +384,11 @@ class Collector:
         """What became of each object of an execution or a restore, in pages."""
         async for page in self.audit.entries(operation_id=operation_id):
             yield [e.record for e in page if isinstance(e.record, Result | Restored)]
+
+    async def drill_differences(self, operation_id: str) -> AsyncIterator[list[DrillDiffered]]:
+        """What a drill found not to be as it was backed up, in pages."""
+        async for page in self.audit.entries(operation_id=operation_id, kinds=("drill-differed",)):
+            yield [e.record for e in page if isinstance(e.record, DrillDiffered)]
 
     async def purge(self, *, older_than_days: int | None, dry_run: bool) -> PurgeSummary:
         """Remove backups past the horizon that nothing needs; never a sole copy."""

@@ -113,6 +113,8 @@ class SourceConfig:
         return f"{self.database}:{self.table}.{self.template or self.columns[0]}"
 
 
+DRILL_PREFIX = ".s3gc-drill/"
+
 # US dollars: a GiB for a month by storage class, 1,000 requests by kind (AWS, us-east-1).
 PRICES = {
     "STANDARD": 0.023,
@@ -174,6 +176,8 @@ class Config:
     max_concurrency: int = 32
     plan_lifetime_hours: int = 24
     vault_horizon_days: int = 90
+    # Where restore drills put objects for a moment: no scan judges what lies there.
+    drill_prefix: str = DRILL_PREFIX
     heal: Heal = Heal.ALERT
     # Who approved a plan may not execute it.
     require_second_person: bool = False

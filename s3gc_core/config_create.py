@@ -31,6 +31,7 @@ SCALARS: dict[str, Rule[object]] = {
     "max_concurrency": rules.whole_number(1, 256),
     "plan_lifetime_hours": rules.whole_number(1, 720),
     "vault_horizon_days": rules.whole_number(1, 36500),
+    "drill_prefix": rules.scratch_prefix,
     "heal": rules.heal,
     "require_second_person": rules.flag,
     "database_search": rules.database_search,
@@ -99,6 +100,7 @@ class Settings(TypedDict, total=False):
     max_concurrency: int
     plan_lifetime_hours: int
     vault_horizon_days: int
+    drill_prefix: str
     heal: str
     require_second_person: bool
     database_search: str

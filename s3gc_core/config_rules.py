@@ -30,6 +30,8 @@ _IP_ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_SUFFIXES = (".mrap", "--ol-s3", "--table-s3")
 _WEB_URL = re.compile(r"https?://(?:[\w.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[^\s?#@]*)?")
+# Plain names only, so that no store takes it for another place.
+_SCRATCH = re.compile(r"(?:(?!\.{1,2}/)[A-Za-z0-9_.\-]{1,100}/){1,4}")
 _NAME = re.compile(r"[A-Za-z0-9_\-]{1,63}")
 _PART = r"(?:\"(?:[^\"]|\"\")+\"|`(?:[^`]|``)+`|[^\s.\"`][^.]*)"
 _TABLE = re.compile(rf"{_PART}(?:\.{_PART})*")
@@ -203,6 +205,13 @@ def prefix(value: object) -> str:
         raise Unusable(
             "a text that keys begin with, without leading slash; an empty one would exclude all"
         )
+    return value
+
+
+def scratch_prefix(value: object) -> str:
+    """A folder of the bucket that is ours alone."""
+    if not isinstance(value, str) or not _SCRATCH.fullmatch(value):
+        raise Unusable('a prefix of the bucket that ends in a slash, such as ".s3gc-drill/"')
     return value
 
 

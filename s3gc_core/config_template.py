@@ -58,6 +58,9 @@ plan_lifetime_hours = 24
 # How many days back every deletion must be restorable from the vault.
 vault_horizon_days = 90
 
+# Where in the bucket `s3gc drill --to` may put objects for a moment; no scan lets those go.
+drill_prefix = ".s3gc-drill/"
+
 # When a row refers to a deleted object again: "alert" says so, "restore" also brings it back.
 heal = "alert"
 

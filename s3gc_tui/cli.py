@@ -210,6 +210,19 @@ def _restoring(add: Add) -> None:
     restore.add_argument("--to", type=Path, metavar="DIR", help="write to a folder instead")
     restore.add_argument("--dry-run", action="store_true", help="only say what would be restored")
     restore.add_argument("--overwrite", action="store_true", help="replace a newer object")
+    drill = add("drill", help="restore some backups beside the live objects, and compare all")
+    drill.add_argument(
+        "--sample", type=positive, default=20, metavar="N", help="how many, chosen by chance (20)"
+    )
+    drill.add_argument(
+        "--to",
+        metavar="PREFIX|DIR",
+        help="the bucket, below the configured drill_prefix (say that), or a folder; the system's"
+        " temporary one unless given",
+    )
+    drill.add_argument(
+        "--seed", type=positive, metavar="S", help="draw as the drill that told this seed did"
+    )
     vault = add("vault", help="backups and the audit log")
     actions = vault.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("stats", help="backups, bytes before and after, free space")

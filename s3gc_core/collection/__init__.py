@@ -2,6 +2,7 @@
 
 from s3gc_core.collection.balance import imbalance
 from s3gc_core.collection.comparison import differences, header_differences
+from s3gc_core.collection.drill import Drill, Scratch, ScratchFolder, ScratchPrefix
 from s3gc_core.collection.execute import Execution
 from s3gc_core.collection.folder import FolderRestore, relative_name
 from s3gc_core.collection.last_check import LastCheck
@@ -11,12 +12,16 @@ from s3gc_core.collection.restore import Restore, Selection, select
 from s3gc_core.collection.strays import remove_strays
 
 __all__ = [
+    "Drill",
     "Execution",
     "FolderRestore",
     "LastCheck",
     "PurgeSummary",
     "Recovered",
     "Restore",
+    "Scratch",
+    "ScratchFolder",
+    "ScratchPrefix",
     "Selection",
     "differences",
     "header_differences",

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,6 +23,7 @@ from s3gc_core.vault import (
     BackupDamaged,
     BackupFiles,
     DeletedObject,
+    Intent,
     Restored,
     RestoreIntent,
     RestoreOutcome,
@@ -77,6 +79,55 @@ def _by_key(page: Iterable[DeletedObject]) -> Iterator[list[DeletedObject]]:
     yield from groups.values()
 
 
+class Written(NamedTuple):
+    """How writing one object back ended; `etag` is that of the object now at the key."""
+
+    outcome: RestoreOutcome
+    etag: str | None = None
+    reason: str = ""
+
+
+async def write_back(
+    bucket: Bucket, files: BackupFiles, backup: Intent, overwrite_etag: str | None = None
+) -> Written:
+    """Write one object as it was backed up to `backup.key`, and compare what is there then.
+
+    Every restore into a bucket goes this way. Never over an object but the one with
+    `overwrite_etag`; what concerns this object alone is an outcome, not an exception.
+    """
+    try:
+        if overwrite_etag is None and await bucket.head(backup.key) is not None:
+            # Asked as well as bound by If-None-Match: a store that ignores the latter must not
+            # cost a newer object its life.
+            return await _occupied(bucket, backup)
+        try:
+            # The whole file is proven before its first byte goes to the bucket.
+            await files.verify(backup.backup)
+            etag = await bucket.put(
+                backup.key,
+                files.read(backup.backup),
+                size=backup.size,
+                headers=backup.headers,
+                if_match=overwrite_etag,
+            )
+        except ObjectChanged:
+            return await _occupied(bucket, backup)
+        unequal = await differences(bucket, backup)
+    except (BackupDamaged, ObjectChanged, ObjectGone, ObjectUnreadable) as error:
+        return Written(RestoreOutcome.FAILED, None, error.what)
+    if unequal is not None:
+        return Written(RestoreOutcome.FAILED, etag, f"read back: {unequal}")
+    return Written(RestoreOutcome.RESTORED, etag)
+
+
+async def _occupied(bucket: Bucket, backup: Intent) -> Written:
+    """Another object lives at the key: the same one, or a newer one that stays."""
+    unequal = await differences(bucket, backup)
+    if unequal is None:
+        return Written(RestoreOutcome.ALREADY_THERE, backup.etag)
+    return Written(RestoreOutcome.NEWER_KEPT, None, unequal)
+
+
 @dataclass(slots=True)
 class Restore:
     """One restore into the bucket. `counts` tells how many objects ended how."""
@@ -114,12 +165,10 @@ class Restore:
         at_once = asyncio.Semaphore(self.concurrency)
 
         async def one(backup: DeletedObject) -> Restored:
+            key = backup.intent.key
             async with at_once:
-                try:
-                    return await self._one(backup, overwriting[backup.intent.key])
-                except (BackupDamaged, ObjectChanged, ObjectGone, ObjectUnreadable) as error:
-                    # One object that cannot be restored does not stop the others.
-                    return self._ended(backup, RestoreOutcome.FAILED, None, error.what)
+                written = await write_back(self.bucket, self.files, backup.intent, overwriting[key])
+            return Restored(key, backup.operation_id, *written)
 
         restored = await in_parallel(one(backup) for backup in batch)
         await self.audit.append(self.operation_id, restored)
@@ -142,39 +191,3 @@ class Restore:
             # Without its ETag nothing is overwritten; the object itself fails further on.
             return None
         return state.etag if state else None
-
-    async def _one(self, backup: DeletedObject, overwrite_etag: str | None) -> Restored:
-        intent = backup.intent
-        if overwrite_etag is None and await self.bucket.head(intent.key) is not None:
-            # Asked as well as bound by If-None-Match: a store that ignores the latter must not
-            # cost a newer object its life.
-            return await self._occupied(backup)
-        try:
-            # The whole file is proven before its first byte goes to the bucket.
-            await self.files.verify(intent.backup)
-            etag = await self.bucket.put(
-                intent.key,
-                self.files.read(intent.backup),
-                size=intent.size,
-                headers=intent.headers,
-                if_match=overwrite_etag,
-            )
-        except ObjectChanged:
-            return await self._occupied(backup)
-        unequal = await differences(self.bucket, intent)
-        if unequal is not None:
-            return self._ended(backup, RestoreOutcome.FAILED, etag, f"read back: {unequal}")
-        return self._ended(backup, RestoreOutcome.RESTORED, etag)
-
-    async def _occupied(self, backup: DeletedObject) -> Restored:
-        """Another object lives at the key: the same one, or a newer one that stays."""
-        unequal = await differences(self.bucket, backup.intent)
-        if unequal is None:
-            return self._ended(backup, RestoreOutcome.ALREADY_THERE, backup.intent.etag)
-        return self._ended(backup, RestoreOutcome.NEWER_KEPT, None, unequal)
-
-    @staticmethod
-    def _ended(
-        backup: DeletedObject, outcome: RestoreOutcome, etag: str | None, reason: str = ""
-    ) -> Restored:
-        return Restored(backup.intent.key, backup.operation_id, outcome, etag, reason)

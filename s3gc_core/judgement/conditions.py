@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from s3gc_core.config import Config, DatabaseSearch
+from s3gc_core.config import DRILL_PREFIX, Config, DatabaseSearch
 from s3gc_core.errors import PlanDrifted
 from s3gc_core.judgement.guards import Identity
 
@@ -32,6 +32,7 @@ class Conditions(msgspec.Struct, frozen=True):
     guards: str
     database_search: str
     database_search_skip: tuple[str, ...]
+    drill_prefix: str = DRILL_PREFIX
 
 
 def conditions_of(config: Config, present: Identity) -> Conditions:
@@ -48,6 +49,7 @@ def conditions_of(config: Config, present: Identity) -> Conditions:
         guards=_json(asdict(config.guards)),
         database_search=str(config.database_search),
         database_search_skip=config.database_search_skip,
+        drill_prefix=config.drill_prefix,
     )
 
 
@@ -70,6 +72,7 @@ def drifted(then: Conditions, now: Conditions) -> list[str]:
         "database_search": now.database_search == DatabaseSearch.EVERYTHING
         and then.database_search != DatabaseSearch.EVERYTHING,
         "database_search_skip": _lacks(now.database_search_skip, then.database_search_skip),
+        "drill_prefix": now.drill_prefix != then.drill_prefix,
     }
     return [name for name, is_changed in changed.items() if is_changed]
 

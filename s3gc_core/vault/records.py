@@ -172,6 +172,28 @@ class Verified(Record, frozen=True, tag="verified"):
     sample: int | None = None
 
 
+class Drilled(Record, frozen=True, tag="drilled"):
+    """A restore drill: of about `sample` backups, chosen by `seed`, `checked` were restored into
+    `where` and compared; `left` could not be removed from there again.
+    """
+
+    sample: int
+    seed: int
+    checked: int
+    differing: int
+    seconds: float
+    where: str
+    left: int = 0
+
+
+class DrillDiffered(Record, frozen=True, tag="drill-differed"):
+    """What a drill restored from a backup is not what was backed up, or could not be restored."""
+
+    key: str
+    from_operation: str
+    reason: str
+
+
 class ColumnDecided(Record, frozen=True, tag="column-decided"):
     """A named person says that a column of this type holds no keys (`cleared`), or takes it back.
 
@@ -220,6 +242,8 @@ AnyRecord = (
     | Restored
     | Purged
     | Verified
+    | Drilled
+    | DrillDiffered
     | ColumnDecided
     | Granted
     | GrantRevoked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s3gc_core.errors import ExitCode, NoSuchKey, NoSuchOperation
-from s3gc_core.vault import Purged, Restored, Result
+from s3gc_core.vault import DrillDiffered, Purged, Restored, Result
 from s3gc_tui.context import Context
 
 
@@ -15,10 +15,10 @@ async def run(context: Context) -> ExitCode:
         async for page in collector.audit.entries(operation_id=args.operation, key=args.key):
             for entry in page:
                 record = entry.record
-                if not isinstance(record, Result | Restored | Purged):
+                if not isinstance(record, Result | Restored | Purged | DrillDiffered):
                     continue
                 shown += 1
-                outcome = "purged" if isinstance(record, Purged) else record.outcome.value
+                outcome = _outcome(record)
                 context.emit(
                     {
                         "type": "object",
@@ -37,3 +37,9 @@ async def run(context: Context) -> ExitCode:
             if args.operation not in known:
                 raise NoSuchOperation(f"there is no operation {args.operation}")
     return context.summary("done" if shown else "nothing-to-do", records=shown)
+
+
+def _outcome(record: Result | Restored | Purged | DrillDiffered) -> str:
+    if isinstance(record, Purged):
+        return "purged"
+    return "differing" if isinstance(record, DrillDiffered) else record.outcome.value

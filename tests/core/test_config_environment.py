@@ -35,6 +35,7 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_MAX_CONCURRENCY": ("max_concurrency",),
         "S3GC_PLAN_LIFETIME_HOURS": ("plan_lifetime_hours",),
         "S3GC_VAULT_HORIZON_DAYS": ("vault_horizon_days",),
+        "S3GC_DRILL_PREFIX": ("drill_prefix",),
         "S3GC_HEAL": ("heal",),
         "S3GC_REQUIRE_SECOND_PERSON": ("require_second_person",),
         "S3GC_DATABASE_SEARCH": ("database_search",),

@@ -171,3 +171,38 @@ def stored(small: SmallWorld) -> dict[Path, bytes]:
 
 def files_below(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+async def test_a_drill_is_told_and_shown(small: SmallWorld) -> None:
+    operation = await small.collected()
+    none = await small.cli.batch("status")
+    assert (none.code, none.summary["last_drill"]) == (0, None)
+    ran = await small.cli.batch("drill", "--sample", "2", "--seed", "7", "--to", "scratch")
+    assert (ran.code, ran.summary["outcome"], ran.summary["checked"]) == (0, "done", 2)
+    assert (ran.summary["differing"], ran.summary["seed"]) == (0, 7)
+    assert await small.world.keys() == LEFT
+    backup = await backup_of(small, "left/c.txt")
+    (small.world.config.vault_path / backup.path).unlink()
+    bad = await small.cli.batch("drill", "--to", ".s3gc-drill/")
+    assert (bad.code, bad.summary["outcome"]) == (4, "partial")
+    assert (bad.summary["checked"], bad.summary["differing"]) == (3, 1)
+    told = only(bad.of("object"), outcome="differing")
+    assert (told["key"], told["from_operation"]) == ("left/c.txt", operation)
+    assert await small.world.keys() == LEFT
+    status, history, operations, plain = await asyncio.gather(
+        small.cli.batch("status"),
+        small.cli.batch("history", "--operation", str(bad.summary["operation_id"])),
+        small.cli.batch("operations", "--limit", "2"),
+        small.cli("--plain", "vault"),
+    )
+    assert status.summary["last_drill"] == (
+        f"1 DIFFERING, 3 checked in s3://{small.world.config.bucket}/.s3gc-drill/"
+    )
+    assert status.summary["last_drill_age_days"] == 0.0
+    assert [(o["key"], o["outcome"]) for o in history.of("object")] == [("left/c.txt", "differing")]
+    assert [(o["what"], o["outcome"]) for o in operations.of("operation")] == [
+        ("drill", "partial"),
+        ("drill", "done"),
+    ]
+    assert "Last restore drill" in plain.text
+    assert "3 restored, 1 differing" in plain.text

@@ -53,6 +53,7 @@ def change(present: Identity = HERE, **settings: Any) -> list[str]:
         ({"guards": GuardLimits(max_share=0.9)}, "guards"),
         ({"database_search": DatabaseSearch.EVERYTHING}, "database_search"),
         ({"database_search_skip": ("logs",)}, "database_search_skip"),
+        ({"drill_prefix": "scratch/"}, "drill_prefix"),
         ({"present": Identity("b2", {"main": "d1"})}, "bucket"),
         ({"present": Identity("b1", {"main": "d2"})}, "database"),
         ({"present": Identity("b1", {})}, "database"),
