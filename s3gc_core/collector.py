@@ -37,6 +37,7 @@ from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.registry import Rebuilt, RegistryStats
 from s3gc_core.actions.reporting import Reported
+from s3gc_core.actions.restoring import Foreseen, OtherBucket
 from s3gc_core.actions.standing import MatchHistory, Status, VaultStats
 from s3gc_core.actions.streams import StreamStatus
 from s3gc_core.bucket import Bucket
@@ -352,6 +353,26 @@ class Collector:
         self._session.check("restore objects")
         return await restoring.restore_to_folder(self._parts, selection, folder)
 
+    async def restore_to_bucket(
+        self, selection: Selection, to: OtherBucket, *, overwrite: bool = False
+    ) -> OperationSummary:
+        """Write deleted objects into another bucket; ours is not touched."""
+        self._session.check("restore objects")
+        return await restoring.restore_to_bucket(self._parts, selection, to, overwrite=overwrite)
+
+    async def foresee(
+        self, selection: Selection, *, to: OtherBucket | None = None, overwrite: bool = False
+    ) -> AsyncGenerator[list[Foreseen], None]:
+        """What a restore into the bucket, or into `to`, would do, key by key; changes nothing.
+
+        Raises `NoSuchKey` where the vault holds nothing of what was selected.
+        """
+        async with aclosing(
+            restoring.foresee(self._parts, selection, to, overwrite=overwrite)
+        ) as pages:
+            async for page in pages:
+                yield page
+
     async def drill(
         self, *, sample: int, to: str | None = None, seed: int | None = None
     ) -> DrillSummary:
@@ -374,8 +395,8 @@ class Collector:
         self, selection: Selection
     ) -> AsyncIterator[list[tuple[DeletedObject, bool]]]:
         """The backups of a selection, each with whether its file is there in its full size."""
-        async for page in select(self.audit, selection):
-            yield await asyncio.to_thread(self._with_presence, page)
+        async for backups, _ in select(self.audit, selection):
+            yield await asyncio.to_thread(self._with_presence, backups)
 
     def _with_presence(self, page: list[DeletedObject]) -> list[tuple[DeletedObject, bool]]:
         return [(b, self._parts.files.is_present(b.intent.backup)) for b in page]

@@ -206,8 +206,19 @@ def _restoring(add: Add) -> None:
     what.add_argument("--operation", metavar="ID")
     what.add_argument("--key", action="append", default=[])
     what.add_argument("--prefix")
-    restore.add_argument("--as-of", type=parse_time, metavar="TIME")
-    restore.add_argument("--to", type=Path, metavar="DIR", help="write to a folder instead")
+    restore.add_argument(
+        "--as-of",
+        type=parse_time,
+        metavar="TIME",
+        help="what was live at that time; what came later is left alone and told",
+    )
+    where = restore.add_mutually_exclusive_group()
+    where.add_argument("--to", type=Path, metavar="DIR", help="write to a folder instead")
+    where.add_argument("--to-bucket", metavar="NAME", help="write to another bucket instead")
+    restore.add_argument("--to-endpoint", metavar="URL", help="with --to-bucket: its store")
+    restore.add_argument(
+        "--to-prefix", default="", metavar="P", help="with --to-bucket: put before each key"
+    )
     restore.add_argument("--dry-run", action="store_true", help="only say what would be restored")
     restore.add_argument("--overwrite", action="store_true", help="replace a newer object")
     drill = add("drill", help="restore some backups beside the live objects, and compare all")

@@ -10,9 +10,11 @@ from s3gc_core.collection.purge import PurgeSummary, purge
 from s3gc_core.collection.recovery import Recovered, recover
 from s3gc_core.collection.restore import Restore, Selection, select
 from s3gc_core.collection.strays import remove_strays
+from s3gc_core.collection.write_back import Elsewhere, foresee, left_alone, placed
 
 __all__ = [
     "Drill",
+    "Elsewhere",
     "Execution",
     "FolderRestore",
     "LastCheck",
@@ -24,8 +26,11 @@ __all__ = [
     "ScratchPrefix",
     "Selection",
     "differences",
+    "foresee",
     "header_differences",
     "imbalance",
+    "left_alone",
+    "placed",
     "purge",
     "recover",
     "relative_name",

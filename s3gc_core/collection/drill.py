@@ -21,7 +21,7 @@ import msgspec
 from s3gc_core.bucket import Bucket, DeleteOutcome, ListedObject
 from s3gc_core.collection.comparison import header_differences
 from s3gc_core.collection.folder import Folder, indexed, sha256_of
-from s3gc_core.collection.restore import write_back
+from s3gc_core.collection.write_back import write_back
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.jobs import JobJournal
 from s3gc_core.parallel import in_parallel, to_the_end

@@ -170,10 +170,10 @@ class FolderRestore:
         May wait, or raise `OperationCancelled`, between two batches, each of which is recorded.
         """
         folder = Folder(self.path)
-        async for page in select(self.audit, selection):
-            for start in range(0, len(page), _BATCH):
+        async for backups, _ in select(self.audit, selection):
+            for start in range(0, len(backups), _BATCH):
                 await self.journal.checkpoint()
-                written = [await self._one(folder, b) for b in page[start : start + _BATCH]]
+                written = [await self._one(folder, b) for b in backups[start : start + _BATCH]]
                 await self.audit.append(self.operation_id, written)
                 self._note(written)
 

@@ -44,8 +44,9 @@ class RestoreOutcome(StrEnum):
     """How one object of a restore ended."""
 
     RESTORED = "restored"
-    EXPORTED = "exported"  # written to a folder; the bucket was not touched
+    EXPORTED = "exported"  # written to a folder or another bucket; ours was not touched
     ALREADY_THERE = "already-there"  # identical bytes and headers live at the key
+    NO_BACKUP = "no-backup"  # no backup is of the time that was asked for; nothing was changed
     NEWER_KEPT = "newer-kept"  # another object lives at the key and overwriting was not asked for
     FAILED = "failed"
 

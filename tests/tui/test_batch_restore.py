@@ -206,3 +206,29 @@ async def test_a_drill_is_told_and_shown(small: SmallWorld) -> None:
     ]
     assert "Last restore drill" in plain.text
     assert "3 restored, 1 differing" in plain.text
+
+
+async def test_a_preview_and_another_bucket(small: SmallWorld) -> None:
+    await small.collected()
+    await small.world.put("gone/a.txt", b"newer", ObjectHeaders())
+    there = f"{small.world.config.bucket}-2"
+    async with small.world.bucket() as bucket:
+        await bucket.connection.s3.create_bucket(Bucket=there)
+    to = ("--to-bucket", there, "--to-prefix", "back/")
+    batch = small.cli.batch
+    here, elsewhere, late, lone, both = await asyncio.gather(
+        batch("restore", "--prefix", "", "--dry-run"),
+        batch("restore", "--prefix", "", "--dry-run", *to),
+        batch("restore", "--prefix", "", "--dry-run", "--as-of", "2001-01-01"),
+        batch("restore", "--prefix", "", "--to-prefix", "back/"),
+        batch("restore", "--prefix", "", "--to", "out", *to),
+    )
+    assert (here.code, here.summary["objects"], here.summary["newer-kept"]) == (4, 2, 1)
+    assert {r["key"] for r in here.of("restorable")} == {"gone/b.txt", "left/c.txt"}
+    assert only(here.of("object"), key="gone/a.txt")["outcome"] == "newer-kept"
+    assert (elsewhere.code, elsewhere.summary["objects"]) == (0, 3)
+    assert (late.code, late.summary["error"]) == (7, "no-such-key")
+    assert (lone.code, both.code) == (2, 2)
+    done = await batch("restore", "--prefix", "", *to)
+    assert (done.code, done.summary["outcome"], done.summary["exported"]) == (0, "done", 3)
+    assert await small.world.keys() == LEFT | {"gone/a.txt"}
