@@ -42,7 +42,7 @@ from s3gc_core.actions.standing import MatchHistory, Status, VaultStats
 from s3gc_core.actions.streams import StreamStatus
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock, SystemClock
-from s3gc_core.collection import PurgeSummary, Selection, select
+from s3gc_core.collection import Export, PurgeSummary, Selection, select
 from s3gc_core.config import Config
 from s3gc_core.databases import open_database
 from s3gc_core.errors import NoSuchKey
@@ -410,6 +410,10 @@ class Collector:
         """What a drill found not to be as it was backed up, in pages."""
         async for page in self.audit.entries(operation_id=operation_id, kinds=("drill-differed",)):
             yield [e.record for e in page if isinstance(e.record, DrillDiffered)]
+
+    async def export(self, path: Path, *, operation_id: str | None, prefix: str) -> Export:
+        """Write kept backups as plain files with a manifest into a new folder or `.tar` file."""
+        return await restoring.export(self._parts, path, operation_id, prefix)
 
     async def purge(self, *, older_than_days: int | None, dry_run: bool) -> PurgeSummary:
         """Remove backups past the horizon that nothing needs; never a sole copy."""

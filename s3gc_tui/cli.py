@@ -242,6 +242,13 @@ def _restoring(add: Add) -> None:
     find = actions.add_parser("find", help="backups of a key, or of keys with a prefix")
     find.add_argument("key")
     find.add_argument("--prefix", action="store_true", help="KEY is a prefix")
+    export = actions.add_parser(
+        "export", help="backups as plain files with a manifest, into a new folder or .tar file"
+    )
+    export.add_argument("path", type=Path, metavar="DIR|FILE.tar")
+    which = export.add_mutually_exclusive_group()
+    which.add_argument("--operation", metavar="ID")
+    which.add_argument("--prefix", default="", metavar="P")
     purge = actions.add_parser("purge", help="remove backups past their horizon that nothing needs")
     purge.add_argument("--older-than-days", type=positive, metavar="N")
     purge.add_argument("--dry-run", action="store_true")

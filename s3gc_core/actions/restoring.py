@@ -174,6 +174,30 @@ async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) ->
     return OperationSummary(run.operation_id, run.outcome, run.counts, restore.bytes_written)
 
 
+async def export(
+    parts: Parts, path: Path, operation_id: str | None, prefix: str
+) -> collection.Export:
+    """Write kept backups as plain files with a manifest. Raises `NoSuchKey` where there is none.
+
+    It changes neither bucket nor vault, so it does not hold the vault.
+    """
+    refuse_impossible_key(prefix)
+    if operation_id is not None:
+        await parts.audit.operation(operation_id)
+    if not await _is_any(parts, operation_id, prefix):
+        raise NoSuchKey("the vault holds no backup of what was selected")
+    done = collection.Export(parts.audit, parts.files)
+    await done.run(path, operation_id, prefix)
+    return done
+
+
+async def _is_any(parts: Parts, operation_id: str | None, prefix: str) -> bool:
+    async for page in parts.audit.backups(operation_id):
+        if any(backup.intent.key.startswith(prefix) for backup in page):
+            return True
+    return False
+
+
 async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> PurgeSummary:
     """Remove backups past the horizon that nothing needs; never a sole copy."""
     if parts.config.mode is Mode.DRY_RUN and not dry_run:

@@ -4,6 +4,7 @@ from s3gc_core.collection.balance import imbalance
 from s3gc_core.collection.comparison import differences, header_differences
 from s3gc_core.collection.drill import Drill, Scratch, ScratchFolder, ScratchPrefix
 from s3gc_core.collection.execute import Execution
+from s3gc_core.collection.export import Export
 from s3gc_core.collection.folder import FolderRestore, relative_name
 from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.collection.purge import PurgeSummary, purge
@@ -16,6 +17,7 @@ __all__ = [
     "Drill",
     "Elsewhere",
     "Execution",
+    "Export",
     "FolderRestore",
     "LastCheck",
     "PurgeSummary",

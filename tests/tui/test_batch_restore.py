@@ -97,7 +97,7 @@ async def test_what_was_never_deleted_cannot_come_back(small: SmallWorld) -> Non
 async def test_vault_finds_counts_and_verifies(small: SmallWorld) -> None:
     operation = await small.collected()
     batch = small.cli.batch
-    found, under, nothing, stats, verify, purge, chain = await asyncio.gather(
+    found, under, nothing, stats, verify, purge, chain, export, no_export = await asyncio.gather(
         batch("vault", "find", "gone/a.txt"),
         batch("vault", "find", "gone/", "--prefix"),
         batch("vault", "find", "gone/"),
@@ -105,7 +105,14 @@ async def test_vault_finds_counts_and_verifies(small: SmallWorld) -> None:
         batch("vault", "verify"),
         batch("vault", "purge", "--dry-run", "--older-than-days", "0"),
         batch("vault", "audit", "verify"),
+        batch("vault", "export", "out.tar", "--prefix", "gone/"),
+        batch("vault", "export", "none", "--prefix", "none/"),
     )
+    assert (export.code, export.summary["exported"], export.summary["bytes"]) == (0, 2, 210)
+    assert (small.cli.folder / "out.tar").is_file()
+    assert (no_export.code, no_export.summary["error"]) == (7, "no-such-key")
+    again = await batch("vault", "export", "out.tar")
+    assert (again.code, again.summary["outcome"]) == (6, "failed")
     [backup] = found.of("backup")
     assert (backup["key"], backup["operation_id"], backup["size"]) == ("gone/a.txt", operation, 10)
     assert (small.world.config.vault_path / backup["path"]).is_file()
