@@ -120,7 +120,8 @@ class Collector:
             stack.push_async_callback(references.close)
             catalogue = await Catalogue.open(config.vault_path)
             stack.push_async_callback(catalogue.close)
-            audit = await AuditLog.open(config.vault_path, clock)
+            outside = Path(config.audit_anchor_file) if config.audit_anchor_file else None
+            audit = await AuditLog.open(config.vault_path, clock, outside)
             stack.push_async_callback(audit.close)
             bucket = await stack.enter_async_context(Bucket.open(config, clock))
             databases = [open_database(database) for database in config.databases]

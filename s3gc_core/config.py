@@ -176,6 +176,8 @@ class Config:
     max_concurrency: int = 32
     plan_lifetime_hours: int = 24
     vault_horizon_days: int = 90
+    # Heads of the audit log are kept in this file, too; empty: only in the vault.
+    audit_anchor_file: str = ""
     # Where restore drills put objects for a moment: no scan judges what lies there.
     drill_prefix: str = DRILL_PREFIX
     heal: Heal = Heal.ALERT

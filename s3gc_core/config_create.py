@@ -31,6 +31,7 @@ SCALARS: dict[str, Rule[object]] = {
     "max_concurrency": rules.whole_number(1, 256),
     "plan_lifetime_hours": rules.whole_number(1, 720),
     "vault_horizon_days": rules.whole_number(1, 36500),
+    "audit_anchor_file": rules.absolute_file,
     "drill_prefix": rules.scratch_prefix,
     "heal": rules.heal,
     "require_second_person": rules.flag,
@@ -100,6 +101,7 @@ class Settings(TypedDict, total=False):
     max_concurrency: int
     plan_lifetime_hours: int
     vault_horizon_days: int
+    audit_anchor_file: str
     drill_prefix: str
     heal: str
     require_second_person: bool

@@ -234,6 +234,17 @@ def vault_path(value: object) -> Path:
     raise Unusable("the path of a folder")
 
 
+def absolute_file(value: object) -> str:
+    """A file by its absolute path, or none."""
+    if value == "":
+        return ""
+    if not isinstance(value, str) or "\0" in value or not Path(value).is_absolute():
+        raise Unusable('the absolute path of a file, or "" for none')
+    if value.endswith(("/", "/.", "/..")):
+        raise Unusable("the path of a file, not of a folder")
+    return value
+
+
 def schedule(value: object) -> str:
     """`HH:MM` or five cron fields, UTC."""
     if not isinstance(value, str):

@@ -58,6 +58,10 @@ plan_lifetime_hours = 24
 # How many days back every deletion must be restorable from the vault.
 vault_horizon_days = 90
 
+# A file outside of the vault, by its absolute path, for heads of the audit log: it shows when the
+# vault was put back to an older state. Best on another disk or machine; one file for each vault.
+audit_anchor_file = ""
+
 # Where in the bucket `s3gc drill --to` may put objects for a moment; no scan lets those go.
 drill_prefix = ".s3gc-drill/"
 

@@ -96,7 +96,7 @@ def test_every_setting_decides_or_is_known_not_to() -> None:
     idle = {
         "bucket", "region", "endpoint_url", "mode", "vault_path", "schedule_cron",
         "compression_level", "max_concurrency", "plan_lifetime_hours", "vault_horizon_days",
-        "heal", "keys", "require_second_person", "prices",
+        "heal", "keys", "audit_anchor_file", "require_second_person", "prices",
         "database_search_max_bytes", "max_database_mb_per_second",
     }  # fmt: skip
     assert {field.name for field in fields(Config)} == decide | idle
