@@ -14,6 +14,7 @@ from s3gc_core.actions import (
     dangling,
     deciding,
     discovering,
+    drilling,
     executing,
     following,
     granting,
@@ -28,6 +29,7 @@ from s3gc_core.actions import (
 from s3gc_core.actions.asking import Explanation
 from s3gc_core.actions.dangling import Dangling
 from s3gc_core.actions.discovering import DEFAULT_ROWS, Discovery
+from s3gc_core.actions.drilling import DrillSummary
 from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.actions.following import FollowEvent
 from s3gc_core.actions.granting import GrantAnswer, GrantStanding
@@ -35,11 +37,12 @@ from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.registry import Rebuilt, RegistryStats
 from s3gc_core.actions.reporting import Reported
+from s3gc_core.actions.restoring import Foreseen, OtherBucket
 from s3gc_core.actions.standing import MatchHistory, Status, VaultStats
 from s3gc_core.actions.streams import StreamStatus
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock, SystemClock
-from s3gc_core.collection import PurgeSummary, Selection, select
+from s3gc_core.collection import Export, PurgeSummary, Selection, select
 from s3gc_core.config import Config
 from s3gc_core.databases import open_database
 from s3gc_core.errors import NoSuchKey
@@ -69,7 +72,14 @@ from s3gc_core.judgement import (
 )
 from s3gc_core.references import Covered, Drift, Registry
 from s3gc_core.session import READ_ONLY_VARIABLE, UNRESTRICTED, Session
-from s3gc_core.vault import AuditLog, BackupFiles, DeletedObject, Restored, Result
+from s3gc_core.vault import (
+    AuditLog,
+    BackupFiles,
+    DeletedObject,
+    DrillDiffered,
+    Restored,
+    Result,
+)
 
 
 def silent(phase: str, done: int, total: int | None = None) -> None:
@@ -110,7 +120,8 @@ class Collector:
             stack.push_async_callback(references.close)
             catalogue = await Catalogue.open(config.vault_path)
             stack.push_async_callback(catalogue.close)
-            audit = await AuditLog.open(config.vault_path, clock)
+            outside = Path(config.audit_anchor_file) if config.audit_anchor_file else None
+            audit = await AuditLog.open(config.vault_path, clock, outside)
             stack.push_async_callback(audit.close)
             bucket = await stack.enter_async_context(Bucket.open(config, clock))
             databases = [open_database(database) for database in config.databases]
@@ -343,6 +354,36 @@ class Collector:
         self._session.check("restore objects")
         return await restoring.restore_to_folder(self._parts, selection, folder)
 
+    async def restore_to_bucket(
+        self, selection: Selection, to: OtherBucket, *, overwrite: bool = False
+    ) -> OperationSummary:
+        """Write deleted objects into another bucket; ours is not touched."""
+        self._session.check("restore objects")
+        return await restoring.restore_to_bucket(self._parts, selection, to, overwrite=overwrite)
+
+    async def foresee(
+        self, selection: Selection, *, to: OtherBucket | None = None, overwrite: bool = False
+    ) -> AsyncGenerator[list[Foreseen], None]:
+        """What a restore into the bucket, or into `to`, would do, key by key; changes nothing.
+
+        Raises `NoSuchKey` where the vault holds nothing of what was selected.
+        """
+        async with aclosing(
+            restoring.foresee(self._parts, selection, to, overwrite=overwrite)
+        ) as pages:
+            async for page in pages:
+                yield page
+
+    async def drill(
+        self, *, sample: int, to: str | None = None, seed: int | None = None
+    ) -> DrillSummary:
+        """Restore some backups, chosen by chance, beside the live objects; compare; remove.
+
+        `to` is the configured `drill_prefix`, or a folder; without it a temporary one.
+        """
+        self._session.check("drill restores")
+        return await drilling.drill(self._parts, sample=sample, to=to, seed=seed)
+
     async def restorable(self, selection: Selection) -> AsyncIterator[list[DeletedObject]]:
         """The backups a restore of this selection would use, in pages; changes nothing.
 
@@ -355,8 +396,8 @@ class Collector:
         self, selection: Selection
     ) -> AsyncIterator[list[tuple[DeletedObject, bool]]]:
         """The backups of a selection, each with whether its file is there in its full size."""
-        async for page in select(self.audit, selection):
-            yield await asyncio.to_thread(self._with_presence, page)
+        async for backups, _ in select(self.audit, selection):
+            yield await asyncio.to_thread(self._with_presence, backups)
 
     def _with_presence(self, page: list[DeletedObject]) -> list[tuple[DeletedObject, bool]]:
         return [(b, self._parts.files.is_present(b.intent.backup)) for b in page]
@@ -365,6 +406,15 @@ class Collector:
         """What became of each object of an execution or a restore, in pages."""
         async for page in self.audit.entries(operation_id=operation_id):
             yield [e.record for e in page if isinstance(e.record, Result | Restored)]
+
+    async def drill_differences(self, operation_id: str) -> AsyncIterator[list[DrillDiffered]]:
+        """What a drill found not to be as it was backed up, in pages."""
+        async for page in self.audit.entries(operation_id=operation_id, kinds=("drill-differed",)):
+            yield [e.record for e in page if isinstance(e.record, DrillDiffered)]
+
+    async def export(self, path: Path, *, operation_id: str | None, prefix: str) -> Export:
+        """Write kept backups as plain files with a manifest into a new folder or `.tar` file."""
+        return await restoring.export(self._parts, path, operation_id, prefix)
 
     async def purge(self, *, older_than_days: int | None, dry_run: bool) -> PurgeSummary:
         """Remove backups past the horizon that nothing needs; never a sole copy."""

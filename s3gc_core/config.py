@@ -124,6 +124,8 @@ class SourceConfig:
         return f"{self.database}:{self.table}.{self.template or self.columns[0]}"
 
 
+DRILL_PREFIX = ".s3gc-drill/"
+
 # US dollars: a GiB for a month by storage class, 1,000 requests by kind (AWS, us-east-1).
 PRICES = {
     "STANDARD": 0.023,
@@ -203,6 +205,10 @@ class Config:
     vault_horizon_days: int = 90
     # No database can be restored to an older state (guard `vault-horizon`).
     database_restore_days: int = 35
+    # Heads of the audit log are kept in this file, too; empty: only in the vault.
+    audit_anchor_file: str = ""
+    # Where restore drills put objects for a moment: no scan judges what lies there.
+    drill_prefix: str = DRILL_PREFIX
     heal: Heal = Heal.ALERT
     # Who approved a plan may not execute it.
     require_second_person: bool = False

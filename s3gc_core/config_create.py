@@ -32,6 +32,8 @@ SCALARS: dict[str, Rule[object]] = {
     "plan_lifetime_hours": rules.whole_number(1, 720),
     "vault_horizon_days": rules.whole_number(1, 36500),
     "database_restore_days": rules.whole_number(0, 36500),
+    "audit_anchor_file": rules.absolute_file,
+    "drill_prefix": rules.scratch_prefix,
     "heal": rules.heal,
     "require_second_person": rules.flag,
     "unsafe_store": rules.unsafe_store,
@@ -111,6 +113,8 @@ class Settings(TypedDict, total=False):
     plan_lifetime_hours: int
     vault_horizon_days: int
     database_restore_days: int
+    audit_anchor_file: str
+    drill_prefix: str
     heal: str
     require_second_person: bool
     unsafe_store: str

@@ -30,6 +30,8 @@ _IP_ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 _RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_SUFFIXES = (".mrap", "--ol-s3", "--table-s3")
 _WEB_URL = re.compile(r"https?://(?:[\w.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[^\s?#@]*)?")
+# Plain names only, so that no store takes it for another place.
+_SCRATCH = re.compile(r"(?:(?!\.{1,2}/)[A-Za-z0-9_.\-]{1,100}/){1,4}")
 _NAME = re.compile(r"[A-Za-z0-9_\-]{1,63}")
 _PART = r"(?:\"(?:[^\"]|\"\")+\"|`(?:[^`]|``)+`|[^\s.\"`][^.]*)"
 _TABLE = re.compile(rf"{_PART}(?:\.{_PART})*")
@@ -217,6 +219,13 @@ def budget_prefix(value: object) -> str:
     return value
 
 
+def scratch_prefix(value: object) -> str:
+    """A folder of the bucket that is ours alone."""
+    if not isinstance(value, str) or not _SCRATCH.fullmatch(value):
+        raise Unusable('a prefix of the bucket that ends in a slash, such as ".s3gc-drill/"')
+    return value
+
+
 def pattern(value: object) -> str:
     """A shell glob over whole keys."""
     if not isinstance(value, str) or not value.strip("*"):
@@ -234,6 +243,17 @@ def vault_path(value: object) -> Path:
             except RuntimeError:
                 raise Unusable("a folder; the home folder of ~ cannot be found") from None
     raise Unusable("the path of a folder")
+
+
+def absolute_file(value: object) -> str:
+    """A file by its absolute path, or none."""
+    if value == "":
+        return ""
+    if not isinstance(value, str) or "\0" in value or not Path(value).is_absolute():
+        raise Unusable('the absolute path of a file, or "" for none')
+    if value.endswith(("/", "/.", "/..")):
+        raise Unusable("the path of a file, not of a folder")
+    return value
 
 
 def schedule(value: object) -> str:

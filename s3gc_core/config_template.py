@@ -61,6 +61,12 @@ vault_horizon_days = 90
 # How many days back the databases can be restored, by backups or to a point in time: rows that
 # come back that way need their files, so vault_horizon_days may not be less. 0: they never are.
 database_restore_days = 35
+# A file outside of the vault, by its absolute path, for heads of the audit log: it shows when the
+# vault was put back to an older state. Best on another disk or machine; one file for each vault.
+audit_anchor_file = ""
+
+# Where in the bucket `s3gc drill --to` may put objects for a moment; no scan lets those go.
+drill_prefix = ".s3gc-drill/"
 
 # When a row refers to a deleted object again: "alert" says so, "restore" also brings it back.
 heal = "alert"

@@ -217,10 +217,34 @@ def _restoring(add: Add) -> None:
     what.add_argument("--operation", metavar="ID")
     what.add_argument("--key", action="append", default=[])
     what.add_argument("--prefix")
-    restore.add_argument("--as-of", type=parse_time, metavar="TIME")
-    restore.add_argument("--to", type=Path, metavar="DIR", help="write to a folder instead")
+    restore.add_argument(
+        "--as-of",
+        type=parse_time,
+        metavar="TIME",
+        help="what was live at that time; what came later is left alone and told",
+    )
+    where = restore.add_mutually_exclusive_group()
+    where.add_argument("--to", type=Path, metavar="DIR", help="write to a folder instead")
+    where.add_argument("--to-bucket", metavar="NAME", help="write to another bucket instead")
+    restore.add_argument("--to-endpoint", metavar="URL", help="with --to-bucket: its store")
+    restore.add_argument(
+        "--to-prefix", default="", metavar="P", help="with --to-bucket: put before each key"
+    )
     restore.add_argument("--dry-run", action="store_true", help="only say what would be restored")
     restore.add_argument("--overwrite", action="store_true", help="replace a newer object")
+    drill = add("drill", help="restore some backups beside the live objects, and compare all")
+    drill.add_argument(
+        "--sample", type=positive, default=20, metavar="N", help="how many, chosen by chance (20)"
+    )
+    drill.add_argument(
+        "--to",
+        metavar="PREFIX|DIR",
+        help="the bucket, below the configured drill_prefix (say that), or a folder; the system's"
+        " temporary one unless given",
+    )
+    drill.add_argument(
+        "--seed", type=positive, metavar="S", help="draw as the drill that told this seed did"
+    )
     vault = add("vault", help="backups and the audit log")
     actions = vault.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("stats", help="backups, bytes before and after, free space")
@@ -229,6 +253,13 @@ def _restoring(add: Add) -> None:
     find = actions.add_parser("find", help="backups of a key, or of keys with a prefix")
     find.add_argument("key")
     find.add_argument("--prefix", action="store_true", help="KEY is a prefix")
+    export = actions.add_parser(
+        "export", help="backups as plain files with a manifest, into a new folder or .tar file"
+    )
+    export.add_argument("path", type=Path, metavar="DIR|FILE.tar")
+    which = export.add_mutually_exclusive_group()
+    which.add_argument("--operation", metavar="ID")
+    which.add_argument("--prefix", default="", metavar="P")
     purge = actions.add_parser("purge", help="remove backups past their horizon that nothing needs")
     purge.add_argument("--older-than-days", type=positive, metavar="N")
     purge.add_argument("--dry-run", action="store_true")

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
 from s3gc_core import collection
+from s3gc_core import config_rules as rules
 from s3gc_core.actions.executing import OperationSummary
+from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts, refuse_impossible_key
-from s3gc_core.collection import FolderRestore, PurgeSummary, Restore, Selection, select
+from s3gc_core.bucket import Bucket
+from s3gc_core.collection import (
+    Elsewhere,
+    FolderRestore,
+    PurgeSummary,
+    Restore,
+    Selection,
+    left_alone,
+    placed,
+    select,
+)
 from s3gc_core.config import Mode
-from s3gc_core.errors import DryRunRefused, NoSuchKey
-from s3gc_core.vault import RestoreOutcome
+from s3gc_core.config_rules import Findings
+from s3gc_core.errors import ConfigurationError, DryRunRefused, NoSuchKey, Problem
+from s3gc_core.parallel import in_parallel
+from s3gc_core.vault import DeletedObject, RestoreOutcome
 
 
 async def restore(
@@ -28,22 +46,117 @@ async def restore(
     async with parts.operation("restore", arguments=_in_words(selection)) as run:
         await parts.bucket.check()
         await parts.check_bucket_identity()
-        restore = Restore(
-            parts.bucket,
-            parts.audit,
-            parts.files,
-            run.journal,
-            run.operation_id,
-            overwrite,
-            parts.config.max_concurrency,
-        )
-        try:
-            await restore.run(selection)
-        finally:
-            run.counts = dict(restore.counts)
-        if restore.counts[RestoreOutcome.FAILED] or restore.counts[RestoreOutcome.NEWER_KEPT]:
-            run.outcome = "partial"
+        return await _restore_into(parts, parts.bucket, run, selection, None, overwrite=overwrite)
+
+
+class OtherBucket(msgspec.Struct, frozen=True):
+    """Where to restore to instead: in the store of `endpoint_url`, ours where it is None."""
+
+    name: str
+    endpoint_url: str | None = None
+    prefix: str = ""
+
+
+async def restore_to_bucket(
+    parts: Parts, selection: Selection, to: OtherBucket, *, overwrite: bool = False
+) -> OperationSummary:
+    """Write deleted objects into another bucket, by the same conditional way; ours is not touched.
+
+    Raises as `restore`, and `ConfigurationError` where that is our own bucket.
+    """
+    await _refuse_nothing_found(parts, selection)
+    arguments = {**_in_words(selection), **{f"to_{k}": v for k, v in _in_words(to).items()}}
+    async with (
+        open_other(parts, to) as bucket,
+        parts.operation("restore", arguments=arguments) as run,
+    ):
+        await bucket.check()
+        elsewhere = Elsewhere(to.name, to.prefix)
+        return await _restore_into(parts, bucket, run, selection, elsewhere, overwrite=overwrite)
+
+
+@asynccontextmanager
+async def open_other(parts: Parts, to: OtherBucket) -> AsyncIterator[Bucket]:
+    """The other bucket; credentials are our own. Raises `ConfigurationError`."""
+    findings = Findings(lambda where, _: f"--to-{where[0]}".removesuffix("_url"))
+    name = findings.take(("bucket",), rules.bucket_name, to.name, "")
+    endpoint = parts.config.endpoint_url
+    if to.endpoint_url is not None:
+        endpoint = findings.take(("endpoint_url",), rules.endpoint_url, to.endpoint_url, "")
+    if to.prefix:
+        findings.take(("prefix",), rules.prefix, to.prefix, "")
+    if findings.problems:
+        raise ConfigurationError(findings.problems, origin="command line")
+    config = replace(parts.config, bucket=name, endpoint_url=endpoint)
+    async with Bucket.open(config, parts.clock) as bucket:
+        if not to.prefix and await bucket.identity() == await parts.bucket.identity():
+            allowed = "another bucket, or a prefix in it; without it, restore goes to this one"
+            problem = Problem("--to-bucket", "the bucket itself", allowed)
+            raise ConfigurationError([problem], origin="command line")
+        yield bucket
+
+
+async def _restore_into(
+    parts: Parts,
+    bucket: Bucket,
+    run: OperationRun,
+    selection: Selection,
+    elsewhere: Elsewhere | None,
+    *,
+    overwrite: bool,
+) -> OperationSummary:
+    restore = Restore(
+        bucket,
+        parts.audit,
+        parts.files,
+        run.journal,
+        run.operation_id,
+        overwrite,
+        parts.config.max_concurrency,
+        elsewhere,
+    )
+    try:
+        await restore.run(selection)
+    finally:
+        run.counts = dict(restore.counts)
+    if restore.counts[RestoreOutcome.FAILED] or restore.counts[RestoreOutcome.NEWER_KEPT]:
+        run.outcome = "partial"
     return OperationSummary(run.operation_id, run.outcome, run.counts, restore.bytes_restored)
+
+
+class Foreseen(msgspec.Struct, frozen=True):
+    """What a restore would do with one key; `backup` is None where none is of that time."""
+
+    key: str
+    outcome: RestoreOutcome
+    reason: str
+    backup: DeletedObject | None = None
+
+
+async def foresee(
+    parts: Parts, selection: Selection, to: OtherBucket | None, *, overwrite: bool
+) -> AsyncGenerator[list[Foreseen], None]:
+    """What `restore`, or with `to` `restore_to_bucket`, would do, key by key; changes nothing."""
+    await _refuse_nothing_found(parts, selection)
+    elsewhere = Elsewhere(to.name, to.prefix) if to else None
+    at_once = asyncio.Semaphore(parts.config.max_concurrency)
+    async with AsyncExitStack() as stack:
+        bucket = await stack.enter_async_context(open_other(parts, to)) if to else parts.bucket
+        await bucket.check()
+
+        async def one(backup: DeletedObject) -> Foreseen:
+            async with at_once:
+                intent = placed(backup.intent, elsewhere)
+                found = await collection.foresee(bucket, parts.files, intent, overwrite=overwrite)
+            return Foreseen(backup.intent.key, found.outcome, found.reason, backup)
+
+        async for backups, without in select(parts.audit, selection):
+            page = await in_parallel(map(one, backups))
+            if selection.as_of is not None and elsewhere is None:
+                for key in without:
+                    left = await left_alone(bucket, key, selection.as_of)
+                    page.append(Foreseen(key, left.outcome, left.reason))
+            yield page
 
 
 async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) -> OperationSummary:
@@ -59,6 +172,30 @@ async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) ->
         if restore.counts[RestoreOutcome.FAILED]:
             run.outcome = "partial"
     return OperationSummary(run.operation_id, run.outcome, run.counts, restore.bytes_written)
+
+
+async def export(
+    parts: Parts, path: Path, operation_id: str | None, prefix: str
+) -> collection.Export:
+    """Write kept backups as plain files with a manifest. Raises `NoSuchKey` where there is none.
+
+    It changes neither bucket nor vault, so it does not hold the vault.
+    """
+    refuse_impossible_key(prefix)
+    if operation_id is not None:
+        await parts.audit.operation(operation_id)
+    if not await _is_any(parts, operation_id, prefix):
+        raise NoSuchKey("the vault holds no backup of what was selected")
+    done = collection.Export(parts.audit, parts.files)
+    await done.run(path, operation_id, prefix)
+    return done
+
+
+async def _is_any(parts: Parts, operation_id: str | None, prefix: str) -> bool:
+    async for page in parts.audit.backups(operation_id):
+        if any(backup.intent.key.startswith(prefix) for backup in page):
+            return True
+    return False
 
 
 async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> PurgeSummary:
@@ -86,13 +223,13 @@ async def _refuse_nothing_found(parts: Parts, selection: Selection) -> None:
         refuse_impossible_key(text)
     if selection.operation_id is not None:
         await parts.audit.operation(selection.operation_id)
-    async for page in select(parts.audit, selection):
-        if page:
+    async for backups, _ in select(parts.audit, selection):
+        if backups:
             return
     raise NoSuchKey("the vault holds no backup of what was selected")
 
 
-def _in_words(selection: Selection) -> dict[str, str]:
-    """A selection as the audit log keeps it."""
+def _in_words(selection: Selection | OtherBucket) -> dict[str, str]:
+    """A selection, or where it goes, as the audit log keeps it."""
     fields = msgspec.to_builtins(selection)
     return {name: str(value) for name, value in fields.items() if value}

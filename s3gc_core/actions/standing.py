@@ -16,7 +16,7 @@ from s3gc_core.ids import new_id
 from s3gc_core.jobs import LeaseHolder, lease_holder
 from s3gc_core.judgement import Plan, PlanHistory, PlanState, ScanSummary, Tripped, plan_histories
 from s3gc_core.judgement.guards import RunFacts, SourceFacts, reverse_match
-from s3gc_core.vault import BackupDamaged, ScanRecorded, Verified
+from s3gc_core.vault import BackupDamaged, Drilled, LastRecord, ScanRecorded, Verified
 
 # Scans that the history of a source goes back.
 SCANS_REMEMBERED = 30
@@ -24,7 +24,9 @@ SCANS_REMEMBERED = 30
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How things stand. `to_recover` counts steps that an ended operation left open."""
+    """How things stand. `to_recover` counts steps that an ended operation left open; `drill` is the
+    last restore drill.
+    """
 
     mode: str
     holder: LeaseHolder | None
@@ -33,6 +35,7 @@ class Status:
     registry_valid_at: datetime | None
     to_recover: int
     audit_records: int
+    drill: LastRecord[Drilled] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ async def status(parts: Parts) -> Status:
         await parts.registry.valid_at(),
         to_recover,
         seq,
+        await parts.audit.last(Drilled),
     )
 
 

@@ -2,25 +2,37 @@
 
 from s3gc_core.collection.balance import imbalance
 from s3gc_core.collection.comparison import differences, header_differences
+from s3gc_core.collection.drill import Drill, Scratch, ScratchFolder, ScratchPrefix
 from s3gc_core.collection.execute import Execution
+from s3gc_core.collection.export import Export
 from s3gc_core.collection.folder import FolderRestore, relative_name
 from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.collection.purge import PurgeSummary, purge
 from s3gc_core.collection.recovery import Recovered, recover
 from s3gc_core.collection.restore import Restore, Selection, select
 from s3gc_core.collection.strays import remove_strays
+from s3gc_core.collection.write_back import Elsewhere, foresee, left_alone, placed
 
 __all__ = [
+    "Drill",
+    "Elsewhere",
     "Execution",
+    "Export",
     "FolderRestore",
     "LastCheck",
     "PurgeSummary",
     "Recovered",
     "Restore",
+    "Scratch",
+    "ScratchFolder",
+    "ScratchPrefix",
     "Selection",
     "differences",
+    "foresee",
     "header_differences",
     "imbalance",
+    "left_alone",
+    "placed",
     "purge",
     "recover",
     "relative_name",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from s3gc_core.bucket import ObjectHeaders
 from s3gc_core.collection.restore import Selection, select
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.jobs import JobJournal
@@ -131,6 +132,26 @@ class Folder:
             index.write(line + b"\n")
 
 
+def indexed(path: Path) -> dict[str, tuple[str, ObjectHeaders]]:
+    """What the index of a folder says: name -> key and headers. For a thread."""
+    lines = (path / INDEX).read_bytes().splitlines()
+    found = [msgspec.json.decode(line, type=_Indexed) for line in lines]
+    return {one.file: (one.key, one.headers) for one in found}
+
+
+def sha256_of(path: Path) -> tuple[int, str]:
+    """Size in bytes and SHA-256 (hex) of a file. For a thread."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return file.tell(), digest.hexdigest()
+
+
+class _Indexed(msgspec.Struct, frozen=True):
+    key: str
+    file: str
+    headers: ObjectHeaders
+
+
 @dataclass(slots=True)
 class FolderRestore:
     """One restore into a folder. `counts` tells how many objects ended how."""
@@ -149,10 +170,10 @@ class FolderRestore:
         May wait, or raise `OperationCancelled`, between two batches, each of which is recorded.
         """
         folder = Folder(self.path)
-        async for page in select(self.audit, selection):
-            for start in range(0, len(page), _BATCH):
+        async for backups, _ in select(self.audit, selection):
+            for start in range(0, len(backups), _BATCH):
                 await self.journal.checkpoint()
-                written = [await self._one(folder, b) for b in page[start : start + _BATCH]]
+                written = [await self._one(folder, b) for b in backups[start : start + _BATCH]]
                 await self.audit.append(self.operation_id, written)
                 self._note(written)
 

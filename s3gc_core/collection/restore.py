@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
-from s3gc_core.bucket import Bucket, ObjectChanged, ObjectGone, ObjectUnreadable
+from s3gc_core.bucket import Bucket, ObjectUnreadable
 from s3gc_core.collection.comparison import differences
+from s3gc_core.collection.write_back import Elsewhere, left_alone, placed, write_back
 from s3gc_core.jobs import JobJournal
 from s3gc_core.parallel import in_parallel
 from s3gc_core.vault import (
     AuditLog,
-    BackupDamaged,
     BackupFiles,
     DeletedObject,
+    Intent,
     Restored,
     RestoreIntent,
     RestoreOutcome,
@@ -30,7 +32,8 @@ from s3gc_core.vault import (
 # Objects restored at a time between two audit commits.
 _BATCH = 64
 
-_AS_INTENDED = frozenset({RestoreOutcome.RESTORED, RestoreOutcome.ALREADY_THERE})
+_WRITTEN = frozenset({RestoreOutcome.RESTORED, RestoreOutcome.EXPORTED})
+_AS_INTENDED = _WRITTEN | {RestoreOutcome.ALREADY_THERE}
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -54,27 +57,40 @@ def choose(backups: Iterable[DeletedObject], as_of: datetime | None) -> DeletedO
     return max(live, key=lambda b: b.intent.last_modified, default=None)
 
 
-async def select(audit: AuditLog, selection: Selection) -> AsyncIterator[list[DeletedObject]]:
-    """The backups that a selection names, one a key, by key, in pages.
+class Selected(NamedTuple):
+    """A page of what a selection names: the backups to restore, one a key, and the keys of which
+    there are backups, but none of the time that was asked for.
+    """
+
+    backups: list[DeletedObject]
+    without: list[str]
+
+
+async def select(audit: AuditLog, selection: Selection) -> AsyncIterator[Selected]:
+    """What a selection names, by key, in pages.
 
     A key that is named gets any backup there is, whatever the log says became of its object: a
-    delete whose answer came after our death is not known to anyone.
+    delete whose answer came after our death is not known to anyone. So does a time: what was
+    backed up and then kept or overwritten was the live object, too.
     """
     async for page in audit.deleted_objects(
         keys=selection.keys,
         prefix=selection.prefix,
         operation_id=selection.operation_id,
-        every_backup=bool(selection.keys),
+        every_backup=bool(selection.keys) or selection.as_of is not None,
     ):
-        chosen = [choose(of_key, selection.as_of) for of_key in _by_key(page)]
-        yield [backup for backup in chosen if backup is not None]
+        chosen = {key: choose(of_key, selection.as_of) for key, of_key in _by_key(page).items()}
+        yield Selected(
+            [backup for backup in chosen.values() if backup is not None],
+            [key for key, backup in chosen.items() if backup is None],
+        )
 
 
-def _by_key(page: Iterable[DeletedObject]) -> Iterator[list[DeletedObject]]:
+def _by_key(page: Iterable[DeletedObject]) -> dict[str, list[DeletedObject]]:
     groups: dict[str, list[DeletedObject]] = {}
     for backup in page:
         groups.setdefault(backup.intent.key, []).append(backup)
-    yield from groups.values()
+    return groups
 
 
 @dataclass(slots=True)
@@ -88,6 +104,7 @@ class Restore:
     operation_id: str
     overwrite: bool
     concurrency: int
+    elsewhere: Elsewhere | None = None
     counts: Counter[str] = field(default_factory=Counter)
     bytes_restored: int = 0
 
@@ -96,32 +113,39 @@ class Restore:
 
         May wait, or raise `OperationCancelled`, between two batches, each of which is recorded.
         """
-        async for page in select(self.audit, selection):
-            for start in range(0, len(page), _BATCH):
+        async for backups, without in select(self.audit, selection):
+            for start in range(0, len(backups), _BATCH):
                 await self.journal.checkpoint()
-                await self._restore_batch(page[start : start + _BATCH])
-                self.journal.tally(self.counts, restored=self.bytes_restored)
-                self.journal.progress("restore", sum(self.counts.values()))
+                await self._restore_batch(backups[start : start + _BATCH])
+            if selection.as_of is not None and self.elsewhere is None:
+                await self._note([], await self._leave(without, selection.as_of))
 
     async def _restore_batch(self, batch: list[DeletedObject]) -> None:
-        overwriting = {
-            backup.intent.key: await self._etag_to_overwrite(backup.intent.key) for backup in batch
-        }
-        await self.audit.append(
-            self.operation_id,
-            [RestoreIntent(b.intent.key, b.operation_id, overwriting[b.intent.key]) for b in batch],
-        )
+        there = [placed(backup.intent, self.elsewhere) for backup in batch]
+        overwriting = [await self._etag_to_overwrite(intent.key) for intent in there]
+        if self.elsewhere is None:
+            # Elsewhere an object whose end nobody heard of is simply found there next time.
+            intents = [
+                RestoreIntent(backup.intent.key, backup.operation_id, etag)
+                for backup, etag in zip(batch, overwriting, strict=True)
+            ]
+            await self.audit.append(self.operation_id, intents)
         at_once = asyncio.Semaphore(self.concurrency)
 
-        async def one(backup: DeletedObject) -> Restored:
+        async def one(backup: DeletedObject, intent: Intent, etag: str | None) -> Restored:
             async with at_once:
-                try:
-                    return await self._one(backup, overwriting[backup.intent.key])
-                except (BackupDamaged, ObjectChanged, ObjectGone, ObjectUnreadable) as error:
-                    # One object that cannot be restored does not stop the others.
-                    return self._ended(backup, RestoreOutcome.FAILED, None, error.what)
+                written = await write_back(self.bucket, self.files, intent, etag, differences)
+            if self.elsewhere is not None:
+                written = self.elsewhere.told(written, intent)
+            return Restored(backup.intent.key, backup.operation_id, *written)
 
-        restored = await in_parallel(one(backup) for backup in batch)
+        await self._note(batch, await in_parallel(map(one, batch, there, overwriting)))
+
+    async def _leave(self, keys: list[str], as_of: datetime) -> list[Restored]:
+        """Keys of which there is no backup of that time: they are left as they are, and told."""
+        return [Restored(key, "", *await left_alone(self.bucket, key, as_of)) for key in keys]
+
+    async def _note(self, batch: list[DeletedObject], restored: list[Restored]) -> None:
         await self.audit.append(self.operation_id, restored)
         self.counts.update(result.outcome.value for result in restored)
         for result in restored:
@@ -129,9 +153,11 @@ class Restore:
                 self.journal.object_ended(result.outcome.value, result.key, result.reason)
         self.bytes_restored += sum(
             backup.intent.size
-            for backup, result in zip(batch, restored, strict=True)
-            if result.outcome is RestoreOutcome.RESTORED
+            for backup, result in zip(batch, restored, strict=False)
+            if result.outcome in _WRITTEN
         )
+        self.journal.tally(self.counts, restored=self.bytes_restored)
+        self.journal.progress("restore", sum(self.counts.values()))
 
     async def _etag_to_overwrite(self, key: str) -> str | None:
         if not self.overwrite:
@@ -142,39 +168,3 @@ class Restore:
             # Without its ETag nothing is overwritten; the object itself fails further on.
             return None
         return state.etag if state else None
-
-    async def _one(self, backup: DeletedObject, overwrite_etag: str | None) -> Restored:
-        intent = backup.intent
-        if overwrite_etag is None and await self.bucket.head(intent.key) is not None:
-            # Asked as well as bound by If-None-Match: a store that ignores the latter must not
-            # cost a newer object its life.
-            return await self._occupied(backup)
-        try:
-            # The whole file is proven before its first byte goes to the bucket.
-            await self.files.verify(intent.backup)
-            etag = await self.bucket.put(
-                intent.key,
-                self.files.read(intent.backup),
-                size=intent.size,
-                headers=intent.headers,
-                if_match=overwrite_etag,
-            )
-        except ObjectChanged:
-            return await self._occupied(backup)
-        unequal = await differences(self.bucket, intent)
-        if unequal is not None:
-            return self._ended(backup, RestoreOutcome.FAILED, etag, f"read back: {unequal}")
-        return self._ended(backup, RestoreOutcome.RESTORED, etag)
-
-    async def _occupied(self, backup: DeletedObject) -> Restored:
-        """Another object lives at the key: the same one, or a newer one that stays."""
-        unequal = await differences(self.bucket, backup.intent)
-        if unequal is None:
-            return self._ended(backup, RestoreOutcome.ALREADY_THERE, backup.intent.etag)
-        return self._ended(backup, RestoreOutcome.NEWER_KEPT, None, unequal)
-
-    @staticmethod
-    def _ended(
-        backup: DeletedObject, outcome: RestoreOutcome, etag: str | None, reason: str = ""
-    ) -> Restored:
-        return Restored(backup.intent.key, backup.operation_id, outcome, etag, reason)

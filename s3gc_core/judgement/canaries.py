@@ -86,7 +86,7 @@ def _problem_of_dead(
     who = f"{key!r}, which nothing refers to,"
     if not is_candidate:
         return f"{who} was compared as if something did"
-    excluded = key.startswith(rules.exclude_prefixes) or any(
+    excluded = key.startswith(rules.kept_prefixes) or any(
         fnmatchcase(key, pattern) for pattern in rules.exclude_patterns
     )
     expected = ObjectVerdict.KEEP if excluded else ObjectVerdict.ORPHAN

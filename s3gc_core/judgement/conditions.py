@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from s3gc_core.config import Config, DatabaseSearch
+from s3gc_core.config import DRILL_PREFIX, Config, DatabaseSearch
 from s3gc_core.errors import PlanDrifted
 from s3gc_core.judgement.guards import Identity
 from s3gc_core.references import Clearance, ColumnId
@@ -35,6 +35,7 @@ class Conditions(msgspec.Struct, frozen=True):
     database_search: str
     database_search_skip: tuple[str, ...]
     clearances: tuple[str, ...]
+    drill_prefix: str = DRILL_PREFIX
 
 
 def conditions_of(
@@ -55,6 +56,7 @@ def conditions_of(
         database_search_skip=config.database_search_skip,
         # Of another type it is another column, which nobody looked at.
         clearances=tuple(sorted(f"{id_} {said.type}" for id_, said in cleared.items())),
+        drill_prefix=config.drill_prefix,
     )
 
 
@@ -79,6 +81,7 @@ def drifted(then: Conditions, now: Conditions) -> list[str]:
         "database_search_skip": _lacks(now.database_search_skip, then.database_search_skip),
         # What was cleared since was searched when the plan was made.
         "clearances": _lacks(now.clearances, then.clearances),
+        "drill_prefix": now.drill_prefix != then.drill_prefix,
     }
     return [name for name, is_changed in changed.items() if is_changed]
 

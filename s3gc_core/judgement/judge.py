@@ -25,7 +25,10 @@ _UNMENTIONED = Mentioned()
 def rules_of(config: Config) -> Rules:
     """The settings by which objects are judged."""
     return Rules(
-        timedelta(days=config.retention_days), config.exclude_prefixes, config.exclude_patterns
+        timedelta(days=config.retention_days),
+        config.exclude_prefixes,
+        config.exclude_patterns,
+        (config.drill_prefix,),
     )
 
 

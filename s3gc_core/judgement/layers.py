@@ -124,6 +124,13 @@ class Rules(msgspec.Struct, frozen=True):
     retention: timedelta
     exclude_prefixes: tuple[str, ...]
     exclude_patterns: tuple[str, ...]
+    # Ours: nobody needs to name it, and nobody misspells it.
+    scratch_prefixes: tuple[str, ...] = ()
+
+    @property
+    def kept_prefixes(self) -> tuple[str, ...]:
+        """All prefixes under which nothing is a candidate for deletion."""
+        return (*self.exclude_prefixes, *self.scratch_prefixes)
 
 
 def judge_object(
@@ -145,7 +152,7 @@ def judge_object(
         retention=retention_layer(
             candidate.last_modified, rules.retention, bucket_now, candidate.etag
         ),
-        exclusion=exclusion_layer(candidate.key, rules.exclude_prefixes, rules.exclude_patterns),
+        exclusion=exclusion_layer(candidate.key, rules.kept_prefixes, rules.exclude_patterns),
     )
     doubts = doubts_about(candidate, open_since, evidence.uploading_since)
     return Judged(candidate, object_verdict(layers, doubts), layers, doubts)

@@ -1,4 +1,5 @@
-"""Anchors: heads of the audit log kept beside it, one JSON line each, in `anchors.jsonl`.
+"""Anchors: heads of the audit log kept beside it, one JSON line each, in `anchors.jsonl`, and in a
+file outside of the vault where one is configured: an old vault comes back with its old anchors.
 
 A log whose end was cut off is a valid, shorter chain. The last anchor says how long it was.
 """
@@ -29,26 +30,27 @@ class Anchor(msgspec.Struct, frozen=True):
     at: datetime
 
 
-def read_anchors(vault: Path) -> list[Anchor]:
-    """All anchors, in the order they were written. For a thread.
+def read_anchors(folder: Path, name: str = FILE) -> list[Anchor]:
+    """All anchors in a file, in the order they were written. For a thread.
 
     A last line that a crash cut short is left out. Raises `AuditBroken` for any other line that
     is no anchor.
     """
     try:
-        with _locked(vault, os.O_RDONLY, fcntl.LOCK_SH) as descriptor:
+        with _locked(folder / name, os.O_RDONLY, fcntl.LOCK_SH) as descriptor:
             lines, _ = _split(_read(descriptor))
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise disk_failure(f"reading {FILE}", error) from error
-    return [_anchor(line, number) for number, line in enumerate(lines, start=1)]
+        raise disk_failure(f"reading {name}", error) from error
+    return [_anchor(line, name, number) for number, line in enumerate(lines, start=1)]
 
 
-def add_anchor(vault: Path, anchor: Anchor) -> None:
+def add_anchor(folder: Path, anchor: Anchor, name: str = FILE) -> None:
     """Append an anchor, durably. For a thread. Raises `VaultFull`, `VaultUnreachable`."""
     try:
-        with _locked(vault, os.O_RDWR | os.O_CREAT | os.O_APPEND, fcntl.LOCK_EX) as descriptor:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        with _locked(folder / name, flags, fcntl.LOCK_EX) as descriptor:
             content = _read(descriptor)
             lines, torn = _split(content)
             if torn:
@@ -57,15 +59,15 @@ def add_anchor(vault: Path, anchor: Anchor) -> None:
                 write_all(descriptor, b"\n")
             write_all(descriptor, msgspec.json.encode(anchor) + b"\n")
             os.fsync(descriptor)
-        with open_folder(vault) as folder:
-            os.fsync(folder)
+        with open_folder(folder) as opened:
+            os.fsync(opened)
     except OSError as error:
-        raise disk_failure(f"writing {FILE}", error) from error
+        raise disk_failure(f"writing {name}", error) from error
 
 
 @contextmanager
-def _locked(vault: Path, flags: int, lock: int) -> Iterator[int]:
-    descriptor = os.open(vault / FILE, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _locked(file: Path, flags: int, lock: int) -> Iterator[int]:
+    descriptor = os.open(file, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, lock)  # waits for the few milliseconds of another process
         yield descriptor
@@ -97,8 +99,8 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
-def _anchor(line: bytes, number: int) -> Anchor:
+def _anchor(line: bytes, name: str, number: int) -> Anchor:
     try:
         return msgspec.json.decode(line, type=Anchor)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise AuditBroken(f"line {number} of {FILE} is no anchor: {error}") from error
+        raise AuditBroken(f"line {number} of {name} is no anchor: {error}") from error

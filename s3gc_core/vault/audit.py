@@ -16,7 +16,9 @@ from typing import Concatenate, ParamSpec, TypeVar
 from s3gc_core.clock import Clock
 from s3gc_core.errors import NoSuchOperation
 from s3gc_core.local_store import LocalStore
+from s3gc_core.log import info
 from s3gc_core.vault import audit_reading as reading
+from s3gc_core.vault.anchors import FILE as ANCHORS
 from s3gc_core.vault.anchors import Anchor, add_anchor, read_anchors
 from s3gc_core.vault.audit_checking import LogCheck, check_extends
 from s3gc_core.vault.audit_schema import SCHEMA, guard
@@ -44,24 +46,32 @@ R = TypeVar("R", bound=Record)
 class AuditLog:
     """The audit log of one vault. Several processes may read it; one operation at a time writes."""
 
-    def __init__(self, vault_path: Path, clock: Clock, store: LocalStore) -> None:
-        self._vault = vault_path
+    def __init__(
+        self, anchor_places: Sequence[tuple[Path, str]], clock: Clock, store: LocalStore
+    ) -> None:
+        self._places = tuple(anchor_places)
         self._clock = clock
         self._store = store
 
     @classmethod
-    async def open(cls, vault_path: Path, clock: Clock) -> AuditLog:
+    async def open(cls, vault_path: Path, clock: Clock, outside: Path | None = None) -> AuditLog:
         """Open or create the log, and check that it extends its last anchor.
 
+        `outside` is a file of anchors that is not in the vault; it is checked, and written, too.
         From then on the connection can read and append only. Raises `AuditBroken`,
         `VaultUnreachable`, `NetworkFileSystem`.
         """
         # First the anchors: what they tell was in the log before.
-        anchors = await asyncio.to_thread(read_anchors, vault_path)
-        log = cls(vault_path, clock, await LocalStore.open(vault_path / FILE, SCHEMA))
+        places = [(vault_path, ANCHORS)]
+        if outside is not None:
+            places.append((outside.parent, outside.name))
+        anchored = [await asyncio.to_thread(read_anchors, *place) for place in places]
+        store = await LocalStore.open(vault_path / FILE, SCHEMA)
+        log = cls(places, clock, store)
         try:
             await log._run(guard)
-            await log._run(check_extends, anchors)
+            for anchors in anchored:
+                await log._run(check_extends, anchors)
             await asyncio.to_thread(_sync_folder, vault_path)
         except BaseException:
             await log.close()
@@ -84,11 +94,16 @@ class AuditLog:
         return await self._run(_append, operation_id, list(records), self._clock.now())
 
     async def anchor(self) -> None:
-        """Note the log's head beside it, durably. Called when an operation ends."""
+        """Note the log's head beside it, outside and in our own log, durably. Called when an
+        operation ends.
+        """
         seq, head = await self.head()
         if seq:
             anchor = Anchor(seq, head.hex(), self._clock.now().astimezone(UTC))
-            await asyncio.to_thread(add_anchor, self._vault, anchor)
+            for folder, name in self._places:
+                await asyncio.to_thread(add_anchor, folder, anchor, name)
+            # What reads our log elsewhere has the head, too.
+            info("anchor", seq=seq, head=anchor.hash)
 
     # Checking
 
@@ -102,7 +117,8 @@ class AuditLog:
         Reads in pages: others may append meanwhile. Raises `AuditBroken`, which names the first
         bad record.
         """
-        check = LogCheck(await asyncio.to_thread(read_anchors, self._vault))
+        anchored = [await asyncio.to_thread(read_anchors, *place) for place in self._places]
+        check = LogCheck(anchor for anchors in anchored for anchor in anchors)
         while not await self._read(check.page):
             pass
         return check.checked

@@ -34,9 +34,9 @@ class DeletedObject(msgspec.Struct, frozen=True):
 class BackupState(msgspec.Struct, frozen=True):
     """A backup that is kept, and what became of its object.
 
-    `at` (UTC) is when the object's result was recorded, or the backup where `outcome` is still
-    None; `inferred` where recovery concluded it. `restored` is the last restore's outcome, None
-    where there was none.
+    `at` (UTC) is when the object's result was recorded, or the backup (`backed_up_at`) where
+    `outcome` is still None; `inferred` where recovery concluded it. `restored` is the last
+    restore's outcome, None where there was none.
     """
 
     operation_id: str
@@ -45,6 +45,7 @@ class BackupState(msgspec.Struct, frozen=True):
     outcome: Outcome | None = None
     restored: RestoreOutcome | None = None
     inferred: bool = False
+    backed_up_at: datetime | None = None
 
 
 def backups_of(entries: Iterable[Entry]) -> list[BackupState]:
@@ -53,7 +54,7 @@ def backups_of(entries: Iterable[Entry]) -> list[BackupState]:
     for entry in entries:
         record = entry.record
         if isinstance(record, Intent):
-            states.append(BackupState(entry.operation_id, entry.at, record))
+            states.append(BackupState(entry.operation_id, entry.at, record, backed_up_at=entry.at))
         elif isinstance(record, Result):
             known = _update_last(
                 states,
@@ -79,10 +80,17 @@ def deleted_of(states: Iterable[BackupState], *, every_backup: bool = False) -> 
     proven, and can be asked for.
     """
     return [
-        DeletedObject(state.operation_id, state.at, state.intent)
+        DeletedObject(state.operation_id, _lived_until(state), state.intent)
         for state in states
         if every_backup or state.outcome in GONE
     ]
+
+
+def _lived_until(state: BackupState) -> datetime:
+    """Until when the object is known to have been as it was backed up. UTC."""
+    if state.outcome is Outcome.CHANGED and state.backed_up_at is not None:
+        return state.backed_up_at
+    return state.at
 
 
 def _update_last(states: list[BackupState], operation_id: str, **changes: object) -> bool:

@@ -44,8 +44,9 @@ class RestoreOutcome(StrEnum):
     """How one object of a restore ended."""
 
     RESTORED = "restored"
-    EXPORTED = "exported"  # written to a folder; the bucket was not touched
+    EXPORTED = "exported"  # written to a folder or another bucket; ours was not touched
     ALREADY_THERE = "already-there"  # identical bytes and headers live at the key
+    NO_BACKUP = "no-backup"  # no backup is of the time that was asked for; nothing was changed
     NEWER_KEPT = "newer-kept"  # another object lives at the key and overwriting was not asked for
     FAILED = "failed"
 
@@ -182,6 +183,28 @@ class Verified(Record, frozen=True, tag="verified"):
     sample: int | None = None
 
 
+class Drilled(Record, frozen=True, tag="drilled"):
+    """A restore drill: of about `sample` backups, chosen by `seed`, `checked` were restored into
+    `where` and compared; `left` could not be removed from there again.
+    """
+
+    sample: int
+    seed: int
+    checked: int
+    differing: int
+    seconds: float
+    where: str
+    left: int = 0
+
+
+class DrillDiffered(Record, frozen=True, tag="drill-differed"):
+    """What a drill restored from a backup is not what was backed up, or could not be restored."""
+
+    key: str
+    from_operation: str
+    reason: str
+
+
 class ColumnDecided(Record, frozen=True, tag="column-decided"):
     """A named person says that a column of this type holds no keys (`cleared`), or takes it back.
 
@@ -230,6 +253,8 @@ AnyRecord = (
     | Restored
     | Purged
     | Verified
+    | Drilled
+    | DrillDiffered
     | ColumnDecided
     | Granted
     | GrantRevoked

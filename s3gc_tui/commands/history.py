@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s3gc_core.errors import ExitCode, NoSuchKey, NoSuchOperation
-from s3gc_core.vault import Purged, Restored, Result
+from s3gc_core.vault import DrillDiffered, Purged, Restored, Result
 from s3gc_tui.context import Context
 
 
@@ -16,11 +16,11 @@ async def run(context: Context) -> ExitCode:
         async for page in collector.audit.entries(operation_id=args.operation, key=args.key):
             for entry in page:
                 record = entry.record
-                if not isinstance(record, Result | Restored | Purged):
+                if not isinstance(record, Result | Restored | Purged | DrillDiffered):
                     continue
                 shown += 1
                 operation = operations.get(entry.operation_id)
-                outcome = "purged" if isinstance(record, Purged) else record.outcome.value
+                outcome = _outcome(record)
                 context.emit(
                     {
                         "type": "object",
@@ -38,3 +38,9 @@ async def run(context: Context) -> ExitCode:
         if not shown and args.operation is not None and args.operation not in operations:
             raise NoSuchOperation(f"there is no operation {args.operation}")
     return context.summary("done" if shown else "nothing-to-do", records=shown)
+
+
+def _outcome(record: Result | Restored | Purged | DrillDiffered) -> str:
+    if isinstance(record, Purged):
+        return "purged"
+    return "differing" if isinstance(record, DrillDiffered) else record.outcome.value

@@ -2,52 +2,113 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from s3gc_core.actions.restoring import Foreseen, OtherBucket
 from s3gc_core.collection import Selection
-from s3gc_core.errors import ExitCode, NoSuchKey
+from s3gc_core.collector import Collector
+from s3gc_core.errors import ConfigurationError, ExitCode, NoSuchKey, Problem
+from s3gc_core.vault import DeletedObject, RestoreOutcome
 from s3gc_tui.commands.execute import tell
 from s3gc_tui.context import Context
+from s3gc_tui.lines import Record
+
+_MISSING = "its backup file is missing or cut"
 
 
 async def run(context: Context) -> ExitCode:
     """Restore what is selected, or with --dry-run say what that would be."""
     args = context.args
     selection = Selection(tuple(args.key), args.prefix, args.operation, args.as_of)
+    to = _other_bucket(context)
     async with context.collector() as collector:
         if args.dry_run:
-            objects = size = missing = 0
-            async for page in collector.preview(selection):
-                for backup, present in page:
-                    intent = backup.intent
-                    if not present:
-                        missing += 1
-                        why = "its backup file is missing or cut"
-                        context.emit(
-                            {
-                                "type": "damaged",
-                                "key": intent.key,
-                                "reason": why,
-                                "text": f"{intent.key}: {why}",
-                            }
-                        )
-                        continue
-                    objects += 1
-                    size += intent.size
-                    context.emit(
-                        {
-                            "type": "restorable",
-                            "key": intent.key,
-                            "size": intent.size,
-                            "operation_id": backup.operation_id,
-                            "deleted_at": backup.deleted_at,
-                            "text": f"{intent.size:>12}  {intent.key}",
-                        }
-                    )
-            if not objects and not missing:
-                raise NoSuchKey("the vault holds no backup of what was selected")
-            outcome = "partial" if missing else "done"
-            return context.summary(outcome, objects=objects, bytes=size, missing=missing)
+            if args.to is not None:
+                return await _preview(context, collector, selection)
+            return await _foresee(context, collector, selection, to)
         if args.to is not None:
             summary = await collector.restore_to_folder(selection, args.to)
+        elif to is not None:
+            summary = await collector.restore_to_bucket(selection, to, overwrite=args.overwrite)
         else:
             summary = await collector.restore(selection, overwrite=args.overwrite)
         return await tell(context, collector, summary)
+
+
+def _other_bucket(context: Context) -> OtherBucket | None:
+    args = context.args
+    if args.to_bucket is not None:
+        return OtherBucket(args.to_bucket, args.to_endpoint, args.to_prefix)
+    for name, value in (("--to-endpoint", args.to_endpoint), ("--to-prefix", args.to_prefix)):
+        if value:
+            problem = Problem(name, "a place in no bucket", "together with --to-bucket NAME")
+            raise ConfigurationError([problem], origin="command line")
+    return None
+
+
+async def _foresee(
+    context: Context, collector: Collector, selection: Selection, to: OtherBucket | None
+) -> ExitCode:
+    """What would become of each key, by the same look at the bucket as the restore's own."""
+    counts: Counter[RestoreOutcome] = Counter()
+    size = 0
+    pages = collector.foresee(selection, to=to, overwrite=context.args.overwrite)
+    async for page in pages:
+        for one in page:
+            counts[one.outcome] += 1
+            if one.outcome is RestoreOutcome.RESTORED and one.backup is not None:
+                size += one.backup.intent.size
+            context.emit(_line(one))
+    missing = counts.pop(RestoreOutcome.FAILED, 0)
+    objects = counts.pop(RestoreOutcome.RESTORED, 0)
+    outcome = "partial" if missing or counts[RestoreOutcome.NEWER_KEPT] else "done"
+    others = {other.value: count for other, count in counts.items() if count}
+    return context.summary(outcome, objects=objects, bytes=size, missing=missing, **others)
+
+
+def _line(one: Foreseen) -> Record:
+    if one.outcome is RestoreOutcome.RESTORED and one.backup is not None:
+        return _restorable(one.backup)
+    if one.outcome is RestoreOutcome.FAILED:
+        return _damaged(one.key, one.reason)
+    return {
+        "type": "object",
+        "key": one.key,
+        "outcome": one.outcome,
+        "reason": one.reason,
+        "text": f"{one.outcome:<13} {one.key}  {one.reason}".rstrip(),
+    }
+
+
+async def _preview(context: Context, collector: Collector, selection: Selection) -> ExitCode:
+    """What a folder would get; the bucket is not asked."""
+    objects = size = missing = 0
+    async for page in collector.preview(selection):
+        for backup, present in page:
+            if not present:
+                missing += 1
+                context.emit(_damaged(backup.intent.key, _MISSING))
+                continue
+            objects += 1
+            size += backup.intent.size
+            context.emit(_restorable(backup))
+    if not objects and not missing:
+        raise NoSuchKey("the vault holds no backup of what was selected")
+    outcome = "partial" if missing else "done"
+    return context.summary(outcome, objects=objects, bytes=size, missing=missing)
+
+
+def _damaged(key: str, reason: str) -> Record:
+    return {"type": "damaged", "key": key, "reason": reason, "text": f"{key}: {reason}"}
+
+
+def _restorable(backup: DeletedObject) -> Record:
+    intent = backup.intent
+    return {
+        "type": "restorable",
+        "key": intent.key,
+        "size": intent.size,
+        "operation_id": backup.operation_id,
+        "deleted_at": backup.deleted_at,
+        "text": f"{intent.size:>12}  {intent.key}",
+    }

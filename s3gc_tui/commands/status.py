@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from s3gc_core.errors import ExitCode
+from s3gc_core.vault import Drilled
 from s3gc_tui.context import Context
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ async def run(context: Context) -> ExitCode:
     for stream in streams:
         text = f"stream of {stream.database}: {'; '.join(_standing(stream))}"
         context.emit({"type": "stream", **msgspec.structs.asdict(stream), "text": text})
-    holder = status.holder
+    holder, drill = status.holder, status.drill
     return context.summary(
         mode=status.mode,
         running=f"{holder.what} {holder.operation_id}" if holder else None,
@@ -41,8 +43,20 @@ async def run(context: Context) -> ExitCode:
         last_scan_at=status.last_scan.finished_at if status.last_scan else None,
         blocked=[trip.label for trip in status.last_scan.blocked] if status.last_scan else [],
         to_recover=status.to_recover,
+        last_drill=_drilled(drill.record) if drill else None,
+        last_drill_at=drill.at if drill else None,
+        last_drill_age_days=_days_since(drill.at) if drill else None,
         audit_records=status.audit_records,
     )
+
+
+def _drilled(drill: Drilled) -> str:
+    how = f"{drill.differing} DIFFERING" if drill.differing else "identical"
+    return f"{how}, {drill.checked} checked in {drill.where}"
+
+
+def _days_since(then: datetime) -> float:
+    return round((datetime.now(UTC) - then).total_seconds() / 86_400, 1)
 
 
 def _standing(stream: StreamStatus) -> Iterator[str]:

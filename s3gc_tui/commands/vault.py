@@ -15,6 +15,7 @@ async def run(context: Context) -> ExitCode:
         "stats": _stats,
         "verify": _verify,
         "find": _find,
+        "export": _export,
         "purge": _purge,
         "audit": _audit,
     }[context.args.action]
@@ -66,6 +67,21 @@ async def _find(context: Context) -> ExitCode:
     if not found:
         raise NoSuchKey("the vault holds no backup of this key")
     return context.summary(backups=found)
+
+
+async def _export(context: Context) -> ExitCode:
+    args = context.args
+    async with context.collector() as collector:
+        done = await collector.export(args.path, operation_id=args.operation, prefix=args.prefix)
+    for key, reason in done.damaged:
+        context.emit({"type": "damaged", "key": key, "reason": reason, "text": f"{key}: {reason}"})
+    return context.summary(
+        "partial" if done.damaged else "done",
+        exported=done.exported,
+        bytes=done.bytes,
+        damaged=len(done.damaged),
+        path=str(args.path),
+    )
 
 
 async def _purge(context: Context) -> ExitCode:

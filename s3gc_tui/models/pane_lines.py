@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -248,6 +248,7 @@ def vault_lines(picture: Picture, width: int) -> list[Line]:
         _fact("oldest", when(vault.oldest) + " UTC" if vault.oldest else "-"),
         _fact("free", size(vault.free_bytes)),
         _verified(vault, picture.taken_at),
+        *_drilled(picture),
         _fact("replica", "none is configured"),
     ]
     if len(set(picture.vault_growth)) > 1:
@@ -265,6 +266,16 @@ def _verified(vault: VaultStats, now: datetime) -> Line:
     if vault.damaged:
         return line(dim(" verified   "), bad(f"{count(vault.damaged)} DAMAGED"), f"  {how}")
     return line(dim(" verified   "), good("ok"), f"  {how}")
+
+
+def _drilled(picture: Picture) -> Iterator[Line]:
+    drill = picture.status.drill if picture.status else None
+    if drill is None:
+        return
+    record = drill.record
+    how = f"  {age(picture.taken_at - drill.at)} ago, {count(record.checked)} restored"
+    word = bad(f"{count(record.differing)} DIFFERING") if record.differing else good("ok")
+    yield line(dim(" drill      "), word, how)
 
 
 def _fact(name: str, value: str) -> Line:

@@ -107,6 +107,10 @@ def vault_lines(picture: Picture) -> Iterator[Line]:
     )
     if vault.oldest is not None:
         yield line(f"The oldest is of {when(vault.oldest)} UTC.")
+    drill = picture.status.drill if picture.status else None
+    if drill is not None:
+        how = f"{count(drill.record.checked)} restored, {count(drill.record.differing)} differing"
+        yield line(f"Last restore drill {age(picture.taken_at - drill.at)} ago: {how}.")
     yield line(f"Free space {size(vault.free_bytes)}.")
 
 

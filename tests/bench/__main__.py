@@ -5,7 +5,8 @@ referenced; measures scan and execution in fresh processes, each beside its refe
 needs no server: the dashboard's list over N candidates, beside Textual's DataTable. Nor does
 `--only start`: the time to the first painted screen, beside a bare Textual application. Of `--only
 references [--rows 1000000]` see `references`, of `--only following [--rows 200000]` `following`, of
-`--only search [--rows 1000000]` `search`, of `--only collect [--objects 3000]` `collecting`.
+`--only search [--rows 1000000]` `search`, of `--only collect [--objects 3000]` `collecting`, of
+`--only audit [--rows 100000]` `audit`.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
 from s3gc_core.parallel import in_parallel
 from s3gc_tui.demo.seaweed import SeaweedServer
-from tests.bench import candidate_list, collecting, following, references, search
+from tests.bench import audit, candidate_list, collecting, following, references, search
 from tests.bench.start_up import measure_start_up
 
 HEADERS = ObjectHeaders(content_type="application/octet-stream", metadata={"from": "bench"})
 SIZE = 2_000
-ONLY = ("scan", "execute", "list", "start", "references", "following", "search", "collect")
+ONLY = ("scan", "execute", "list", "start", "references", "following", "search", "collect", "audit")
 
 
 async def main() -> None:
@@ -41,7 +42,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--objects", type=int, nargs="+")
     parser.add_argument("--only", choices=ONLY)
-    parser.add_argument("--rows", type=int, help="of --only references, following and search")
+    parser.add_argument("--rows", type=int, help="of references, following, search, audit")
     args = parser.parse_args()
     if args.only == "list":
         await candidate_list.measure(args.objects or [10_000, 100_000, 1_000_000])
@@ -54,6 +55,9 @@ async def main() -> None:
         return
     if args.only == "search":
         await search.measure(args.rows or 1_000_000)
+        return
+    if args.only == "audit":
+        await audit.measure(args.rows or 100_000)
         return
     if args.only == "start":
         await asyncio.to_thread(measure_start_up)

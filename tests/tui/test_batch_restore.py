@@ -99,7 +99,7 @@ async def test_what_was_never_deleted_cannot_come_back(small: SmallWorld) -> Non
 async def test_vault_finds_counts_and_verifies(small: SmallWorld) -> None:
     operation = await small.collected()
     batch = small.cli.batch
-    found, under, nothing, stats, verify, purge, chain = await asyncio.gather(
+    found, under, nothing, stats, verify, purge, chain, export, no_export = await asyncio.gather(
         batch("vault", "find", "gone/a.txt"),
         batch("vault", "find", "gone/", "--prefix"),
         batch("vault", "find", "gone/"),
@@ -107,7 +107,14 @@ async def test_vault_finds_counts_and_verifies(small: SmallWorld) -> None:
         batch("vault", "verify"),
         batch("vault", "purge", "--dry-run", "--older-than-days", "0"),
         batch("vault", "audit", "verify"),
+        batch("vault", "export", "out.tar", "--prefix", "gone/"),
+        batch("vault", "export", "none", "--prefix", "none/"),
     )
+    assert (export.code, export.summary["exported"], export.summary["bytes"]) == (0, 2, 210)
+    assert (small.cli.folder / "out.tar").is_file()
+    assert (no_export.code, no_export.summary["error"]) == (7, "no-such-key")
+    again = await batch("vault", "export", "out.tar")
+    assert (again.code, again.summary["outcome"]) == (6, "failed")
     [backup] = found.of("backup")
     assert (backup["key"], backup["operation_id"], backup["size"]) == ("gone/a.txt", operation, 10)
     assert (small.world.config.vault_path / backup["path"]).is_file()
@@ -173,3 +180,64 @@ def stored(small: SmallWorld) -> dict[Path, bytes]:
 
 def files_below(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+async def test_a_drill_is_told_and_shown(small: SmallWorld) -> None:
+    operation = await small.collected()
+    none = await small.cli.batch("status")
+    assert (none.code, none.summary["last_drill"]) == (0, None)
+    ran = await small.cli.batch("drill", "--sample", "2", "--seed", "7", "--to", "scratch")
+    assert (ran.code, ran.summary["outcome"], ran.summary["checked"]) == (0, "done", 2)
+    assert (ran.summary["differing"], ran.summary["seed"]) == (0, 7)
+    assert await small.world.keys() == LEFT
+    backup = await backup_of(small, "left/c.txt")
+    (small.world.config.vault_path / backup.path).unlink()
+    bad = await small.cli.batch("drill", "--to", ".s3gc-drill/")
+    assert (bad.code, bad.summary["outcome"]) == (4, "partial")
+    assert (bad.summary["checked"], bad.summary["differing"]) == (3, 1)
+    told = only(bad.of("object"), outcome="differing")
+    assert (told["key"], told["from_operation"]) == ("left/c.txt", operation)
+    assert await small.world.keys() == LEFT
+    status, history, operations, plain = await asyncio.gather(
+        small.cli.batch("status"),
+        small.cli.batch("history", "--operation", str(bad.summary["operation_id"])),
+        small.cli.batch("operations", "--limit", "2"),
+        small.cli("--plain", "vault"),
+    )
+    assert status.summary["last_drill"] == (
+        f"1 DIFFERING, 3 checked in s3://{small.world.config.bucket}/.s3gc-drill/"
+    )
+    assert status.summary["last_drill_age_days"] == 0.0
+    assert [(o["key"], o["outcome"]) for o in history.of("object")] == [("left/c.txt", "differing")]
+    assert [(o["what"], o["outcome"]) for o in operations.of("operation")] == [
+        ("drill", "partial"),
+        ("drill", "done"),
+    ]
+    assert "Last restore drill" in plain.text
+    assert "3 restored, 1 differing" in plain.text
+
+
+async def test_a_preview_and_another_bucket(small: SmallWorld) -> None:
+    await small.collected()
+    await small.world.put("gone/a.txt", b"newer", ObjectHeaders())
+    there = f"{small.world.config.bucket}-2"
+    async with small.world.bucket() as bucket:
+        await bucket.connection.s3.create_bucket(Bucket=there)
+    to = ("--to-bucket", there, "--to-prefix", "back/")
+    batch = small.cli.batch
+    here, elsewhere, late, lone, both = await asyncio.gather(
+        batch("restore", "--prefix", "", "--dry-run"),
+        batch("restore", "--prefix", "", "--dry-run", *to),
+        batch("restore", "--prefix", "", "--dry-run", "--as-of", "2001-01-01"),
+        batch("restore", "--prefix", "", "--to-prefix", "back/"),
+        batch("restore", "--prefix", "", "--to", "out", *to),
+    )
+    assert (here.code, here.summary["objects"], here.summary["newer-kept"]) == (4, 2, 1)
+    assert {r["key"] for r in here.of("restorable")} == {"gone/b.txt", "left/c.txt"}
+    assert only(here.of("object"), key="gone/a.txt")["outcome"] == "newer-kept"
+    assert (elsewhere.code, elsewhere.summary["objects"]) == (0, 3)
+    assert (late.code, late.summary["error"]) == (7, "no-such-key")
+    assert (lone.code, both.code) == (2, 2)
+    done = await batch("restore", "--prefix", "", *to)
+    assert (done.code, done.summary["outcome"], done.summary["exported"]) == (0, "done", 3)
+    assert await small.world.keys() == LEFT | {"gone/a.txt"}

@@ -61,7 +61,7 @@ async def test_a_scan_says_what_it_found(small: SmallWorld) -> None:
         "blocked": [],
     }
     # Diagnostics are on the other stream.
-    assert events(ran) == ["operation_started", "operation_finished"]
+    assert events(ran) == ["operation_started", "anchor", "operation_finished"]
     assert await small.world.keys() == {*USED, *FORGOTTEN, *PROTECTED}
 
 

@@ -69,6 +69,7 @@ def change(
         ({"cleared": {}}, "clearances"),
         ({"cleared": {OLD: CLEARED[LOG]}}, "clearances"),
         ({"cleared": {LOG: Clearance("jsonb", "somebody", NOW, "a log")}}, "clearances"),
+        ({"drill_prefix": "scratch/"}, "drill_prefix"),
         ({"present": Identity("b2", {"main": "d1"})}, "bucket"),
         ({"present": Identity("b1", {"main": "d2"})}, "database"),
         ({"present": Identity("b1", {})}, "database"),
@@ -115,7 +116,7 @@ def test_every_setting_decides_or_is_known_not_to() -> None:
     idle = {
         "bucket", "region", "endpoint_url", "mode", "vault_path", "schedule_cron",
         "compression_level", "max_concurrency", "plan_lifetime_hours", "vault_horizon_days",
-        "heal", "keys", "require_second_person", "prices",
+        "heal", "keys", "audit_anchor_file", "require_second_person", "prices",
         "unsafe_store", "database_restore_days",
         "database_search_max_bytes", "max_database_mb_per_second",
     }  # fmt: skip

@@ -124,4 +124,4 @@ async def test_a_page_of_nothing(registry: Registry) -> None:
 
 def test_rules_of_a_configuration() -> None:
     config = Config("b", retention_days=3, exclude_prefixes=("p/",), exclude_patterns=("*.k",))
-    assert rules_of(config) == Rules(timedelta(days=3), ("p/",), ("*.k",))
+    assert rules_of(config) == Rules(timedelta(days=3), ("p/",), ("*.k",), (".s3gc-drill/",))

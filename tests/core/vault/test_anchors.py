@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -149,3 +151,42 @@ async def test_an_anchor_is_on_disk_when_it_is_told(vault: Path, tmp_path: Path)
     assert [call.split("(")[0] for call in told[-3:]] == ["write", "fsync", "fsync"]
     assert "anchors.jsonl>" in told[-2]
     assert f"{vault}>" in told[-1]
+
+
+async def test_a_vault_put_back_to_an_older_state_is_found_by_the_anchors_outside(
+    anchored: Path, tmp_path: Path
+) -> None:
+    """The whole folder is older, its own anchors with it: only what is not in it can tell."""
+    outside = tmp_path / "elsewhere" / "anchors.jsonl"
+    outside.parent.mkdir()
+    older = tmp_path / "older"
+    shutil.copytree(anchored, older)
+    log = await AuditLog.open(anchored, SteppingClock(), outside)
+    await log.append(OPERATION, [Result("k", Outcome.DELETED)])
+    await log.anchor()
+    assert await log.verify() == 5
+    await log.close()
+    assert [one.seq for one in read_anchors(outside.parent, outside.name)] == [5]
+    assert [one.seq for one in read_anchors(anchored)] == [2, 4, 5]
+    assert await opened_and_verified(older) == 4
+    with pytest.raises(AuditBroken, match="record 5 is missing"):
+        await AuditLog.open(older, SteppingClock(), outside)
+    # Another log of the same length is not the one that was seen.
+    log = await AuditLog.open(older, SteppingClock())
+    await log.append(OPERATION, [Result("k", Outcome.KEPT)])
+    await log.anchor()
+    await log.close()
+    with pytest.raises(AuditBroken, match="record 5 is not the one"):
+        await AuditLog.open(older, SteppingClock(), outside)
+    outside.write_bytes(b"x\n")
+    with pytest.raises(AuditBroken, match="no anchor"):
+        await AuditLog.open(anchored, SteppingClock(), outside)
+
+
+async def test_the_head_is_told_in_our_log(log: AuditLog, caplog: pytest.LogCaptureFixture) -> None:
+    await log.append(OPERATION, [Result("k", Outcome.KEPT)])
+    with caplog.at_level(logging.INFO):
+        await log.anchor()
+    seq, head = await log.head()
+    [line] = [json.loads(record.getMessage()) for record in caplog.records]
+    assert (line["event"], line["seq"], line["head"]) == ("anchor", seq, head.hex())

@@ -238,6 +238,18 @@ async def test_all_backups_of_a_key_are_in_one_page(log: AuditLog) -> None:
         assert seen == set(keys)
 
 
+def backed_up(
+    operation_id: str,
+    backed_up_at: datetime,
+    at: datetime,
+    key: str,
+    outcome: Outcome | None = None,
+    restored: RestoreOutcome | None = None,
+) -> BackupState:
+    of_key = intent(key, operation_id)
+    return BackupState(operation_id, at, of_key, outcome, restored, backed_up_at=backed_up_at)
+
+
 async def test_states_of_backups_for_the_purge(log: AuditLog) -> None:
     await log.append(OPERATION, [intent("open"), intent("gone"), intent("back"), intent("purged")])
     await log.append(
@@ -254,13 +266,13 @@ async def test_states_of_backups_for_the_purge(log: AuditLog) -> None:
             intent("gone", LATER),
         ],
     )
-    later = NOON + timedelta(seconds=1)
-    deleted = Outcome.DELETED
+    second = timedelta(seconds=1)
+    later, deleted = NOON + second, Outcome.DELETED
     expected = [
-        BackupState(OPERATION, NOON, intent("open")),
-        BackupState(OPERATION, later, intent("gone"), deleted),
-        BackupState(OPERATION, later, intent("back"), deleted, RestoreOutcome.RESTORED),
-        BackupState(LATER, later + timedelta(seconds=1), intent("gone", LATER)),
+        backed_up(OPERATION, NOON, NOON, "open"),
+        backed_up(OPERATION, NOON, later, "gone", deleted),
+        backed_up(OPERATION, NOON, later, "back", deleted, RestoreOutcome.RESTORED),
+        backed_up(LATER, later + second, later + second, "gone"),
     ]
     states = await flat(log.backups())
     assert sorted(states, key=repr) == sorted(expected, key=repr)

@@ -15,6 +15,7 @@ from s3gc_core.judgement import Judged, ObjectVerdict, PlanHistory, Verdict
 from s3gc_core.judgement.guards import RunFacts, coverage
 from s3gc_core.judgement.layers import LayerVerdict
 from s3gc_core.session import FOREVER
+from s3gc_core.vault import Drilled, LastRecord
 from s3gc_tui.models import pane_lines
 from s3gc_tui.models.lines import plain_text
 from s3gc_tui.models.verdict_lines import status_line, verdict_lines
@@ -244,6 +245,18 @@ def test_when_backups_were_verified(changes: dict[str, Any], words: str) -> None
     vault = replace(picture().vault or pytest.fail("no vault"), **changes)
     shown = plain_text(pane_lines.vault_lines(picture(vault=vault), 54)).splitlines()
     assert f" verified   {words}" in shown
+
+
+@pytest.mark.parametrize(("differing", "words"), [(0, "ok"), (2, "2 DIFFERING")])
+def test_the_last_drill(differing: int, words: str) -> None:
+    record = Drilled(20, 7, 20, differing, 1.5, "/srv/scratch")
+    status = replace(
+        picture().status or pytest.fail("no status"),
+        drill=LastRecord(NOW - timedelta(hours=2), "OP", record),
+    )
+    shown = plain_text(pane_lines.vault_lines(picture(status=status), 54)).splitlines()
+    assert f" drill      {words}  2h ago, 20 restored" in shown
+    assert not any("drill" in one.text for one in pane_lines.vault_lines(picture(), 54))
 
 
 def test_history() -> None:

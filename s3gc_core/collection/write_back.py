@@ -1,0 +1,147 @@
+"""Writing one object back as it was backed up: the way of every restore into a bucket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from s3gc_core.bucket import Bucket, ObjectChanged, ObjectGone, ObjectUnreadable
+from s3gc_core.collection.comparison import differences
+from s3gc_core.vault import BackupDamaged, BackupFiles, Intent, RestoreOutcome
+
+# Bytes of UTF-8 that a key may have (S3 user guide).
+MAX_KEY_BYTES = 1024
+# What concerns one object alone, and does not stop the others.
+_OF_ONE_OBJECT = (BackupDamaged, ObjectChanged, ObjectGone, ObjectUnreadable)
+
+Compare: TypeAlias = Callable[[Bucket, Intent], Awaitable[str | None]]
+
+
+class Written(NamedTuple):
+    """How writing one object back ended; `etag` is that of the object now at the key."""
+
+    outcome: RestoreOutcome
+    etag: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another bucket, or a place in it: its name and what is put before each key."""
+
+    bucket: str
+    prefix: str = ""
+
+    def told(self, written: Written, there: Intent) -> Written:
+        """An outcome that cannot be taken for one in our own bucket."""
+        place = f"s3://{self.bucket}/{there.key}"
+        if written.outcome is RestoreOutcome.RESTORED:
+            return Written(RestoreOutcome.EXPORTED, written.etag, f"written to {place}")
+        reason = f"{place}: {written.reason}" if written.reason else place
+        return written._replace(reason=reason)
+
+
+def placed(backup: Intent, elsewhere: Elsewhere | None) -> Intent:
+    """A backup with the key that its object is written to."""
+    if elsewhere is None:
+        return backup
+    return msgspec.structs.replace(backup, key=elsewhere.prefix + backup.key)
+
+
+async def write_back(
+    bucket: Bucket,
+    files: BackupFiles,
+    backup: Intent,
+    overwrite_etag: str | None = None,
+    compare: Compare = differences,
+) -> Written:
+    """Write one object as it was backed up to `backup.key`, and compare what is there then.
+
+    Never over an object but the one with `overwrite_etag`, and not where the same is there.
+    """
+    if len(backup.key.encode()) > MAX_KEY_BYTES:
+        return Written(RestoreOutcome.FAILED, None, f"its key is over {MAX_KEY_BYTES} bytes there")
+    try:
+        # Asked as well as bound by If-None-Match: a store that ignores the latter must not
+        # cost a newer object its life.
+        overwrite = overwrite_etag is not None
+        if (there := await _in_the_way(bucket, backup, compare, overwrite=overwrite)) is not None:
+            return there
+        try:
+            # The whole file is proven before its first byte goes to the bucket.
+            await files.verify(backup.backup)
+            etag = await bucket.put(
+                backup.key,
+                files.read(backup.backup),
+                size=backup.size,
+                headers=backup.headers,
+                if_match=overwrite_etag,
+            )
+        except ObjectChanged:
+            return await _occupied(bucket, backup, compare)
+        unequal = await compare(bucket, backup)
+    except _OF_ONE_OBJECT as error:
+        return Written(RestoreOutcome.FAILED, None, error.what)
+    if unequal is not None:
+        return Written(RestoreOutcome.FAILED, etag, f"read back: {unequal}")
+    return Written(RestoreOutcome.RESTORED, etag)
+
+
+async def foresee(
+    bucket: Bucket, files: BackupFiles, backup: Intent, *, overwrite: bool
+) -> Written:
+    """What `write_back` would do, by the same look at the bucket; changes nothing.
+
+    Of the backup file only that it is there in its full size is looked at.
+    """
+    if len(backup.key.encode()) > MAX_KEY_BYTES:
+        return Written(RestoreOutcome.FAILED, None, f"its key is over {MAX_KEY_BYTES} bytes there")
+    try:
+        there = await _in_the_way(bucket, backup, differences, overwrite=overwrite)
+    except _OF_ONE_OBJECT as error:
+        return Written(RestoreOutcome.FAILED, None, error.what)
+    if there is not None:
+        return there
+    if not await asyncio.to_thread(files.is_present, backup.backup):
+        return Written(RestoreOutcome.FAILED, None, "its backup file is missing or cut")
+    return Written(RestoreOutcome.RESTORED)
+
+
+async def left_alone(bucket: Bucket, key: str, as_of: datetime) -> Written:
+    """What a restore of a time says of a key that has backups, and none of that time."""
+    try:
+        state = await bucket.head(key)
+    except ObjectUnreadable as error:
+        return Written(RestoreOutcome.NO_BACKUP, None, error.what)
+    if state is None:
+        return Written(RestoreOutcome.NO_BACKUP, None, "no backup is of that time")
+    if state.last_modified <= as_of:
+        # Not modified since: it was the live object then, too.
+        return Written(RestoreOutcome.ALREADY_THERE, state.etag)
+    created = f"no backup is of that time; what is there is of {state.last_modified:%Y-%m-%d %H:%M}"
+    return Written(RestoreOutcome.NO_BACKUP, state.etag, f"{created} UTC and stays")
+
+
+async def _in_the_way(
+    bucket: Bucket, backup: Intent, compare: Compare, *, overwrite: bool
+) -> Written | None:
+    """What keeps an object from being written: itself, or a newer one that stays."""
+    if await bucket.head(backup.key) is None:
+        return None
+    there = await _occupied(bucket, backup, compare)
+    if overwrite and there.outcome is RestoreOutcome.NEWER_KEPT:
+        return None
+    return there
+
+
+async def _occupied(bucket: Bucket, backup: Intent, compare: Compare) -> Written:
+    """Another object lives at the key: the same one, or a newer one that stays."""
+    unequal = await compare(bucket, backup)
+    if unequal is None:
+        return Written(RestoreOutcome.ALREADY_THERE, backup.etag)
+    return Written(RestoreOutcome.NEWER_KEPT, None, unequal)
