@@ -41,7 +41,8 @@ class OperationSummary(msgspec.Struct, frozen=True):
     """How an execution or a restore ended; `counts` by outcome of the objects.
 
     Of an execution: `planned` objects = those in `counts` + `done_before`, by earlier executions of
-    the same plan.
+    the same plan. `noncurrent`: of `bytes` what a versioned bucket still keeps, so what is not
+    freed. Of a restore: `unhidden` objects came back by removing their delete marker.
     """
 
     operation_id: str
@@ -51,6 +52,8 @@ class OperationSummary(msgspec.Struct, frozen=True):
     plan_id: str | None = None
     planned: int = 0
     done_before: int = 0
+    noncurrent: int = 0
+    unhidden: int = 0
 
 
 async def execute(
@@ -128,6 +131,7 @@ async def execute(
         plan_id,
         planned=plan.objects,
         done_before=len(finished),
+        noncurrent=execution.bytes_noncurrent,
     )
 
 

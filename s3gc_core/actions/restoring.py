@@ -43,7 +43,13 @@ async def restore(
             run.counts = dict(restore.counts)
         if restore.counts[RestoreOutcome.FAILED] or restore.counts[RestoreOutcome.NEWER_KEPT]:
             run.outcome = "partial"
-    return OperationSummary(run.operation_id, run.outcome, run.counts, restore.bytes_restored)
+    return OperationSummary(
+        run.operation_id,
+        run.outcome,
+        run.counts,
+        restore.bytes_restored,
+        unhidden=restore.unhidden,
+    )
 
 
 async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) -> OperationSummary:

@@ -10,19 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from s3gc_core.bucket.objects import (
+    BucketVersioning,
     DeleteOutcome,
     DeleteResult,
     ListedObject,
     ObjectHeaders,
     ObjectState,
     OldVersions,
+    Versioning,
+    stays_noncurrent,
 )
 
 if TYPE_CHECKING:
     from s3gc_core.bucket.capabilities import (
         PROBE_PREFIX,
         StoreCapabilities,
-        Versioning,
         probe_store,
         remove_old_probes,
     )
@@ -44,7 +46,6 @@ else:
     _MODULES = {
         "PROBE_PREFIX": "capabilities",
         "StoreCapabilities": "capabilities",
-        "Versioning": "capabilities",
         "probe_store": "capabilities",
         "remove_old_probes": "capabilities",
         "Bucket": "client",
@@ -70,6 +71,7 @@ __all__ = [
     "PROBE_PREFIX",
     "BodyLengthWrong",
     "Bucket",
+    "BucketVersioning",
     "DeleteAnswerWrong",
     "DeleteOutcome",
     "DeleteResult",
@@ -89,4 +91,5 @@ __all__ = [
     "create_bucket",
     "probe_store",
     "remove_old_probes",
+    "stays_noncurrent",
 ]

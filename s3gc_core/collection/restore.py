@@ -15,6 +15,7 @@ import msgspec
 
 from s3gc_core.bucket import Bucket, ObjectChanged, ObjectGone, ObjectUnreadable
 from s3gc_core.collection.comparison import differences
+from s3gc_core.collection.unhiding import UNHIDDEN, Unhidden, unhide
 from s3gc_core.jobs import JobJournal
 from s3gc_core.parallel import in_parallel
 from s3gc_core.vault import (
@@ -90,6 +91,7 @@ class Restore:
     concurrency: int
     counts: Counter[str] = field(default_factory=Counter)
     bytes_restored: int = 0
+    unhidden: int = 0
 
     async def run(self, selection: Selection) -> None:
         """Restore everything selected. One object's failure does not stop the others.
@@ -149,6 +151,10 @@ class Restore:
             # Asked as well as bound by If-None-Match: a store that ignores the latter must not
             # cost a newer object its life.
             return await self._occupied(backup)
+        if backup.marker is not None and overwrite_etag is None:
+            unhidden = await unhide(self.bucket, intent, backup.marker)
+            if unhidden is not None:
+                return self._unhidden(backup, unhidden)
         try:
             # The whole file is proven before its first byte goes to the bucket.
             await self.files.verify(intent.backup)
@@ -165,6 +171,15 @@ class Restore:
         if unequal is not None:
             return self._ended(backup, RestoreOutcome.FAILED, etag, f"read back: {unequal}")
         return self._ended(backup, RestoreOutcome.RESTORED, etag)
+
+    def _unhidden(self, backup: DeletedObject, unhidden: Unhidden) -> Restored:
+        etag = backup.intent.etag
+        if unhidden.unequal is not None:
+            reason = f"{UNHIDDEN}, but {unhidden.unequal}: restore it with --overwrite"
+            return self._ended(backup, RestoreOutcome.FAILED, etag, reason)
+        self.unhidden += 1
+        reason = f"{UNHIDDEN}: version {backup.intent.version_id} is current again, with its date"
+        return self._ended(backup, RestoreOutcome.RESTORED, etag, reason)
 
     async def _occupied(self, backup: DeletedObject) -> Restored:
         """Another object lives at the key: the same one, or a newer one that stays."""

@@ -58,6 +58,7 @@ from s3gc_core.judgement.memory import (
     plan_history,
     recorded_plans,
 )
+from s3gc_core.judgement.noncurrent import NOTHING_FREED, versioning_note
 from s3gc_core.judgement.plans import (
     Plan,
     PlanHistory,
@@ -78,6 +79,7 @@ __all__ = [
     "EVERYTHING",
     "LEAK_WINDOW",
     "LONGEST_DAYS",
+    "NOTHING_FREED",
     "Before",
     "CandidateBrowser",
     "CandidateFilter",
@@ -145,4 +147,5 @@ __all__ = [
     "rules_of",
     "streams_behind",
     "used_under",
+    "versioning_note",
 ]

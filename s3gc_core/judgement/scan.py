@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3gc_core.bucket import Versioning
 from s3gc_core.clock import Clock
 from s3gc_core.config import Codec, Config
 from s3gc_core.databases.protocol import Database
@@ -27,6 +28,7 @@ from s3gc_core.judgement.exclusions import UnmatchedExclusions
 from s3gc_core.judgement.guards import Identity, RunFacts, SourceFacts, Tripped, tripped_guards
 from s3gc_core.judgement.judge import Judge, holders_of, mentioned_in, rules_of
 from s3gc_core.judgement.layers import Judged, ObjectVerdict
+from s3gc_core.judgement.noncurrent import asked_versioning
 from s3gc_core.judgement.plans import Plan
 from s3gc_core.judgement.searching import SearchDone, search_databases
 from s3gc_core.parallel import Behind
@@ -70,7 +72,8 @@ class ScanSummary(msgspec.Struct, frozen=True):
     source, the rows that hold a key, and those of them whose object is there: the others dangle.
     `unsearched` columns could not be looked into. `returned` objects were deleted, are referred to
     again, and are not in the bucket. `unmatched_exclusions` are protected prefixes and patterns
-    that match no object: are they misspelled?
+    that match no object: are they misspelled? `versioning` is the bucket's, None where it may not
+    be asked.
     """
 
     scan_id: str
@@ -90,6 +93,7 @@ class ScanSummary(msgspec.Struct, frozen=True):
     unsearched: int = 0
     returned: int = 0
     unmatched_exclusions: list[str] = []
+    versioning: Versioning | None = Versioning.DISABLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +190,7 @@ class Scan:
             open_columns=open_columns,
             unsearched=sum(bool(c.finding and c.finding.problem) for c in covered),
             unmatched_exclusions=exclusions.names(),
+            versioning=await asked_versioning(self.bucket),
         )
         await self.catalogue.finish_scan(scan_id, msgspec.json.encode(summary))
         return summary

@@ -24,11 +24,15 @@ KINDS = ("intent", "result", "restored", "purged")
 
 
 class DeletedObject(msgspec.Struct, frozen=True):
-    """An object that `operation_id` deleted and whose backup is kept. `deleted_at` is UTC."""
+    """An object that `operation_id` deleted and whose backup is kept. `deleted_at` is UTC.
+
+    `marker`: the version id of the delete marker that hides it, where the store told of one.
+    """
 
     operation_id: str
     deleted_at: datetime
     intent: Intent
+    marker: str | None = None
 
 
 class BackupState(msgspec.Struct, frozen=True):
@@ -45,6 +49,7 @@ class BackupState(msgspec.Struct, frozen=True):
     outcome: Outcome | None = None
     restored: RestoreOutcome | None = None
     inferred: bool = False
+    marker: str | None = None
 
 
 def backups_of(entries: Iterable[Entry]) -> list[BackupState]:
@@ -61,6 +66,7 @@ def backups_of(entries: Iterable[Entry]) -> list[BackupState]:
                 outcome=record.outcome,
                 inferred=record.inferred,
                 at=entry.at,
+                marker=record.marker,
             )
             if not known and record.outcome is Outcome.VANISHED:
                 _delete_came_late(states, entry.at)
@@ -79,7 +85,7 @@ def deleted_of(states: Iterable[BackupState], *, every_backup: bool = False) -> 
     proven, and can be asked for.
     """
     return [
-        DeletedObject(state.operation_id, state.at, state.intent)
+        DeletedObject(state.operation_id, state.at, state.intent, state.marker)
         for state in states
         if every_backup or state.outcome in GONE
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from s3gc_core.errors import ExitCode
-from s3gc_core.judgement import LEAK_WINDOW
+from s3gc_core.judgement import LEAK_WINDOW, versioning_note
 from s3gc_tui.context import Context
 
 T = TypeVar("T")
@@ -59,6 +59,8 @@ async def run(context: Context) -> ExitCode:
         noncurrent_versions=old.versions if old else None,
         noncurrent_bytes=old.size if old else None,
         delete_markers=old.delete_markers if old else None,
+        versioning=told.scan.versioning,
+        note=versioning_note(told.scan.versioning),
     )
 
 

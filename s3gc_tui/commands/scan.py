@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s3gc_core.errors import ConfigurationError, ExitCode, Problem
-from s3gc_core.judgement import ScanSummary
+from s3gc_core.judgement import ScanSummary, versioning_note
 from s3gc_tui import records
 from s3gc_tui.context import Context
 
@@ -60,6 +60,8 @@ def tell(context: Context, summary: ScanSummary, **more: object) -> ExitCode:
         unsearched=summary.unsearched,
         returned=summary.returned,
         unmatched_exclusions=summary.unmatched_exclusions,
+        versioning=summary.versioning,
+        note=versioning_note(summary.versioning),
         blocked=[
             {"guard": t.label, "reason": t.reason, "next_step": t.next_step}
             for t in summary.blocked

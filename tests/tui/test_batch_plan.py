@@ -114,6 +114,8 @@ async def test_an_approved_plan_is_executed_once(small: SmallWorld) -> None:
         "plan_id": plan,
         "planned": 3,
         "done_before": 0,
+        "freed": sum(map(len, FORGOTTEN.values())),
+        "note": "",
     }
     assert await small.world.keys() == {*USED, *PROTECTED}
     assert await states(small) == {plan: "executed"}

@@ -13,7 +13,9 @@ SOURCE = "main:users.avatar"
 # The design's fields of a scan's summary, and what was added to them since.
 SCAN_FIELDS = {"plan_id", "listed", "candidates", "orphans", "held", "kept", "bytes", "blocked"}
 SCAN_FIELDS_ADDED = {"referenced", "sources", "matches", "unsearched", "returned"} | {
-    "unmatched_exclusions"
+    "unmatched_exclusions",
+    "versioning",
+    "note",
 }
 SUMMARY_FIELDS = {"type", "outcome", "operation_id"}
 CANDIDATE_FIELDS = {"key", "size", "etag", "last_modified", "verdict", "layers"}
@@ -52,6 +54,8 @@ async def test_a_scan_says_what_it_found(small: SmallWorld) -> None:
         "unsearched": 0,
         "returned": 0,
         "unmatched_exclusions": [],
+        "versioning": "disabled",
+        "note": "",
         "blocked": [],
     }
     # Diagnostics are on the other stream.
