@@ -14,9 +14,12 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
+from s3gc_core.actions.checks import Check
+from s3gc_core.actions.doctor import examine
 from s3gc_core.bucket import PROBE_PREFIX, ObjectHeaders, Versioning
 from s3gc_core.bucket.objects import stays_noncurrent
 from s3gc_core.bucket.versions import uncovered_by
+from s3gc_core.config import Config
 from s3gc_core.databases import DatabaseUrl, Engine
 from s3gc_core.vault import Restored, Result
 from tests.conftest import MakeBucket
@@ -167,6 +170,43 @@ async def test_where_a_marker_may_not_be_removed_the_backup_is_written(
         assert (restored.counts, restored.unhidden) == ({"restored": 1}, 0)
         assert await world.contents("a") == (b"12345", HEADERS)
     await database.close()
+
+
+async def doctor_on_versions(config: Config) -> Check:
+    return next(c for c in [c async for c in examine(config)] if c.name == "versions")
+
+
+async def test_the_doctor_tells_of_versions_and_of_mfa_delete(
+    make_bucket: MakeBucket, ministack: Ministack
+) -> None:
+    """No local server knows MFA delete: the proxy answers as the S3 API reference has it."""
+
+    async def mfa(exchange: Exchange) -> None:
+        if exchange.path.endswith("?versioning"):
+            exchange.status = 200
+            exchange.answer = (
+                b"<VersioningConfiguration><Status>Enabled</Status>"
+                b"<MfaDelete>Enabled</MfaDelete></VersioningConfiguration>"
+            )
+
+    async def denied(exchange: Exchange) -> None:
+        if exchange.path.endswith("?versioning"):
+            exchange.status = 403
+            exchange.answer = b"<Error><Code>AccessDenied</Code></Error>"
+
+    config = await make_bucket(ministack)
+    plain = await doctor_on_versions(config)
+    async with running_proxy(config.endpoint_url) as proxy:
+        through = replace(config, endpoint_url=proxy.endpoint)
+        proxy.before = mfa
+        protected = await doctor_on_versions(through)
+        proxy.before = denied
+        unknown = await doctor_on_versions(through)
+    assert (plain.ok, "keeps no versions" in plain.detail) == (True, True)
+    assert protected.ok
+    assert "frees 0 bytes" in protected.detail
+    assert "MFA delete is on" in protected.detail
+    assert (unknown.ok, "s3:GetBucketVersioning" in unknown.fix) == (False, True)
 
 
 async def test_a_version_whose_tags_changed_is_not_called_restored(sqlite_world: World) -> None:
