@@ -27,6 +27,9 @@ def test_every_setting_has_its_variable() -> None:
         "S3_BUCKET": ("bucket",),
         "AWS_REGION": ("region",),
         "S3GC_ENDPOINT_URL": ("endpoint_url",),
+        "S3GC_REQUEST_PAYER": ("request_payer",),
+        "S3GC_EXPECTED_BUCKET_OWNER": ("expected_bucket_owner",),
+        "S3GC_CHECKSUMS": ("checksums",),
         "S3GC_MODE": ("mode",),
         "S3GC_RETENTION_DAYS": ("retention_days",),
         "S3GC_VAULT_PATH": ("vault_path",),
@@ -138,6 +141,8 @@ def test_an_empty_variable_is_not_dropped(variable: str) -> None:
     environ = {**BUCKET, "DATABASE_URL": "mysql://db/x", variable: ""}
     if variable in ("S3GC_ENDPOINT_URL", *(f"S3GC_{x}" for x in ("EXCLUDE_PREFIXES",))):
         assert create_config_from_env(environ=environ).exclude_prefixes == ()
+    elif variable == "S3GC_EXPECTED_BUCKET_OWNER":
+        assert create_config_from_env(environ=environ).expected_bucket_owner == ""
     elif variable == "S3GC_DATABASE_SEARCH_SKIP":
         assert create_config_from_env(environ=environ).database_search_skip == ()
     elif variable in ("S3GC_EXCLUDE_PATTERNS", "S3GC_CDN_BASES", "S3GC_URL_PATTERNS"):

@@ -97,5 +97,6 @@ def test_every_setting_decides_or_is_known_not_to() -> None:
         "compression_level", "max_concurrency", "plan_lifetime_hours", "vault_horizon_days",
         "heal", "keys", "require_second_person", "prices",
         "database_search_max_bytes", "max_database_mb_per_second",
+        "request_payer", "expected_bucket_owner", "checksums",
     }  # fmt: skip
     assert {field.name for field in fields(Config)} == decide | idle
