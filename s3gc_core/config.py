@@ -53,6 +53,21 @@ class UnsafeStore(StrEnum):
     HEAD_COMPARE = "head-compare-delete"
 
 
+class RequestPayer(StrEnum):
+    """Who pays for the requests: the bucket's owner, or whoever asks (then said every time)."""
+
+    OWNER = "owner"
+    REQUESTER = "requester"
+
+
+class Checksums(StrEnum):
+    """S3's own checksums, besides Content-MD5: `auto` checks those of answers on AWS only."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 class Codec(StrEnum):
     """How keys are written in a column (see `references.codecs`)."""
 
@@ -189,6 +204,10 @@ class Config:
     bucket: str
     region: str = "us-east-1"
     endpoint_url: str = ""
+    request_payer: RequestPayer = RequestPayer.OWNER
+    # The account that has to own the bucket; empty: not asked.
+    expected_bucket_owner: str = ""
+    checksums: Checksums = Checksums.AUTO
     mode: Mode = Mode.DRY_RUN
     retention_days: int = 7
     exclude_prefixes: tuple[str, ...] = ()

@@ -23,6 +23,9 @@ SCALARS: dict[str, Rule[object]] = {
     "bucket": rules.bucket_name,
     "region": rules.region,
     "endpoint_url": rules.endpoint_url,
+    "request_payer": rules.request_payer,
+    "expected_bucket_owner": rules.account,
+    "checksums": rules.checksums,
     "mode": rules.mode,
     "retention_days": rules.whole_number(1, 3650, rules.RETENTION_FLOOR),
     "vault_path": rules.vault_path,
@@ -94,6 +97,9 @@ class Settings(TypedDict, total=False):
     bucket: Required[str]
     region: str
     endpoint_url: str
+    request_payer: str
+    expected_bucket_owner: str
+    checksums: str
     mode: Mode | str
     retention_days: int
     exclude_prefixes: Sequence[str]

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from s3gc_core import key_template
-from s3gc_core.config import CdcOver, Codec, DatabaseSearch, Heal, Mode, UnsafeStore
+from s3gc_core.config import (
+    CdcOver,
+    Checksums,
+    Codec,
+    DatabaseSearch,
+    Heal,
+    Mode,
+    RequestPayer,
+    UnsafeStore,
+)
 from s3gc_core.config_schedule import BadSchedule, parse_schedule
 from s3gc_core.database_url import ALLOWED, DatabaseUrl, Engine
 from s3gc_core.errors import ConfigurationError, Problem
@@ -151,6 +160,8 @@ def one_of(members: type[E]) -> Rule[E]:
 
 
 mode: Rule[Mode] = one_of(Mode)
+request_payer: Rule[RequestPayer] = one_of(RequestPayer)
+checksums: Rule[Checksums] = one_of(Checksums)
 heal: Rule[Heal] = one_of(Heal)
 database_search: Rule[DatabaseSearch] = one_of(DatabaseSearch)
 unsafe_store: Rule[UnsafeStore] = one_of(UnsafeStore)
@@ -198,6 +209,13 @@ def web_url(value: object) -> str:
 def endpoint_url(value: object) -> str:
     """The object store's URL; empty for AWS."""
     return "" if value == "" else web_url(value)
+
+
+def account(value: object) -> str:
+    """An AWS account; empty for any."""
+    if isinstance(value, str) and re.fullmatch("([0-9]{12})?", value, re.ASCII):
+        return value
+    raise Unusable('the 12 digits of an AWS account in quotes, or "" not to ask')
 
 
 def prefix(value: object) -> str:

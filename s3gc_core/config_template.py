@@ -17,6 +17,16 @@ region = "us-east-1"
 # The URL of an object store other than AWS: MinIO, SeaweedFS, R2 ... Empty for AWS.
 endpoint_url = ""
 
+# Who pays for requests: owner, or requester where the bucket is one of "requester pays".
+request_payer = "owner"
+
+# The 12 digits of the AWS account that has to own the bucket: a bucket of that name in any other is
+# not touched. Empty: not asked. Not every store knows it (R2 does not).
+expected_bucket_owner = ""
+
+# S3's own checksums, besides Content-MD5: auto (those of answers, on AWS only), on, off.
+checksums = "auto"
+
 # What a run may do: dry_run (look), audit_only (look and record), execute (also delete).
 mode = "dry_run"
 

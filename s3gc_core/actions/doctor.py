@@ -14,7 +14,7 @@ from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config, UnsafeStore
 from s3gc_core.databases import Database, open_database
 from s3gc_core.errors import S3gcError
-from s3gc_core.judgement import CLOCK_DIFFERENCE
+from s3gc_core.judgement import CLOCK_DIFFERENCE, versioning_note
 from s3gc_core.local_store import refuse_network_file_system
 from s3gc_core.references import table_read
 
@@ -100,6 +100,7 @@ async def _bucket_checks(
             "grant s3:ListBucket, s3:ListBucketMultipartUploads, s3:GetObject, s3:GetObjectTagging"
             " (and to execute and restore: s3:DeleteObject, s3:PutObject, s3:PutObjectTagging)",
         )
+    yield await _versions(bucket)
     difference = abs(await bucket.server_now() - SystemClock().now())
     near = difference <= CLOCK_DIFFERENCE
     fix = "" if near else "synchronise this machine's clock (NTP)"
@@ -116,6 +117,20 @@ def _store_check(found: StoreCapabilities, choice: UnsafeStore) -> Check:
         return Check("store", True, f"{detail}; objects are deleted by {found.delete_modes}")
     fix = "execution is refused on this store (guard store-unsafe); see unsafe_store"
     return Check("store", False, detail, fix)
+
+
+async def _versions(bucket: Bucket) -> Check:
+    """What a delete frees here, and whether a restore may remove its marker."""
+    try:
+        told = await bucket.versioning()
+    except S3gcError as error:
+        return Check("versions", False, error.what, "grant s3:GetBucketVersioning on the bucket")
+    detail = (
+        versioning_note(told.status) or "the bucket keeps no versions: what is deleted is freed"
+    )
+    if told.mfa_delete:
+        detail += " MFA delete is on: a restore writes the backup, as it may not remove markers."
+    return Check("versions", True, detail)
 
 
 async def _database_checks(

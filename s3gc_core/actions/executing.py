@@ -47,6 +47,8 @@ class OperationSummary(msgspec.Struct, frozen=True):
 
     Of an execution: `planned` objects = those in `counts` + `done_before`, by earlier executions of
     the same plan. `deletes`: how they were bound to what was backed up; None where none was sent.
+    `noncurrent`: of `bytes` what a versioned bucket still keeps, so what is not
+    freed. Of a restore: `unhidden` objects came back by removing their delete marker.
     """
 
     operation_id: str
@@ -57,6 +59,8 @@ class OperationSummary(msgspec.Struct, frozen=True):
     planned: int = 0
     done_before: int = 0
     deletes: DeleteModes | None = None
+    noncurrent: int = 0
+    unhidden: int = 0
 
 
 async def execute(
@@ -146,6 +150,7 @@ async def execute(
         planned=plan.objects,
         done_before=len(finished),
         deletes=deletes,
+        noncurrent=execution.bytes_noncurrent,
     )
 
 

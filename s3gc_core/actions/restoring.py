@@ -121,7 +121,13 @@ async def _restore_into(
         run.counts = dict(restore.counts)
     if restore.counts[RestoreOutcome.FAILED] or restore.counts[RestoreOutcome.NEWER_KEPT]:
         run.outcome = "partial"
-    return OperationSummary(run.operation_id, run.outcome, run.counts, restore.bytes_restored)
+    return OperationSummary(
+        run.operation_id,
+        run.outcome,
+        run.counts,
+        restore.bytes_restored,
+        unhidden=restore.unhidden,
+    )
 
 
 class Foreseen(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from s3gc_core.bucket.objects import (
     BackedUp,
+    BucketVersioning,
     DeleteMode,
     DeleteModes,
     DeleteOutcome,
@@ -19,13 +20,14 @@ from s3gc_core.bucket.objects import (
     ObjectHeaders,
     ObjectState,
     OldVersions,
+    Versioning,
+    stays_noncurrent,
 )
 
 if TYPE_CHECKING:
     from s3gc_core.bucket.capabilities import (
         PROBE_PREFIX,
         StoreCapabilities,
-        Versioning,
         probe_store,
         remove_old_probes,
     )
@@ -47,7 +49,6 @@ else:
     _MODULES = {
         "PROBE_PREFIX": "capabilities",
         "StoreCapabilities": "capabilities",
-        "Versioning": "capabilities",
         "probe_store": "capabilities",
         "remove_old_probes": "capabilities",
         "Bucket": "client",
@@ -74,6 +75,7 @@ __all__ = [
     "BackedUp",
     "BodyLengthWrong",
     "Bucket",
+    "BucketVersioning",
     "DeleteAnswerWrong",
     "DeleteMode",
     "DeleteModes",
@@ -95,4 +97,5 @@ __all__ = [
     "create_bucket",
     "probe_store",
     "remove_old_probes",
+    "stays_noncurrent",
 ]

@@ -8,21 +8,19 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from s3gc_core.bucket import deleting
-from s3gc_core.bucket.failures import ObjectChanged, StoreFailed, code_of, status_of, store_errors
+from s3gc_core.bucket.failures import ObjectChanged, StoreFailed, store_errors
 from s3gc_core.bucket.objects import (
     DeleteMode,
     DeleteModes,
     DeleteOutcome,
     DeleteResult,
     ObjectHeaders,
+    Versioning,
 )
-from s3gc_core.errors import RightMissing, S3gcError
+from s3gc_core.errors import S3gcError
 from s3gc_core.ids import new_id
 from s3gc_core.parallel import to_the_end
 
@@ -34,14 +32,6 @@ _BODY = b"s3gc asks whether this store keeps its word; this object may be delete
 _ULID = re.compile("[0-9A-HJKMNP-TV-Z]{26}")
 # A well-formed ETag that is not the probe's.
 _WRONG_ETAG = '"00000000000000000000000000000000"'
-
-
-class Versioning(StrEnum):
-    """What a delete does here: remove, add a marker, or overwrite the null version."""
-
-    DISABLED = "disabled"
-    ENABLED = "enabled"
-    SUSPENDED = "suspended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +85,7 @@ async def probe_store(bucket: Bucket) -> StoreCapabilities:
     probe object could not be written or removed.
     """
     key = f"{_our_prefix(bucket)}{new_id()}"
-    versioning = await _versioning(bucket)
+    versioning = (await bucket.versioning()).status
     async with _removed_at_the_end(bucket, key):
         tag_count_reported = await _write_probe(bucket, key)
         batch = _Batch()
@@ -222,18 +212,3 @@ async def _remove(bucket: Bucket, key: str) -> DeleteResult:
     except S3gcError as error:
         return DeleteResult(DeleteOutcome.FAILED, error.what)
     return DeleteResult(DeleteOutcome.DELETED)
-
-
-async def _versioning(bucket: Bucket) -> Versioning:
-    with store_errors(f"asking for the versioning of bucket {bucket.name!r}"):
-        try:
-            answer = await bucket.connection.s3.get_bucket_versioning(Bucket=bucket.name)
-        except ClientError as error:
-            if status_of(error) == 501 or code_of(error) == "NotImplemented":
-                return Versioning.DISABLED
-            if code_of(error) == "AccessDenied":
-                raise RightMissing(
-                    f"s3:GetBucketVersioning on bucket {bucket.name!r} is missing"
-                ) from error
-            raise
-    return Versioning(answer.get("Status", "disabled").lower())

@@ -16,6 +16,7 @@ from s3gc_core.bucket.connection import CHECK_ATTEMPTS, Connection, Keys, connec
 from s3gc_core.bucket.failures import StoreFailed, status_of, store_errors
 from s3gc_core.bucket.objects import (
     BackedUp,
+    BucketVersioning,
     DeleteModes,
     DeleteResult,
     ListedObject,
@@ -119,6 +120,27 @@ class Bucket:
     async def old_versions(self) -> OldVersions:
         """Count what a versioned bucket keeps besides its objects; takes as long as a listing."""
         return await versions.old_versions(self.connection)
+
+    async def versioning(self) -> BucketVersioning:
+        """Whether deletes here remove, or only hide. Raises `RightMissing` where it may not be
+        asked.
+        """
+        return await versions.versioning(self.connection)
+
+    async def hidden_version(self, key: str, marker: str) -> ObjectState | None:
+        """The version that the delete marker `marker` hides, if removing the marker would make
+        exactly that one current again; None where it would not, or nobody can tell.
+
+        Raises `ObjectGone`, `ObjectUnreadable`, `StoreFailed`.
+        """
+        return await versions.hidden_version(self.connection, key, marker)
+
+    async def remove_marker(self, key: str, marker: str) -> None:
+        """Remove exactly this delete marker, which `hidden_version` has just looked at.
+
+        A marker over which something was written meanwhile changes nothing when it goes.
+        """
+        await versions.remove_marker(self.connection, key, marker)
 
     def upload_pages(self) -> AsyncIterator[list[UploadInProgress]]:
         """Every upload in parts that is not finished, page by page.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
@@ -17,8 +17,10 @@ from botocore.loaders import create_loader
 
 from s3gc_core.bucket.failures import store_errors
 from s3gc_core.bucket.parsing import parse_timestamp, take_entries
+from s3gc_core.config import Checksums, RequestPayer
 
 if TYPE_CHECKING:
+    from botocore.model import OperationModel
     from types_aiobotocore_s3 import S3Client
 
     from s3gc_core.config import Config
@@ -31,6 +33,7 @@ MAX_ATTEMPTS = 10
 CHECK_ATTEMPTS = 2
 # botocore's description of S3, read once a process: reading it takes longer than most requests.
 _MODELS = create_loader()
+_When = Literal["when_supported", "when_required"]
 # A parameter of ours, taken out before botocore validates; see `_take_raw_expires`.
 RAW_EXPIRES = "S3gcRawExpires"
 
@@ -77,7 +80,9 @@ async def connect(
             endpoint_url=config.endpoint_url or None,
             aws_access_key_id=keys.access_key if keys else None,
             aws_secret_access_key=keys.secret_key if keys else None,
-            config=_client_config(attempts or MAX_ATTEMPTS, config.max_concurrency, on_aws=on_aws),
+            config=_client_config(
+                attempts or MAX_ATTEMPTS, config.max_concurrency, config.checksums, on_aws=on_aws
+            ),
         )
         client = await creating.__aenter__()
     try:
@@ -88,12 +93,19 @@ async def connect(
             client.meta.events.register(f"before-parse.s3.{operation}", _keep_raw_expires)
         client.meta.events.register("before-call.s3.DeleteObjects", _send_content_md5)
         client.meta.events.register("before-parse.s3.ListObjectsV2", take_entries)
+        client.meta.events.register("before-parameter-build.s3", _said_always(config))
         yield Connection(client, config.bucket, config.max_concurrency, config.vault_path)
     finally:
         await creating.__aexit__(None, None, None)
 
 
-def _client_config(attempts: int, max_concurrency: int, *, on_aws: bool) -> AioConfig:
+def _client_config(
+    attempts: int, max_concurrency: int, checksums: Checksums, *, on_aws: bool
+) -> AioConfig:
+    sent: _When = "when_supported" if checksums is Checksums.ON else "when_required"
+    checked: _When = "when_supported" if on_aws else "when_required"
+    if checksums is not Checksums.AUTO:
+        checked = sent
     return AioConfig(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
@@ -103,8 +115,8 @@ def _client_config(attempts: int, max_concurrency: int, *, on_aws: bool) -> AioC
         retries={"mode": "adaptive", "total_max_attempts": attempts},
         # boto's default CRC32 trailers broke R2, OVH, GCS and old MinIO (boto3#4392). We send
         # Content-MD5 with every body, which every store checks, AWS too.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_supported" if on_aws else "when_required",
+        request_checksum_calculation=sent,
+        response_checksum_validation=checked,
         # Hashing bodies for the signature would block the event loop, also on plain http, and
         # Content-MD5, which is signed, binds the body already.
         s3={"payload_signing_enabled": False},
@@ -115,6 +127,25 @@ def is_aws(endpoint_url: str) -> bool:
     """Whether the endpoint is Amazon's own."""
     host = urlsplit(endpoint_url).hostname or ""
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def _said_always(config: Config) -> Callable[..., None]:
+    """Add who pays, and who has to own the bucket, to every request that can say so.
+
+    Here and not where requests are made: one that forgot it would be refused, or, worse, change
+    the bucket of somebody else.
+    """
+    always: dict[str, str] = {}
+    if config.request_payer is RequestPayer.REQUESTER:
+        always["RequestPayer"] = config.request_payer.value
+    if config.expected_bucket_owner:
+        always["ExpectedBucketOwner"] = config.expected_bucket_owner
+
+    def add(params: dict[str, Any], model: OperationModel, **_: Any) -> None:
+        known = model.input_shape.members if model.input_shape else {}
+        params.update({name: value for name, value in always.items() if name in known})
+
+    return add
 
 
 def _take_raw_expires(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:

@@ -134,13 +134,20 @@ async def _request(connection: Connection, asked: dict[str, str]) -> dict[str, A
 def read_answer(answer: dict[str, Any]) -> dict[str, DeleteResult]:
     """What a DeleteObjects answer says, key by key. An error outweighs a deletion."""
     told = {
-        entry["Key"]: DeleteResult(DeleteOutcome.DELETED) for entry in answer.get("Deleted", [])
+        entry["Key"]: DeleteResult(
+            DeleteOutcome.DELETED, marker=_marker(entry, "DeleteMarkerVersionId")
+        )
+        for entry in answer.get("Deleted", [])
     }
     for entry in answer.get("Errors", []):
         code = entry.get("Code", "")
         reason = f"{code}: {entry.get('Message', '')}".rstrip(": ")
         told[entry.get("Key", "")] = DeleteResult(_outcome(code), reason)
     return told
+
+
+def _marker(answer: dict[str, Any], field: str) -> str | None:
+    return answer.get(field) if answer.get("DeleteMarker") else None
 
 
 def _outcome(code: str) -> DeleteOutcome:
@@ -180,7 +187,9 @@ async def delete_one(connection: Connection, key: str, etag: str) -> DeleteResul
     """One DeleteObject with If-Match. An error is a result, so that no key goes unaccounted."""
     try:
         with store_errors(f"deleting {key!r}", key=key):
-            await connection.s3.delete_object(Bucket=connection.bucket, Key=key, IfMatch=etag)
+            answer: Any = await connection.s3.delete_object(
+                Bucket=connection.bucket, Key=key, IfMatch=etag
+            )
     except ObjectGone as error:
         return DeleteResult(DeleteOutcome.VANISHED, error.what)
     except ObjectChanged as error:
@@ -189,7 +198,7 @@ async def delete_one(connection: Connection, key: str, etag: str) -> DeleteResul
         return results[key]
     except S3gcError as error:
         return DeleteResult(DeleteOutcome.FAILED, error.what)
-    return DeleteResult(DeleteOutcome.DELETED)
+    return DeleteResult(DeleteOutcome.DELETED, marker=_marker(answer, "VersionId"))
 
 
 async def _tell_changed_from_vanished(

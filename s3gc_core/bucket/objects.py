@@ -109,7 +109,40 @@ class BackedUp(msgspec.Struct, frozen=True):
 
 
 class DeleteResult(msgspec.Struct, frozen=True):
-    """Outcome for one key, with the store's own code and message where it gave one."""
+    """Outcome for one key, with the store's own code and message where it gave one.
+
+    `marker`: the version id of the delete marker that now hides the object, in a versioned bucket.
+    """
 
     outcome: DeleteOutcome
     reason: str = ""
+    marker: str | None = None
+
+
+class Versioning(StrEnum):
+    """What a delete does here: remove, add a marker, or overwrite the null version."""
+
+    DISABLED = "disabled"
+    ENABLED = "enabled"
+    SUSPENDED = "suspended"
+
+
+class BucketVersioning(msgspec.Struct, frozen=True):
+    """The bucket's own word. `mfa_delete`: no version goes without the root user's MFA code."""
+
+    status: Versioning
+    mfa_delete: bool = False
+
+
+# The version id of what was written while versioning was off or suspended. Unlike all others it is
+# used again and again, so it never says which object is meant.
+NULL_VERSION = "null"
+
+
+def stays_noncurrent(version_id: str | None, marker: str | None) -> bool:
+    """Whether the bytes of a deleted object stay behind as a noncurrent version.
+
+    Only the null version is lost to a delete, and only to a null marker. Where the store told of
+    no marker, an object with a version id of its own stays all the same.
+    """
+    return any(told not in (None, NULL_VERSION) for told in (version_id, marker))

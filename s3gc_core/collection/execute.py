@@ -23,6 +23,7 @@ from s3gc_core.bucket import (
     DeleteOutcome,
     DeleteResult,
     ListedObject,
+    stays_noncurrent,
 )
 from s3gc_core.clock import Clock
 from s3gc_core.collection.backup import BackupRun
@@ -87,6 +88,8 @@ class Execution:
     counts: Counter[str] = field(default_factory=Counter)
     bytes_backed_up: int = 0
     bytes_deleted: int = 0
+    # Of those, what a versioned bucket still keeps, as noncurrent versions.
+    bytes_noncurrent: int = 0
     _pending: list[Result] = field(default_factory=list)
 
     async def run(self, finished: frozenset[str]) -> None:
@@ -219,15 +222,21 @@ class Execution:
         return cleared, [Result(key, Outcome.KEPT, why) for key, why in reasons.items()]
 
     async def _delete(self, intents: Sequence[Intent]) -> None:
-        sizes = {intent.key: intent.size for intent in intents}
+        asked = {intent.key: intent for intent in intents}
         if self.deletes == DeleteModes():
             answers = await self.bucket.delete_batch([(i.key, i.etag) for i in intents])
         else:
             were = {i.key: BackedUp(i.etag, i.size, i.last_modified) for i in intents}
             answers = await self.bucket.delete_by_modes(self.deletes, were)
         await self._look_for_untruth(intents, answers)
-        heard = [_result(k, a) for k, a in answers.items() if a.outcome is not DeleteOutcome.FAILED]
-        self.bytes_deleted += sum(sizes[r.key] for r in heard if r.outcome is Outcome.DELETED)
+        heard = [
+            _result(asked[key], answer)
+            for key, answer in answers.items()
+            if answer.outcome is not DeleteOutcome.FAILED
+        ]
+        for result in heard:
+            if result.outcome is Outcome.DELETED:
+                self._count_deleted(asked[result.key], result.marker)
         self._note(heard)
         for intent in intents:
             answer = answers[intent.key]
@@ -255,8 +264,14 @@ class Execution:
         if seen.outcome is Outcome.KEPT:
             seen = Result(intent.key, Outcome.FAILED, reason)
         if seen.outcome is Outcome.DELETED:
-            self.bytes_deleted += intent.size
+            seen = msgspec.structs.replace(seen, version_id=intent.version_id)
+            self._count_deleted(intent, None)
         self._note([seen])
+
+    def _count_deleted(self, intent: Intent, marker: str | None) -> None:
+        self.bytes_deleted += intent.size
+        if stays_noncurrent(intent.version_id, marker):
+            self.bytes_noncurrent += intent.size
 
     def _note(self, results: Sequence[Result]) -> None:
         self._pending.extend(results)
@@ -277,5 +292,7 @@ class Execution:
             await self.audit.append(self.operation_id, [*pending, *intents])
 
 
-def _result(key: str, answer: DeleteResult) -> Result:
-    return Result(key, _OUTCOMES[answer.outcome], answer.reason)
+def _result(intent: Intent, answer: DeleteResult) -> Result:
+    outcome = _OUTCOMES[answer.outcome]
+    version_id = intent.version_id if outcome is Outcome.DELETED else None
+    return Result(intent.key, outcome, answer.reason, version_id=version_id, marker=answer.marker)

@@ -16,7 +16,15 @@ import msgspec
 
 from s3gc_core.bucket import Bucket, ObjectUnreadable
 from s3gc_core.collection.comparison import differences
-from s3gc_core.collection.write_back import Elsewhere, left_alone, placed, write_back
+from s3gc_core.collection.unhiding import UNHIDDEN, unhide
+from s3gc_core.collection.write_back import (
+    OF_ONE_OBJECT,
+    Elsewhere,
+    Written,
+    left_alone,
+    placed,
+    write_back,
+)
 from s3gc_core.jobs import JobJournal
 from s3gc_core.parallel import in_parallel
 from s3gc_core.vault import (
@@ -107,6 +115,7 @@ class Restore:
     elsewhere: Elsewhere | None = None
     counts: Counter[str] = field(default_factory=Counter)
     bytes_restored: int = 0
+    unhidden: int = 0
 
     async def run(self, selection: Selection) -> None:
         """Restore everything selected. One object's failure does not stop the others.
@@ -134,7 +143,9 @@ class Restore:
 
         async def one(backup: DeletedObject, intent: Intent, etag: str | None) -> Restored:
             async with at_once:
-                written = await write_back(self.bucket, self.files, intent, etag, differences)
+                written = await self._unhidden(backup) if etag is None else None
+                if written is None:
+                    written = await write_back(self.bucket, self.files, intent, etag, differences)
             if self.elsewhere is not None:
                 written = self.elsewhere.told(written, intent)
             return Restored(backup.intent.key, backup.operation_id, *written)
@@ -168,3 +179,21 @@ class Restore:
             # Without its ETag nothing is overwritten; the object itself fails further on.
             return None
         return state.etag if state else None
+
+    async def _unhidden(self, backup: DeletedObject) -> Written | None:
+        """Bring the very version back by removing what hides it; None where that is not enough."""
+        intent = backup.intent
+        if backup.marker is None or self.elsewhere is not None:
+            return None
+        try:
+            unhidden = await unhide(self.bucket, intent, backup.marker)
+        except OF_ONE_OBJECT as error:
+            return Written(RestoreOutcome.FAILED, None, error.what)
+        if unhidden is None:
+            return None
+        if unhidden.unequal is not None:
+            reason = f"{UNHIDDEN}, but {unhidden.unequal}: restore it with --overwrite"
+            return Written(RestoreOutcome.FAILED, intent.etag, reason)
+        self.unhidden += 1
+        reason = f"{UNHIDDEN}: version {intent.version_id} is current again, with its date"
+        return Written(RestoreOutcome.RESTORED, intent.etag, reason)

@@ -17,7 +17,7 @@ from s3gc_core.vault import BackupDamaged, BackupFiles, Intent, RestoreOutcome
 # Bytes of UTF-8 that a key may have (S3 user guide).
 MAX_KEY_BYTES = 1024
 # What concerns one object alone, and does not stop the others.
-_OF_ONE_OBJECT = (BackupDamaged, ObjectChanged, ObjectGone, ObjectUnreadable)
+OF_ONE_OBJECT = (BackupDamaged, ObjectChanged, ObjectGone, ObjectUnreadable)
 
 Compare: TypeAlias = Callable[[Bucket, Intent], Awaitable[str | None]]
 
@@ -85,7 +85,7 @@ async def write_back(
         except ObjectChanged:
             return await _occupied(bucket, backup, compare)
         unequal = await compare(bucket, backup)
-    except _OF_ONE_OBJECT as error:
+    except OF_ONE_OBJECT as error:
         return Written(RestoreOutcome.FAILED, None, error.what)
     if unequal is not None:
         return Written(RestoreOutcome.FAILED, etag, f"read back: {unequal}")
@@ -103,7 +103,7 @@ async def foresee(
         return Written(RestoreOutcome.FAILED, None, f"its key is over {MAX_KEY_BYTES} bytes there")
     try:
         there = await _in_the_way(bucket, backup, differences, overwrite=overwrite)
-    except _OF_ONE_OBJECT as error:
+    except OF_ONE_OBJECT as error:
         return Written(RestoreOutcome.FAILED, None, error.what)
     if there is not None:
         return there

@@ -58,6 +58,7 @@ from s3gc_core.judgement.memory import (
     plan_history,
     recorded_plans,
 )
+from s3gc_core.judgement.noncurrent import NOTHING_FREED, versioning_note
 from s3gc_core.judgement.plans import (
     Plan,
     PlanHistory,
@@ -79,6 +80,7 @@ __all__ = [
     "EVERYTHING",
     "LEAK_WINDOW",
     "LONGEST_DAYS",
+    "NOTHING_FREED",
     "Before",
     "CandidateBrowser",
     "CandidateFilter",
@@ -151,4 +153,5 @@ __all__ = [
     "streams_behind",
     "used_under",
     "vault_horizon",
+    "versioning_note",
 ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3gc_core.bucket import Versioning
 from s3gc_core.clock import Clock
 from s3gc_core.config import Codec, Config
 from s3gc_core.databases.protocol import Database
@@ -27,6 +28,7 @@ from s3gc_core.judgement.exclusions import UnmatchedExclusions
 from s3gc_core.judgement.guards import Identity, RunFacts, SourceFacts, Tripped, tripped_guards
 from s3gc_core.judgement.judge import Judge, holders_of, mentioned_in, rules_of
 from s3gc_core.judgement.layers import Judged, ObjectVerdict
+from s3gc_core.judgement.noncurrent import asked_versioning
 from s3gc_core.judgement.plans import Plan
 from s3gc_core.judgement.searching import SearchDone, search_databases
 from s3gc_core.parallel import Behind
@@ -73,6 +75,7 @@ class ScanSummary(msgspec.Struct, frozen=True):
     that match no object: are they misspelled? The search of everything left out the tables
     `search_skipped`, and could not read columns for reasons that `search_unread` says; names to
     skip that no table has are `unmatched_skips`.
+    `versioning` is the bucket's, None where it may not be asked.
     """
 
     scan_id: str
@@ -95,6 +98,7 @@ class ScanSummary(msgspec.Struct, frozen=True):
     search_skipped: list[str] = []
     search_unread: dict[str, str] = {}
     unmatched_skips: list[str] = []
+    versioning: Versioning | None = Versioning.DISABLED
 
     @property
     def not_searched(self) -> list[str]:
@@ -208,6 +212,7 @@ class Scan:
             search_skipped=list(searched.skipped),
             search_unread=dict(searched.problems),
             unmatched_skips=list(searched.unmatched),
+            versioning=await asked_versioning(self.bucket),
         )
         await self.catalogue.finish_scan(scan_id, msgspec.json.encode(summary))
         return summary

@@ -24,11 +24,15 @@ KINDS = ("intent", "result", "restored", "purged")
 
 
 class DeletedObject(msgspec.Struct, frozen=True):
-    """An object that `operation_id` deleted and whose backup is kept. `deleted_at` is UTC."""
+    """An object that `operation_id` deleted and whose backup is kept. `deleted_at` is UTC.
+
+    `marker`: the version id of the delete marker that hides it, where the store told of one.
+    """
 
     operation_id: str
     deleted_at: datetime
     intent: Intent
+    marker: str | None = None
 
 
 class BackupState(msgspec.Struct, frozen=True):
@@ -46,6 +50,7 @@ class BackupState(msgspec.Struct, frozen=True):
     restored: RestoreOutcome | None = None
     inferred: bool = False
     backed_up_at: datetime | None = None
+    marker: str | None = None
 
 
 def backups_of(entries: Iterable[Entry]) -> list[BackupState]:
@@ -62,6 +67,7 @@ def backups_of(entries: Iterable[Entry]) -> list[BackupState]:
                 outcome=record.outcome,
                 inferred=record.inferred,
                 at=entry.at,
+                marker=record.marker,
             )
             if not known and record.outcome is Outcome.VANISHED:
                 _delete_came_late(states, entry.at)
@@ -80,7 +86,7 @@ def deleted_of(states: Iterable[BackupState], *, every_backup: bool = False) -> 
     proven, and can be asked for.
     """
     return [
-        DeletedObject(state.operation_id, _lived_until(state), state.intent)
+        DeletedObject(state.operation_id, _lived_until(state), state.intent, state.marker)
         for state in states
         if every_backup or state.outcome in GONE
     ]

@@ -139,12 +139,18 @@ class Intent(Record, frozen=True, tag="intent"):
 
 
 class Result(Record, frozen=True, tag="result"):
-    """How an object of an execution ended. `inferred`: concluded by recovery, not heard."""
+    """How an object of an execution ended. `inferred`: concluded by recovery, not heard.
+
+    In a versioned bucket `version_id` is the version that was deleted, and `marker` that of the
+    delete marker that hides it now, as the store told.
+    """
 
     key: str
     outcome: Outcome
     reason: str = ""
     inferred: bool = False
+    version_id: str | None = None
+    marker: str | None = None
 
 
 class RestoreIntent(Record, frozen=True, tag="restore-intent"):

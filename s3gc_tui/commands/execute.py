@@ -6,6 +6,7 @@ from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.collector import Collector
 from s3gc_core.config import UnsafeStore
 from s3gc_core.errors import ExitCode
+from s3gc_core.judgement import NOTHING_FREED, versioning_note
 from s3gc_core.vault import Outcome, Restored, RestoreOutcome, Result
 from s3gc_tui.commands.scan import accepted
 from s3gc_tui.context import Context
@@ -23,8 +24,11 @@ async def run(context: Context) -> ExitCode:
         confirm = args.confirm
         if confirm is None and context.ask is not None:
             compares = collector.config.unsafe_store is UnsafeStore.HEAD_COMPARE
+            scan = await collector.last_scan()
+            note = versioning_note(scan.versioning) + "\n" if scan else ""
             confirm = context.ask(
                 f"This deletes {plan.objects} objects ({plan.bytes} bytes) from {plan.bucket}.\n"
+                f"{note.lstrip()}"
                 + (f"{WINDOW}\n" if compares else "")
                 + f"Type the bucket's name and the count, as in {plan.confirmation!r}: "
             )
@@ -47,10 +51,19 @@ async def tell(context: Context, collector: Collector, summary: OperationSummary
             "planned": summary.planned,
             "done_before": summary.done_before,
             "deletes": summary.deletes,
+            **freed(summary),
         }
+    elif summary.unhidden:
+        fields = {"unhidden": summary.unhidden}
     return context.summary(
         summary.outcome, summary.operation_id, **summary.counts, bytes=summary.bytes, **fields
     )
+
+
+def freed(summary: OperationSummary) -> dict[str, object]:
+    """What an execution really freed; in a versioned bucket that is not what it deleted."""
+    note = f"deleting {summary.noncurrent} bytes {NOTHING_FREED}" if summary.noncurrent else ""
+    return {"freed": summary.bytes - summary.noncurrent, "note": note}
 
 
 def object_line(result: Result | Restored) -> dict[str, object]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from s3gc_core.collector import Collector
 from s3gc_core.errors import ExitCode
-from s3gc_core.judgement import Plan, PlanHistory
+from s3gc_core.judgement import Plan, PlanHistory, versioning_note
 from s3gc_tui import records
 from s3gc_tui.context import Context
 from s3gc_tui.lines import Record
@@ -23,15 +24,24 @@ async def run(context: Context) -> ExitCode:
             async for page in collector.plan_items(args.id):
                 for item in page:
                     context.emit(records.planned(item))
-            allowed = collector.config.unsafe_store
-            return context.summary(**_facts(plan, history.state), unsafe_store=allowed)
+            return context.summary(
+                **_facts(plan, history.state),
+                unsafe_store=collector.config.unsafe_store,
+                note=await _note(collector),
+            )
         if args.action == "approve":
             plan = await collector.approve(
                 args.id, reason=args.reason, prefixes=args.prefix, keys=args.key
             )
-            return context.summary(**_facts(plan, "approved"))
+            return context.summary(**_facts(plan, "approved"), note=await _note(collector))
         plan = await collector.reject(args.id, reason=args.reason)
         return context.summary(**_facts(plan, "rejected"))
+
+
+async def _note(collector: Collector) -> str:
+    """What the last scan learned about the bucket that whoever decides has to know."""
+    scan = await collector.last_scan()
+    return versioning_note(scan.versioning) if scan else ""
 
 
 def record(plan: Plan, history: PlanHistory) -> Record:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from s3gc_core.errors import ExitCode
-from s3gc_core.judgement import LEAK_WINDOW, UploadSum
+from s3gc_core.judgement import LEAK_WINDOW, UploadSum, versioning_note
 from s3gc_tui.context import Context
 
 T = TypeVar("T")
@@ -80,6 +80,8 @@ async def run(context: Context) -> ExitCode:
         unfinished_bytes=unfinished.total.bytes if unfinished else None,
         unfinished_unmeasured=unfinished.total.unmeasured if unfinished else None,
         oldest_upload=unfinished.total.oldest if unfinished else None,
+        versioning=told.scan.versioning,
+        note=versioning_note(told.scan.versioning),
     )
 
 

@@ -43,6 +43,7 @@ async def _execute(context: Context, collector: Collector, plan: Plan) -> ExitCo
             "planned": done.planned,
             "done_before": done.done_before,
             "counts": done.counts,
+            **execute.freed(done),
             "deletes": done.deletes,
             "text": f"executed plan {plan.plan_id}: {done.outcome} {done.counts}"
             + (f" by {done.deletes}" if done.deletes else ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s3gc_core.errors import ConfigurationError, ExitCode, Problem
-from s3gc_core.judgement import ScanSummary
+from s3gc_core.judgement import ScanSummary, versioning_note
 from s3gc_tui import records
 from s3gc_tui.context import Context
 
@@ -63,6 +63,8 @@ def tell(context: Context, summary: ScanSummary, **more: object) -> ExitCode:
         search_skipped=summary.search_skipped,
         search_unread=summary.search_unread,
         unmatched_skips=summary.unmatched_skips,
+        versioning=summary.versioning,
+        note=versioning_note(summary.versioning),
         blocked=[
             {"guard": t.label, "reason": t.reason, "next_step": t.next_step}
             for t in summary.blocked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from s3gc_core.config import UnsafeStore
-from s3gc_core.judgement import Plan, PlanHistory, ScanSummary
+from s3gc_core.judgement import Plan, PlanHistory, ScanSummary, versioning_note
 from s3gc_tui.display import age, count, middle, size, when, wrap
 from s3gc_tui.models.confirmation import Confirmation, Phase, Wanted
 from s3gc_tui.models.lines import BLANK, Line, dim, good, line, strong, warn
@@ -47,6 +47,8 @@ def _chosen(review: Review) -> str:
 
 def _excluded(plan: Plan, review: Review, scan: ScanSummary | None, width: int) -> list[Line]:
     said = []
+    if scan is not None and (note := versioning_note(scan.versioning)):
+        said.append(note)
     if review.excluded_objects:
         amount = f"{objects(review.excluded_objects)} ({size(review.excluded_bytes)})"
         said.append(f"{amount} of the plan were not chosen: they stay in plan {plan.plan_id}")
@@ -71,7 +73,13 @@ def reject_lines(plan: Plan, width: int) -> list[Line]:
 
 
 def execute_lines(
-    plan: Plan, history: PlanHistory, about: About, review: Review, now: datetime, width: int
+    plan: Plan,
+    history: PlanHistory,
+    about: About,
+    review: Review,
+    now: datetime,
+    width: int,
+    scan: ScanSummary | None = None,
 ) -> list[Line]:
     """What would be deleted from where, on whose word, and until when."""
     bucket = middle(safe_text(plan.bucket), width - 10)
@@ -93,6 +101,8 @@ def execute_lines(
         said.append("Its last execution ended early: this one goes on with what is left.")
     lines = [line(warn(" EXECUTE"), strong(f" plan {plan.plan_id}")), line(f" {bucket}{profile}")]
     lines.append(BLANK)
+    if scan is not None and (note := versioning_note(scan.versioning)):
+        lines += [line(warn(f" {safe}")) for safe in wrap(note, width - 2)]
     for text in said:
         lines += [line(f" {safe}") for safe in wrap(text, width - 2)]
     if review.done and (largest := review.largest()):

@@ -8,7 +8,7 @@ from functools import partial
 
 from s3gc_core.errors import DryRunRefused, NotApproved, PlanExpired, ReadOnlySession, S3gcError
 from s3gc_core.jobs import StartedJob
-from s3gc_core.judgement import Plan, PlanHistory
+from s3gc_core.judgement import Plan, PlanHistory, ScanSummary
 from s3gc_tui.background import begin, read_all
 from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.asking_lines import execute_lines
@@ -57,13 +57,13 @@ class ExecuteScreen(AskingScreen[StartedJob]):
         self._plan = plan
         self._history = history
         self._review = review or review_of(plan.sha256)
+        self._scan: ScanSummary | None = None
         self.closed_because = ""
 
     def on_mount(self) -> None:
         """Say what will be deleted, ask, and watch that it stays so."""
         self._draw()
-        if not self._review.done:
-            begin(self, self._read, "review")
+        begin(self, self._read, "review")
         self.set_interval(1.0, self._watch)
         self.field.open()
 
@@ -81,12 +81,18 @@ class ExecuteScreen(AskingScreen[StartedJob]):
                 self._review,
                 gateway.now(),
                 self.width,
+                self._scan,
             )
         )
 
     async def _read(self) -> None:
-        review = self._review = review_of(self._plan.sha256)
         try:
+            status = (await self.gateway.picture()).status
+            self._scan = status.last_scan if status else None
+            if self._review.done:
+                self._draw()
+                return
+            review = self._review = review_of(self._plan.sha256)
             await read_all(self.gateway.plan_items(self._plan.plan_id), review.add, self._draw)
         except S3gcError as error:
             self.field.step(Ended(f"closed: {error.what}"))

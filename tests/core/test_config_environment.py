@@ -36,6 +36,9 @@ def test_every_setting_has_its_variable() -> None:
         "S3_BUCKET": ("bucket",),
         "AWS_REGION": ("region",),
         "S3GC_ENDPOINT_URL": ("endpoint_url",),
+        "S3GC_REQUEST_PAYER": ("request_payer",),
+        "S3GC_EXPECTED_BUCKET_OWNER": ("expected_bucket_owner",),
+        "S3GC_CHECKSUMS": ("checksums",),
         "S3GC_MODE": ("mode",),
         "S3GC_RETENTION_DAYS": ("retention_days",),
         "S3GC_VAULT_PATH": ("vault_path",),
@@ -168,6 +171,8 @@ def test_an_empty_variable_is_not_dropped(variable: str) -> None:
         assert create_config_from_env(environ=environ).exclude_prefixes == ()
     elif variable == "S3GC_AUDIT_ANCHOR_FILE":
         assert create_config_from_env(environ=environ).audit_anchor_file == ""
+    elif variable == "S3GC_EXPECTED_BUCKET_OWNER":
+        assert create_config_from_env(environ=environ).expected_bucket_owner == ""
     elif variable == "S3GC_DATABASE_SEARCH_SKIP":
         assert create_config_from_env(environ=environ).database_search_skip == ()
     elif variable in ("S3GC_EXCLUDE_PATTERNS", "S3GC_CDN_BASES", "S3GC_URL_PATTERNS"):

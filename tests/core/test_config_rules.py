@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from s3gc_core import config_rules as rules
-from s3gc_core.config import Codec, DatabaseSearch, Heal, Mode, UnsafeStore
+from s3gc_core.config import (
+    Checksums,
+    Codec,
+    DatabaseSearch,
+    Heal,
+    Mode,
+    RequestPayer,
+    UnsafeStore,
+)
 from s3gc_core.config_create import GUARDS, LISTS, SCALARS
 from s3gc_core.config_rules import Unusable
 from s3gc_core.config_schedule import BadSchedule, parse_schedule
@@ -37,6 +45,9 @@ GOOD: list[tuple[str, object, object]] = [
     *[("mode", str(mode), mode) for mode in Mode],
     ("mode", Mode.EXECUTE, Mode.EXECUTE),
     *[("heal", str(heal), heal) for heal in Heal],
+    *[("request_payer", str(who), who) for who in RequestPayer],
+    *[("expected_bucket_owner", who, who) for who in ("", "0123456789" + "12")],
+    *[("checksums", str(when), when) for when in Checksums],
     *[("require_second_person", flag, flag) for flag in (True, False)],
     *[("unsafe_store", str(choice), choice) for choice in UnsafeStore],
     *[("database_search", str(where), where) for where in DatabaseSearch],
@@ -99,6 +110,9 @@ BAD: list[tuple[str, object]] = [
     *[("mode", mode) for mode in ("", "Execute", "dry-run", "delete", None, True)],
     *[("unsafe_store", choice) for choice in ("", "Refuse", "head-compare", None, True)],
     *[("database_search", where) for where in ("", "Everything", "all", None, True)],
+    *[("request_payer", who) for who in ("", "Requester", "bucket", None, True)],
+    *[("checksums", when) for when in ("", "On", "when_required", None, True)],
+    *[("expected_bucket_owner", who) for who in ("1", "1" * 13, "a" * 12, 10**11, None)],
     *[("database_search_max_bytes", count) for count in (0, -1, *NO_NUMBER)],
     *[("max_database_mb_per_second", count) for count in (-1, 1_000_001, *NO_NUMBER)],
     *[("database_search_skip", name) for name in ("", ".", "a..b", "*", "/", 7, None)],

@@ -118,6 +118,8 @@ async def test_an_approved_plan_is_executed_once(small: SmallWorld) -> None:
         "planned": 3,
         "done_before": 0,
         "deletes": CONDITIONAL,
+        "freed": sum(map(len, FORGOTTEN.values())),
+        "note": "",
     }
     assert await small.world.keys() == {*USED, *PROTECTED}
     assert await states(small) == {plan: "executed"}

@@ -17,6 +17,8 @@ SCAN_FIELDS_ADDED = {"referenced", "sources", "matches", "unsearched", "returned
     "search_skipped",
     "search_unread",
     "unmatched_skips",
+    "versioning",
+    "note",
 }
 SUMMARY_FIELDS = {"type", "outcome", "operation_id"}
 CANDIDATE_FIELDS = {"key", "size", "etag", "last_modified", "verdict", "layers"}
@@ -58,6 +60,8 @@ async def test_a_scan_says_what_it_found(small: SmallWorld) -> None:
         "search_skipped": [],
         "search_unread": {},
         "unmatched_skips": [],
+        "versioning": "disabled",
+        "note": "",
         "blocked": [],
     }
     # Diagnostics are on the other stream.

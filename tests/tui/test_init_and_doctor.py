@@ -47,7 +47,15 @@ def failures(ran: Ran) -> dict[str, str]:
 async def test_doctor_finds_nothing_wrong(small: SmallWorld) -> None:
     ran = await small.cli.batch("doctor", "--write-probe")
     assert (ran.code, failures(ran), ran.summary["failed"]) == (0, {}, 0)
-    expected = ["vault", "free space", "bucket", "right to list", "right to read", "clock"]
+    expected = [
+        "vault",
+        "free space",
+        "bucket",
+        "right to list",
+        "right to read",
+        "versions",
+        "clock",
+    ]
     source = ["store", "database main", "main:users.avatar"]
     assert [c["name"] for c in ran.of("check")] == [*expected, *source]
     assert "s3gc" not in {key.partition("/")[0] for key in await small.world.keys()}

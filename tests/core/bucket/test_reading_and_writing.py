@@ -23,7 +23,9 @@ from s3gc_core.bucket.reading import MIB, likely_part_size, part_size, state_of
 from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
 from s3gc_core.errors import BucketUnreachable
+from tests.conftest import MakeBucket
 from tests.core.bucket import bytes_of, listed_keys, pieces, plain_client
+from tests.servers.ministack import Ministack
 from tests.servers.proxy import Exchange, running_proxy
 
 # What each server can hold: weed insists on a date in Expires and has no redirects.
@@ -188,14 +190,24 @@ async def test_reading_is_bound_to_the_etag(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"), [("InvalidObjectState", "archived"), ("AccessDenied", "cannot be read")]
+    ("status", "code", "reason"),
+    [
+        (403, "InvalidObjectState", "archived"),
+        (403, "AccessDenied", "cannot be read"),
+        # The key is refused, disabled or gone (KMS error codes): this object's trouble alone.
+        (403, "KMS.AccessDeniedException", "cannot be read"),
+        (400, "KMS.DisabledException", "cannot be read"),
+        (400, "KMS.NotFoundException", "cannot be read"),
+    ],
 )
 async def test_archived_and_forbidden_objects_cannot_be_read(
-    bucket_config: Config, code: str, reason: str
+    bucket_config: Config, status: int, code: str, reason: str
 ) -> None:
+    """No local server refuses so: the proxy answers as S3 documents it."""
+
     async def refuse(exchange: Exchange) -> None:
         if exchange.method == "GET" and exchange.path.startswith(f"/{bucket_config.bucket}/k"):
-            exchange.status = 403  # as S3 documents for archived classes, and for denied ones
+            exchange.status = status
             exchange.answer = f"<Error><Code>{code}</Code></Error>".encode()
 
     async with running_proxy(bucket_config.endpoint_url) as proxy:
@@ -226,6 +238,24 @@ async def test_objects_under_a_key_of_their_owner_cannot_be_read(
         )
     with pytest.raises(ObjectUnreadable):
         await bytes_of(bucket, "k", answer["ETag"])
+
+
+async def test_the_key_of_an_encrypted_object_is_kept_and_used_again(
+    make_bucket: MakeBucket, ministack: Ministack
+) -> None:
+    """Seen on ministack; SeaweedFS without a KMS answers 500 to such a PUT."""
+    config = await make_bucket(ministack)
+    key_id = "arn:aws:kms:us-east-1:000000000000:key/0d6a2f4c"
+    encrypted = ObjectHeaders(
+        content_type="text/plain", encryption="aws:kms", encryption_key_id=key_id
+    )
+    async with Bucket.open(config, SystemClock()) as bucket:
+        for key, headers in (("k", encrypted), ("again", None)):
+            state = await bucket.head("k")
+            await bucket.put(key, pieces(b"x"), 1, headers or state.headers)  # type: ignore[union-attr]
+            written = await bucket.head(key)
+            assert written is not None
+            assert written.headers == encrypted
 
 
 async def test_a_body_that_ends_early_is_an_error(bucket_config: Config) -> None:
