@@ -19,8 +19,9 @@ async def backed_up(world: World) -> set[str]:
             assert (world.config.vault_path / entry.intent.backup.path).is_file()
         wrong = [key async for key, problem in collector.verify_backups() if problem]
     assert wrong == []
-    files = [path for path in (world.config.vault_path / "backups").rglob("*") if path.is_file()]
-    assert len(files) == len(entries)
+    vault = world.config.vault_path
+    files = {str(p.relative_to(vault)) for p in (vault / "backups").rglob("*") if p.is_file()}
+    assert files == {entry.intent.backup.path for entry in entries}
     return {entry.intent.key for entry in entries}
 
 
