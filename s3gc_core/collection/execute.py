@@ -225,7 +225,8 @@ class Execution:
         """One durable audit transaction: these intents, and all results not yet recorded."""
         pending, self._pending = self._pending, []
         if intents or pending:
-            await self.audit.append(self.operation_id, [*pending, *intents])
+            # Cancelled, it is waited for: what was heard of deletes must not be lost with it.
+            await to_the_end(self.audit.append(self.operation_id, [*pending, *intents]))
 
 
 def _result(key: str, answer: DeleteResult) -> Result:

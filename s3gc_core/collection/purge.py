@@ -54,6 +54,7 @@ async def purge(
     Raises `BucketUnreachable`: without an answer nothing goes.
     """
     purged = size = sole = young = 0
+    changed: set[str] = set()
     async for page in audit.backups():
         for backup in page:
             if now - backup.at < horizon:
@@ -66,10 +67,12 @@ async def purge(
             size += backup.intent.backup.stored_size
             if not dry_run:
                 await _remove(audit, files, operation_id, backup)
+                changed.add(backup.operation_id)
     if not dry_run:
         for operation in await audit.operations():
             if operation.operation_id != operation_id:
-                await tidy(audit, files, operation.operation_id)
+                of = operation.operation_id
+                await tidy(audit, files, of, changed=of in changed)
     return PurgeSummary(purged, size, sole, young)
 
 

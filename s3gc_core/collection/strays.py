@@ -5,23 +5,32 @@ from __future__ import annotations
 import asyncio
 
 from s3gc_core.vault import AuditLog, BackupFiles, Intent
+from s3gc_core.vault.manifest import MANIFEST
+from s3gc_core.vault.places import place_of
 from s3gc_core.vault.tar import end_of
 
 
-async def tidy(audit: AuditLog, files: BackupFiles, operation_id: str) -> int:
-    """Leave in an operation's folder what is recorded, its packs cut to that and sealed; returns
-    how many files were removed.
+async def tidy(
+    audit: AuditLog, files: BackupFiles, operation_id: str, *, changed: bool = False
+) -> int:
+    """Leave in an operation's folder what is recorded, its packs cut to that and sealed, and a
+    manifest of it; returns how many files were removed.
+
+    `changed` says that the manifest, if there is one, may no longer be right.
 
     The bytes come before the records in the durable order, so what has no record was never relied
     on. The operation must not be running.
     """
     known = await audit.backup_paths(operation_id)
-    strays = await asyncio.to_thread(files.strays, operation_id, known)
+    expected = known | {place_of(operation_id, MANIFEST)} if known else known
+    strays = await asyncio.to_thread(files.strays, operation_id, expected)
     for stray in strays:
         await asyncio.to_thread(files.remove, stray)
     for path, end in (await _pack_ends(audit, operation_id)).items():
         if path in known:
             await asyncio.to_thread(files.end_pack, path, end)
+    if known and (changed or not await asyncio.to_thread(files.has_manifest, operation_id)):
+        await files.write_manifest(operation_id, audit.backups(operation_id))
     return len(strays)
 
 

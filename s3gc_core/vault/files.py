@@ -18,7 +18,10 @@ from itertools import groupby
 from pathlib import Path
 
 from s3gc_core.bucket.objects import ObjectHeaders
+from s3gc_core.parallel import to_the_end
+from s3gc_core.vault.backup_states import BackupState
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
+from s3gc_core.vault.manifest import ManifestWriter, has_manifest
 from s3gc_core.vault.packs import PACKED_BELOW, HeldBackup, PackAppender, end_pack
 from s3gc_core.vault.places import (
     BACKUPS,
@@ -94,7 +97,8 @@ class BackupFiles:
         """
         if not backups:
             return []
-        return await asyncio.to_thread(self._settle, operation_id, backups)
+        # Cancelled, it is waited for: its folder may be tidied next, and its packs cut.
+        return await to_the_end(asyncio.to_thread(self._settle, operation_id, backups))
 
     async def verify(self, backup: StoredBackup) -> None:
         """Read a settled backup back from the disk, not from memory, and compare everything.
@@ -109,6 +113,21 @@ class BackupFiles:
         A pack with a backup that is damaged gets no further ones. Raises `VaultUnreachable`.
         """
         return await asyncio.to_thread(self._verify_packed, backups)
+
+    async def write_manifest(
+        self, operation_id: str, pages: AsyncIterator[list[BackupState]]
+    ) -> None:
+        """Write the operation's manifest, a line for each backup, over an older one: durable when
+        this returns. Raises `VaultFull`, `VaultUnreachable`.
+        """
+        writer = ManifestWriter(self._vault, operation_id)
+        try:
+            await asyncio.to_thread(writer.add, ())
+            async for page in pages:
+                await asyncio.to_thread(writer.add, page)
+            await asyncio.to_thread(writer.finish)
+        finally:
+            writer.close()
 
     async def read(self, backup: StoredBackup) -> AsyncIterator[bytes]:
         """`open_raw` for the event loop: each chunk is read and decoded in a thread."""
@@ -160,6 +179,10 @@ class BackupFiles:
         operation_id, name = place_of_backup(backup)
         if backup.offset is None:
             self._unlink(operation_id, name)
+
+    def has_manifest(self, operation_id: str) -> bool:
+        """Whether the operation has its manifest; one without a folder needs none."""
+        return has_manifest(self._vault, operation_id)
 
     def end_pack(self, path: str, end: int) -> None:
         """Cut a recorded pack where its last recorded backup ends, and seal it: see `packs`."""

@@ -20,7 +20,7 @@ from s3gc_core.collection import execute, recovery, restore
 from s3gc_core.collection.execute import Execution
 from s3gc_core.judgement import Catalogue
 from s3gc_core.references import catching_up
-from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit, packs
+from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit, manifest, packs
 from s3gc_core.vault.writer import BackupWriter
 
 Function = Callable[..., Any]
@@ -42,6 +42,8 @@ POINTS: dict[str, tuple[Any, str]] = {
     "pack-end": (BackupFiles, "end_pack"),
     "pack-cut": (os, "ftruncate"),
     "pack-sealed": (os, "fchmod"),
+    "manifest": (BackupFiles, "write_manifest"),
+    "manifest-bytes": (manifest, "write_all"),
     "verify": (BackupFiles, "verify"),
     "read-back": (BackupFiles, "verify_packed"),
     "judge-again": (Execution, "_judge_again"),

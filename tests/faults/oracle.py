@@ -109,6 +109,10 @@ class Oracle:
         recorded = {row.record["backup"]["path"] for row in rows if row.kind == "intent"}
         backups = self._vault / "backups"
         present = {str(p.relative_to(self._vault)) for p in backups.rglob("*") if not p.is_dir()}
+        self._check_manifests([row for row in rows if row.kind == "intent"])
+        recorded |= {
+            f"backups/{row.operation_id}/manifest.jsonl" for row in rows if row.kind == "intent"
+        }
         _demand(present == recorded, f"files against records: {present ^ recorded}")
         for path in present:
             if path.endswith(".tar"):
@@ -220,6 +224,23 @@ class Oracle:
                 _demand(body == right, f"the backup of {record['key']} is not the object")
                 backed_up.add(record["key"])
         return backed_up
+
+    def _check_manifests(self, intents: list[Row]) -> None:
+        """Each operation that backed something up lists it all, and nothing else."""
+        recorded: dict[str, dict[str, Any]] = {}
+        for row in intents:
+            of = recorded.setdefault(row.operation_id, {})
+            of[row.record["key"]] = row.record["backup"]
+        for operation, backups in recorded.items():
+            path = self._vault / "backups" / operation / "manifest.jsonl"
+            _demand(path.is_file(), f"an operation without its manifest: {operation}")
+            lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+            listed = [line["key"] for line in lines]
+            _demand(sorted(listed) == sorted(backups), f"{path} lists other keys than recorded")
+            for line in lines:
+                backup = backups[line["key"]]
+                same = {name: line[name] for name in backup} == backup
+                _demand(same, f"{path} has {line['key']} elsewhere")
 
     def _check_anchors(self, rows: list[Row]) -> None:
         hashes = {row.seq: row.hash.hex() for row in rows}

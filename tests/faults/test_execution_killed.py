@@ -52,6 +52,10 @@ NAMED = (
     ("read-back:before:1",),
     ("read-back:after:2", "pack-sealed:before:1", "pack-sealed:after:1"),
     ("pack-end:after:1",),
+    # The manifest: by the operation itself, and by recovery.
+    ("manifest:before:1", "manifest:before:1"),
+    ("manifest-bytes:half:2", "manifest-bytes:after:2"),
+    ("manifest:after:1",),
     # The deletes; the first one is the store's probe.
     ("judge-again:before:1",),
     ("judge-again:after:1",),

@@ -75,12 +75,12 @@ async def rows(world: World, table: str, values: Iterable[str]) -> None:
 
 
 def backup_files(world: World) -> dict[str, bytes]:
-    """Every file below `backups/`, by its path relative to the vault."""
+    """Every file of backups below `backups/`, by its path relative to the vault."""
     vault = world.config.vault_path
     return {
         str(path.relative_to(vault)): path.read_bytes()
         for path in (vault / "backups").glob("*/*")
-        if path.is_file()
+        if path.is_file() and path.name != "manifest.jsonl"
     }
 
 

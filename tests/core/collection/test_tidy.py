@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from s3gc_core.clock import SystemClock
@@ -50,7 +52,14 @@ def with_backup(key: str, backup: StoredBackup) -> Intent:
 
 
 def sizes(vault: Path) -> dict[str, int]:
-    return {p.name: p.stat().st_size for p in (vault / "backups" / OPERATION).iterdir()}
+    """Files of backups, the manifest left out."""
+    found = (vault / "backups" / OPERATION).iterdir()
+    return {p.name: p.stat().st_size for p in found if p.name != "manifest.jsonl"}
+
+
+def listed(vault: Path) -> list[dict[str, Any]]:
+    text = (vault / "backups" / OPERATION / "manifest.jsonl").read_bytes()
+    return [msgspec.json.decode(line) for line in text.splitlines()]
 
 
 def end_of(one: Intent) -> int:
@@ -81,6 +90,40 @@ async def test_what_no_record_names_goes(
     assert sizes(tmp_path) == whole
 
 
+async def test_the_manifest_lists_what_is_recorded(
+    tmp_path: Path, files: BackupFiles, audit: AuditLog
+) -> None:
+    recorded = await settled(files, "a", "größe", size=200)
+    recorded += await settled(files, "large", size=200_000)
+    await audit.append(OPERATION, recorded)
+    await settled(files, "lost")
+    folder = tmp_path / "backups" / OPERATION
+    (folder / "manifest.jsonl.part").write_bytes(b"half of ")
+    assert await tidy(audit, files, OPERATION) == 1
+    lines = {line["key"]: line for line in listed(tmp_path)}
+    assert lines.keys() == {"a", "größe", "large"}
+    assert len(listed(tmp_path)) == 3
+    for one in recorded:
+        expected = msgspec.to_builtins(one)
+        place = msgspec.structs.asdict(one.backup)
+        line = lines[one.key]
+        assert {name: line[name] for name in place} == place
+        assert line["headers"] == expected["headers"]
+        assert (line["etag"], line["version_id"]) == (one.etag, None)
+    assert (folder / "manifest.jsonl").stat().st_mode & 0o777 == 0o600
+    assert not (folder / "manifest.jsonl.part").exists()
+    # Written once; again only where it is missing, or no longer right.
+    (folder / "manifest.jsonl").write_bytes(b"")
+    await tidy(audit, files, OPERATION)
+    assert listed(tmp_path) == []
+    await audit.append(OPERATION, [Purged("a", OPERATION, recorded[0].backup.path, "", 200)])
+    await tidy(audit, files, OPERATION, changed=True)
+    assert [line["key"] for line in listed(tmp_path)] == ["größe", "large"]
+    (folder / "manifest.jsonl").unlink()
+    await tidy(audit, files, OPERATION)
+    assert [line["key"] for line in listed(tmp_path)] == ["größe", "large"]
+
+
 async def test_a_pack_without_a_record_goes(
     tmp_path: Path, files: BackupFiles, audit: AuditLog
 ) -> None:
@@ -102,8 +145,8 @@ async def test_a_pack_stays_as_long_as_one_record_needs_it(
         await files.verify(recorded[1].backup)
     last = recorded[1]
     await audit.append(OPERATION, [Purged(last.key, OPERATION, last.backup.path, "", 900)])
-    assert await tidy(audit, files, OPERATION) == 1
-    assert sizes(tmp_path) == {}
+    assert await tidy(audit, files, OPERATION) == 2  # the pack and the manifest
+    assert list((tmp_path / "backups" / OPERATION).iterdir()) == []
 
 
 async def test_what_the_disk_kept_wrongly_is_not_deleted(

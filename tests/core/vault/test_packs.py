@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
 import subprocess
 import tarfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -332,3 +334,27 @@ def test_records_of_old_are_read_as_they_were() -> None:
     backup = msgspec.json.decode(old, type=StoredBackup)
     assert (backup.offset, backup.member) == (None, None)
     assert msgspec.json.encode(backup) == old
+
+
+async def test_a_cancelled_batch_is_written_to_its_end(
+    vault: Path, files: BackupFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the pack would be cut and sealed while a thread still writes to it."""
+    begun, go_on = threading.Event(), threading.Event()
+    fdatasync = os.fdatasync
+
+    def slow(descriptor: int) -> None:
+        begun.set()
+        assert go_on.wait(20)
+        fdatasync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    settling = asyncio.create_task(settled(files, {"a": b"x"}))
+    assert await asyncio.to_thread(begun.wait, 20)
+    settling.cancel()
+    await asyncio.wait([settling], timeout=0.1)
+    assert not settling.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await settling
+    assert (vault / FIRST).stat().st_size > 0
