@@ -10,7 +10,7 @@ import msgspec
 from s3gc_core.actions.holding_streams import hold_streams_if_free
 from s3gc_core.actions.parts import Parts
 from s3gc_core.bucket import DeleteModes, probe_store, remove_old_probes
-from s3gc_core.collection import Execution, LastCheck, imbalance, remove_strays
+from s3gc_core.collection import Execution, LastCheck, imbalance, tidy
 from s3gc_core.config import Mode, UnsafeStore
 from s3gc_core.databases import open_followings
 from s3gc_core.errors import GrantRefused, ResultsUnbalanced, StoreUnsafe
@@ -137,7 +137,7 @@ async def execute(
         finally:
             run.counts = dict(execution.counts)
             # Backups that were begun and never recorded: nothing was deleted on their word.
-            await to_the_end(remove_strays(parts.audit, parts.files, run.operation_id))
+            await to_the_end(tidy(parts.audit, parts.files, run.operation_id))
         await _check_balance(parts, plan, run.operation_id, finished)
         if execution.counts[Outcome.FAILED] or execution.counts[Outcome.CHANGED]:
             run.outcome = "partial"

@@ -16,7 +16,7 @@ from s3gc_core.ids import new_id
 from s3gc_core.jobs import LeaseHolder, lease_holder
 from s3gc_core.judgement import Plan, PlanHistory, PlanState, ScanSummary, Tripped, plan_histories
 from s3gc_core.judgement.guards import RunFacts, SourceFacts, reverse_match
-from s3gc_core.vault import BackupDamaged, Drilled, LastRecord, ScanRecorded, Verified
+from s3gc_core.vault import BackupDamaged, Drilled, LastRecord, Purged, ScanRecorded, Verified
 
 # Scans that the history of a source goes back.
 SCANS_REMEMBERED = 30
@@ -43,7 +43,8 @@ class VaultStats:
     """What the vault holds. Sizes in bytes; `ratio` is raw to stored; times are UTC.
 
     `verified_at` is when backups were last read back and compared, `verified` how many of them,
-    `damaged` how many were found damaged.
+    `damaged` how many were found damaged. `purged_bytes` are those of purged backups in packs:
+    they stay until nothing in their pack is needed.
     """
 
     backups: int
@@ -55,6 +56,7 @@ class VaultStats:
     verified_at: datetime | None = None
     verified: int = 0
     damaged: int = 0
+    purged_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +127,15 @@ async def vault_stats(parts: Parts) -> VaultStats:
     """Add up every backup the vault holds."""
     backups = raw = stored = 0
     oldest: datetime | None = None
+    packs: set[str] = set()
     async for page in parts.audit.backups():
         for entry in page:
             backups += 1
             raw += entry.intent.backup.raw_size
             stored += entry.intent.backup.stored_size
             oldest = entry.at if oldest is None else min(oldest, entry.at)
+            if entry.intent.backup.offset is not None:
+                packs.add(entry.intent.backup.path)
     free = await asyncio.to_thread(parts.files.free_space)
     verified = await parts.audit.last(Verified)
     return VaultStats(
@@ -143,7 +148,18 @@ async def vault_stats(parts: Parts) -> VaultStats:
         verified_at=verified.at if verified else None,
         verified=verified.record.checked if verified else 0,
         damaged=verified.record.damaged if verified else 0,
+        purged_bytes=await _purged_bytes(parts, packs),
     )
+
+
+async def _purged_bytes(parts: Parts, packs: set[str]) -> int:
+    """Bytes of purged backups in packs that live on."""
+    size = 0
+    async for page in parts.audit.entries(kinds=("purged",)):
+        for entry in page:
+            if isinstance(entry.record, Purged) and entry.record.path in packs:
+                size += entry.record.packed_bytes
+    return size
 
 
 async def verify_backups(

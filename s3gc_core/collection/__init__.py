@@ -10,7 +10,7 @@ from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.collection.purge import PurgeSummary, purge
 from s3gc_core.collection.recovery import Recovered, recover
 from s3gc_core.collection.restore import Restore, Selection, select
-from s3gc_core.collection.strays import remove_strays
+from s3gc_core.collection.strays import tidy
 from s3gc_core.collection.write_back import Elsewhere, foresee, left_alone, placed
 
 __all__ = [
@@ -36,6 +36,6 @@ __all__ = [
     "purge",
     "recover",
     "relative_name",
-    "remove_strays",
     "select",
+    "tidy",
 ]

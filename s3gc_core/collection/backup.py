@@ -60,9 +60,12 @@ class BackupRun:
         outcomes = await in_parallel(self._one(item) for item in items)
         intents = [outcome for outcome in outcomes if isinstance(outcome, Intent)]
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
-        await self._files.settle(self._operation_id, [intent.backup for intent in intents])
-        checks = await in_parallel(self._compare(intent) for intent in intents)
-        damaged = [failed for failed in checks if failed is not None]
+        settled = await self._files.settle(self._operation_id, [i.backup for i in intents])
+        intents = [
+            msgspec.structs.replace(intent, backup=backup)
+            for intent, backup in zip(intents, settled, strict=True)
+        ]
+        damaged = await self._compare_all(intents)
         bad = {result.key for result in damaged}
         return Backups([i for i in intents if i.key not in bad], [*results, *damaged])
 
@@ -84,7 +87,7 @@ class BackupRun:
                 if problem := unrestorable(headers):
                     return Result(item.key, Outcome.FAILED, problem)
                 writer = self._files.open_writer(
-                    self._operation_id, item.key, self._level, state.size
+                    self._operation_id, item.key, self._level, state.size, headers
                 )
                 try:
                     async for chunk in reading.chunks(CHUNK):
@@ -109,13 +112,32 @@ class BackupRun:
             backup,
         )
 
-    async def _compare(self, intent: Intent) -> Result | None:
+    async def _compare_all(self, intents: Sequence[Intent]) -> list[Result]:
+        """Read everything back; results of those that are not what they must be."""
+        packed = [intent for intent in intents if intent.backup.offset is not None]
+        loose = [intent for intent in intents if intent.backup.offset is None]
+        found = await self._files.verify_packed([intent.backup for intent in packed])
+        found += await in_parallel(self._read_back(intent.backup) for intent in loose)
+        return [
+            failed
+            for intent, damage in zip([*packed, *loose], found, strict=True)
+            if (failed := unproven(intent, damage)) is not None
+        ]
+
+    async def _read_back(self, backup: StoredBackup) -> BackupDamaged | None:
         async with self._at_once:
             try:
-                await self._files.verify(intent.backup)
+                await self._files.verify(backup)
             except BackupDamaged as error:
-                return Result(intent.key, Outcome.FAILED, error.what)
-        return size_differs(intent.key, intent.size, intent.backup)
+                return error
+        return None
+
+
+def unproven(intent: Intent, damage: BackupDamaged | None) -> Result | None:
+    """The result of an object whose backup does not hold all of it."""
+    if damage is not None:
+        return Result(intent.key, Outcome.FAILED, damage.what)
+    return size_differs(intent.key, intent.size, intent.backup)
 
 
 def size_differs(key: str, size: int, backup: StoredBackup) -> Result | None:

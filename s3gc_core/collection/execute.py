@@ -289,7 +289,8 @@ class Execution:
         """One durable audit transaction: these intents, and all results not yet recorded."""
         pending, self._pending = self._pending, []
         if intents or pending:
-            await self.audit.append(self.operation_id, [*pending, *intents])
+            # Cancelled, it is waited for: what was heard of deletes must not be lost with it.
+            await to_the_end(self.audit.append(self.operation_id, [*pending, *intents]))
 
 
 def _result(intent: Intent, answer: DeleteResult) -> Result:

@@ -10,7 +10,7 @@ import msgspec
 
 from s3gc_core.bucket import Bucket, ObjectState
 from s3gc_core.collection.comparison import header_differences
-from s3gc_core.collection.strays import remove_strays
+from s3gc_core.collection.strays import tidy
 from s3gc_core.vault import AuditLog, BackupFiles, BackupState, Intent, Purged
 
 SAME_OBJECT = "the same object is in the bucket"
@@ -49,10 +49,12 @@ async def purge(
 ) -> PurgeSummary:
     """Remove what nothing needs; each removal is recorded before the file goes.
 
-    Died in between, the file is a stray without record, and removed with all others at the end.
+    Died in between, the file is a stray without record, and removed with all others at the end;
+    so is a pack once nothing in it is needed.
     Raises `BucketUnreachable`: without an answer nothing goes.
     """
     purged = size = sole = young = 0
+    changed: set[str] = set()
     async for page in audit.backups():
         for backup in page:
             if now - backup.at < horizon:
@@ -65,10 +67,12 @@ async def purge(
             size += backup.intent.backup.stored_size
             if not dry_run:
                 await _remove(audit, files, operation_id, backup)
+                changed.add(backup.operation_id)
     if not dry_run:
         for operation in await audit.operations():
             if operation.operation_id != operation_id:
-                await remove_strays(audit, files, operation.operation_id)
+                of = operation.operation_id
+                await tidy(audit, files, of, changed=of in changed)
     return PurgeSummary(purged, size, sole, young)
 
 
@@ -84,6 +88,7 @@ async def _remove(
     audit: AuditLog, files: BackupFiles, operation_id: str, backup: BackupState
 ) -> None:
     intent = backup.intent
-    record = Purged(intent.key, backup.operation_id, intent.backup.path, SAME_OBJECT)
+    packed_bytes = 0 if intent.backup.offset is None else intent.backup.stored_size
+    record = Purged(intent.key, backup.operation_id, intent.backup.path, SAME_OBJECT, packed_bytes)
     await audit.append(operation_id, [record])
     await asyncio.to_thread(files.remove_backup, intent.backup)

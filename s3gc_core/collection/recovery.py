@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from s3gc_core.bucket import Bucket
 from s3gc_core.collection.classification import classify_intent, classify_restore
 from s3gc_core.collection.comparison import differences
-from s3gc_core.collection.strays import remove_strays
+from s3gc_core.collection.strays import tidy
 from s3gc_core.vault import (
     AuditLog,
     BackupFiles,
@@ -64,7 +64,7 @@ async def recover(bucket: Bucket, audit: AuditLog, files: BackupFiles) -> Recove
     operations = files_removed = 0
     for operation in await audit.operations():
         if operation.finished is None:
-            files_removed += await remove_strays(audit, files, operation.operation_id)
+            files_removed += await tidy(audit, files, operation.operation_id)
             await audit.append(operation.operation_id, [OperationFinished("interrupted")])
             operations += 1
     return Recovered(

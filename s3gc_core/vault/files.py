@@ -1,24 +1,28 @@
 """The backup files of the vault: `backups/<operation_id>/<name>`, durable before they count.
 
-The order is the vault notes' (section 5): write under a temporary name, fsync, rename, fsync the
-folder, read back from the disk. Files are 0600, folders 0700; no link below the vault is followed.
+The order is the vault notes' (section 5): small backups are appended to a pack, which is synced;
+larger ones are written under a temporary name, synced, renamed, and their folder is synced; then
+all are read back from the disk. Files are 0600, folders 0700; no link below the vault is followed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import inspect
 import os
 import stat
 from collections.abc import AsyncIterator, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from s3gc_core.vault.encoding import decode
+from s3gc_core.bucket.objects import ObjectHeaders
+from s3gc_core.parallel import to_the_end
+from s3gc_core.vault.backup_states import BackupState
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
+from s3gc_core.vault.manifest import ManifestWriter, has_manifest
+from s3gc_core.vault.packs import PACKED_BELOW, HeldBackup, PackAppender, end_pack
 from s3gc_core.vault.places import (
     BACKUPS,
     PART,
@@ -31,25 +35,31 @@ from s3gc_core.vault.places import (
     split_place,
 )
 from s3gc_core.vault.records import StoredBackup
+from s3gc_core.vault.stored_bytes import (
+    LOST,
+    checked_bytes,
+    checked_from,
+    drop_cached,
+    open_stored,
+    place_of_backup,
+)
 from s3gc_core.vault.writer import BackupWriter
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 # Threads that sync files at once: three to four times the rate of one (vault notes, section 3).
 SYNC_THREADS = 16
-_LOST = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EIO})
 
 
 class BackupFiles:
-    """All backup files of one vault.
+    """All backup files of one vault. Backups of fewer stored bytes than `packed_below` share packs.
 
     The coroutines do their work in threads and may be cancelled: what a thread has begun it ends.
     The plain methods touch the disk only briefly, or, where they say so, belong in a thread.
     """
 
-    def __init__(self, vault_path: Path) -> None:
+    def __init__(self, vault_path: Path, *, packed_below: int = PACKED_BELOW) -> None:
         self._vault = vault_path
+        self._packed_below = packed_below
+        self._packs: dict[str, PackAppender] = {}  # of operations that run
 
     async def create_operation(self, operation_id: str) -> None:
         """Make the operation's folder, durable with its parents.
@@ -59,23 +69,36 @@ class BackupFiles:
         await asyncio.to_thread(self._create_operation, checked_operation_id(operation_id))
 
     def open_writer(
-        self, operation_id: str, key: str, level: int, size: int | None
+        self,
+        operation_id: str,
+        key: str,
+        level: int,
+        size: int | None,
+        headers: ObjectHeaders | None = None,
     ) -> BackupWriter:
         """A writer for one object's backup; touches no disk yet.
 
-        `level` is zstd's, for what compresses; `size` (bytes) is checked where it is given.
+        `level` is zstd's, for what compresses; `size` (bytes) is checked where it is given;
+        `headers` are noted beside the bytes in a pack.
         """
         checked_operation_id(operation_id)
-        return BackupWriter(self._vault, operation_id, key, level, size)
+        return BackupWriter(
+            self._vault, operation_id, key, level, size, headers, self._packed_below
+        )
 
-    async def settle(self, operation_id: str, backups: Sequence[StoredBackup]) -> None:
-        """Make closed backups durable under their final names; returns only when they are.
+    async def settle(
+        self, operation_id: str, backups: Sequence[StoredBackup]
+    ) -> list[StoredBackup]:
+        """Make closed backups durable in their final places, which it returns in the same order.
 
-        Raises `BackupNotDurable` where the disk does not confirm one of them. None of this batch
-        may then be relied on, and nothing is tried again on the same files.
+        Returns only when they are. Raises `BackupNotDurable` where the disk does not confirm one
+        of them. None of this batch may then be relied on, and nothing is tried again on the same
+        files.
         """
-        if backups:
-            await asyncio.to_thread(self._settle, operation_id, backups)
+        if not backups:
+            return []
+        # Cancelled, it is waited for: its folder may be tidied next, and its packs cut.
+        return await to_the_end(asyncio.to_thread(self._settle, operation_id, backups))
 
     async def verify(self, backup: StoredBackup) -> None:
         """Read a settled backup back from the disk, not from memory, and compare everything.
@@ -83,6 +106,28 @@ class BackupFiles:
         Stored bytes, decoded bytes, both sizes. Raises `BackupDamaged`, `VaultUnreachable`.
         """
         await asyncio.to_thread(self._verify, backup)
+
+    async def verify_packed(self, backups: Sequence[StoredBackup]) -> list[BackupDamaged | None]:
+        """`verify` for a batch that was just packed; for each what is wrong with it, or None.
+
+        A pack with a backup that is damaged gets no further ones. Raises `VaultUnreachable`.
+        """
+        return await asyncio.to_thread(self._verify_packed, backups)
+
+    async def write_manifest(
+        self, operation_id: str, pages: AsyncIterator[list[BackupState]]
+    ) -> None:
+        """Write the operation's manifest, a line for each backup, over an older one: durable when
+        this returns. Raises `VaultFull`, `VaultUnreachable`.
+        """
+        writer = ManifestWriter(self._vault, operation_id)
+        try:
+            await asyncio.to_thread(writer.add, ())
+            async for page in pages:
+                await asyncio.to_thread(writer.add, page)
+            await asyncio.to_thread(writer.finish)
+        finally:
+            writer.close()
 
     async def read(self, backup: StoredBackup) -> AsyncIterator[bytes]:
         """`open_raw` for the event loop: each chunk is read and decoded in a thread."""
@@ -101,7 +146,7 @@ class BackupFiles:
         Raises `BackupDamaged`, at the latest after the last chunk: whoever writes the bytes
         elsewhere must not call it done before this ends well.
         """
-        yield from self._checked(backup, from_disk=False)
+        yield from checked_bytes(self._vault, backup, from_disk=False)
 
     def strays(self, operation_id: str, known: set[str]) -> list[Path]:
         """Files of an operation that no record knows, temporary ones included.
@@ -127,20 +172,37 @@ class BackupFiles:
         self._unlink(operation_id, name)
 
     def remove_backup(self, backup: StoredBackup) -> None:
-        """Remove the file of a purged backup. One that is gone already is no error."""
-        self._unlink(*split_place(backup.path))
+        """Remove the file of a purged backup. One that is gone already is no error.
+
+        A packed one stays where it is: the pack goes as a stray, once no record needs it.
+        """
+        operation_id, name = place_of_backup(backup)
+        if backup.offset is None:
+            self._unlink(operation_id, name)
+
+    def has_manifest(self, operation_id: str) -> bool:
+        """Whether the operation has its manifest; one without a folder needs none."""
+        return has_manifest(self._vault, operation_id)
+
+    def end_pack(self, path: str, end: int) -> None:
+        """Cut a recorded pack where its last recorded backup ends, and seal it: see `packs`."""
+        end_pack(self._vault, path, end)
 
     def is_present(self, backup: StoredBackup) -> bool:
         """Whether the file is there in its full size; what it holds only `verify` tells."""
-        operation_id, name = split_place(backup.path)
+        operation_id, name = place_of_backup(backup)
         try:
             with operation_folder(self._vault, operation_id) as folder:
                 found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except OSError as error:
-            if error.errno in _LOST:
+            if error.errno in LOST:
                 return False
             raise disk_failure(f"looking at {backup.path}", error) from error
-        return stat.S_ISREG(found.st_mode) and found.st_size == backup.stored_size
+        if backup.offset is not None:
+            whole = found.st_size >= backup.offset + backup.stored_size
+        else:
+            whole = found.st_size == backup.stored_size
+        return stat.S_ISREG(found.st_mode) and whole
 
     def free_space(self) -> int:
         """Bytes that we may still write to the vault's disk."""
@@ -163,45 +225,56 @@ class BackupFiles:
         except OSError as error:
             raise disk_failure(f"making the folder of {operation_id}", error) from error
 
-    def _settle(self, operation_id: str, backups: Sequence[StoredBackup]) -> None:
-        names = [split_place(backup.path) for backup in backups]
-        if any(of != operation_id for of, _ in names):
+    def _settle(self, operation_id: str, backups: Sequence[StoredBackup]) -> list[StoredBackup]:
+        held = [backup for backup in backups if isinstance(backup, HeldBackup)]
+        loose = [backup for backup in backups if not isinstance(backup, HeldBackup)]
+        names = [split_place(backup.path) for backup in loose]
+        of = [operation for operation, _ in names] + [backup.path for backup in held]
+        if set(of) != {operation_id}:
             raise ValueError("a backup of another operation")
+        packed = iter(self._appender(operation_id).append(held) if held else ())
+        if names:
+            self._give_names(operation_id, [name for _, name in names])
+        return [next(packed) if isinstance(b, HeldBackup) else b for b in backups]
+
+    def _appender(self, operation_id: str) -> PackAppender:
+        return self._packs.setdefault(operation_id, PackAppender(self._vault, operation_id))
+
+    def _give_names(self, operation_id: str, names: Sequence[str]) -> None:
         try:
             with (
                 operation_folder(self._vault, operation_id) as folder,
                 ThreadPoolExecutor(min(SYNC_THREADS, len(names))) as threads,
             ):
                 # All are waited for, also when one fails; then nothing is renamed.
-                list(threads.map(lambda of_name: _sync(folder, of_name[1] + PART), names))
-                for _, name in names:
+                list(threads.map(lambda name: _sync(folder, name + PART), names))
+                for name in names:
                     _give_name(folder, name)
                 os.fsync(folder)
         except OSError as error:
             raise BackupNotDurable(f"the disk did not confirm: {error}") from error
 
     def _verify(self, backup: StoredBackup) -> None:
-        for _ in self._checked(backup, from_disk=True):
+        for _ in checked_bytes(self._vault, backup, from_disk=True):
             pass
 
-    def _checked(self, backup: StoredBackup, *, from_disk: bool) -> Generator[bytes, None, None]:
-        source = _open_source(self._vault, backup, from_disk=from_disk)
-        raw_sha256, raw_size = hashlib.sha256(), 0
-        try:
-            for chunk in decode(source, backup.codec):
-                raw_sha256.update(chunk)
-                raw_size += len(chunk)
-                if raw_size > backup.raw_size:
-                    break
-                yield chunk
-        except BackupDamaged as error:
-            raise BackupDamaged(f"{backup.path}: {error.what}") from error
-        except OSError as error:
-            raise _unreadable(backup, error) from error
-        finally:
-            source.close()
-        _compare(backup, "stored", source.size, source.sha256)
-        _compare(backup, "raw", raw_size, raw_sha256)
+    def _verify_packed(self, backups: Sequence[StoredBackup]) -> list[BackupDamaged | None]:
+        found: list[BackupDamaged | None] = []
+        for path, of_pack in groupby(backups, key=lambda backup: backup.path):
+            members = list(of_pack)
+            try:
+                descriptor = open_stored(self._vault, members[0])
+            except BackupDamaged as error:
+                found += [error] * len(members)
+            else:
+                try:
+                    drop_cached(descriptor)
+                    found += [_damage(descriptor, backup) for backup in members]
+                finally:
+                    os.close(descriptor)
+            if any(found[-len(members) :]):
+                self._appender(split_place(path, packed=True)[0]).abandon()
+        return found
 
     def _unlink(self, operation_id: str, name: str) -> None:
         try:
@@ -213,56 +286,13 @@ class BackupFiles:
             raise disk_failure(f"removing {place_of(operation_id, name)}", error) from error
 
 
-class _Source:
-    """A file being read, hashed as it passes. For `decode`."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self.sha256 = hashlib.sha256()
-        self.size = 0
-
-    def read(self, size: int) -> bytes:
-        data = os.read(self._descriptor, size)
-        self.sha256.update(data)
-        self.size += len(data)
-        return data
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-
-def _open_source(vault: Path, backup: StoredBackup, *, from_disk: bool) -> _Source:
-    operation_id, name = split_place(backup.path)
+def _damage(descriptor: int, backup: StoredBackup) -> BackupDamaged | None:
     try:
-        with operation_folder(vault, operation_id) as folder:
-            descriptor = open_file(folder, name, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError as error:
-        raise _unreadable(backup, error) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise BackupDamaged(f"{backup.path} is no file")
-    if from_disk:
-        drop_cached(descriptor)
-    return _Source(descriptor)
-
-
-def drop_cached(descriptor: int) -> None:
-    """Make the next read come from the disk (where the system can), not from the page cache."""
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _unreadable(backup: StoredBackup, error: OSError) -> Exception:
-    if error.errno in _LOST:
-        return BackupDamaged(f"{backup.path} cannot be read: {error.strerror}")
-    return disk_failure(f"reading {backup.path}", error)
-
-
-def _compare(backup: StoredBackup, what: str, size: int, sha256: _Hash) -> None:
-    if size != getattr(backup, f"{what}_size"):
-        raise BackupDamaged(f"{backup.path} has another {what} size than recorded")
-    if sha256.hexdigest() != getattr(backup, f"{what}_sha256"):
-        raise BackupDamaged(f"{backup.path} has other {what} bytes than recorded (SHA-256)")
+        for _ in checked_from(descriptor, backup):
+            pass
+    except BackupDamaged as error:
+        return error
+    return None
 
 
 def _sync(folder: int, name: str) -> None:

@@ -12,6 +12,12 @@ _NOT_IN_A_SLUG = re.compile(r"[^a-z0-9._]+")
 
 # What a name of ours looks like; nothing else in the vault is opened as a backup.
 NAME = re.compile(r"(?:[a-z0-9_][a-z0-9._-]{0,39}-)?[0-9a-f]{32}\.(?:zst|bin)")
+PACK_NAME = re.compile(r"pack-[0-9]{6,9}\.tar")
+
+
+def pack_name(number: int) -> str:
+    """The name of an operation's pack, from 1."""
+    return f"pack-{number:06}.tar"
 
 
 def backup_name(key: str, codec: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from s3gc_core.vault.failures import BackupDamaged
-from s3gc_core.vault.names import NAME
+from s3gc_core.vault.names import NAME, PACK_NAME
 
 BACKUPS = "backups"
 PART = ".part"
@@ -30,11 +30,15 @@ def place_of(operation_id: str, name: str) -> str:
     return f"{BACKUPS}/{operation_id}/{name}"
 
 
-def split_place(path: str) -> tuple[str, str]:
-    """Operation id and file name of a recorded path. Raises `BackupDamaged` for any other path."""
+def split_place(path: str, *, packed: bool = False) -> tuple[str, str]:
+    """Operation id and file name of a recorded path: of a pack, or of a file with one backup.
+
+    Raises `BackupDamaged` for any other path.
+    """
     top, _, rest = path.partition("/")
     operation_id, _, name = rest.partition("/")
-    if top != BACKUPS or not _OPERATION_ID.fullmatch(operation_id) or not NAME.fullmatch(name):
+    names = PACK_NAME if packed else NAME
+    if top != BACKUPS or not _OPERATION_ID.fullmatch(operation_id) or not names.fullmatch(name):
         raise BackupDamaged(f"{path!r} is no place in the vault")
     return operation_id, name
 

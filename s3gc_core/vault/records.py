@@ -14,11 +14,13 @@ import msgspec
 from s3gc_core.bucket.objects import DeleteModes, ObjectHeaders
 
 
-class StoredBackup(msgspec.Struct, frozen=True):
+class StoredBackup(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a backup lies and what it must contain. `path` is relative to the vault folder.
 
     Sizes in bytes; hashes are SHA-256 in hex: `raw_*` of the object's bytes, `stored_*` of the
-    file's. `codec` is `raw` (the file is the object) or `zstd`.
+    stored ones. `codec` is `raw` (they are the object) or `zstd`. With an `offset` the backup is
+    the bytes from there on, `stored_size` of them, of a pack (a tar file), where they are `member`;
+    without one it is a file of its own.
     """
 
     path: str
@@ -27,6 +29,8 @@ class StoredBackup(msgspec.Struct, frozen=True):
     raw_sha256: str
     stored_size: int
     stored_sha256: str
+    offset: int | None = None
+    member: str | None = None
 
 
 class Outcome(StrEnum):
@@ -173,12 +177,16 @@ class Restored(Record, frozen=True, tag="restored"):
 
 
 class Purged(Record, frozen=True, tag="purged"):
-    """A backup was removed because nothing needs it any more."""
+    """A backup was removed because nothing needs it any more.
+
+    One in a pack leaves its `packed_bytes` there, until the whole pack goes.
+    """
 
     key: str
     from_operation: str
     path: str
     reason: str
+    packed_bytes: int = 0
 
 
 class Verified(Record, frozen=True, tag="verified"):

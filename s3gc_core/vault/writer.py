@@ -1,4 +1,7 @@
-"""Writing one backup: codec from the first bytes, hashes on the way, a `.part` until settled."""
+"""Writing one backup: codec from the first bytes, hashes on the way, a `.part` until settled.
+
+A small one touches no disk: it is held in memory until it is settled into a pack.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from s3gc_core.bucket.objects import ObjectHeaders
 from s3gc_core.vault.encoding import PROBE_BYTES, Encoder, choose_codec
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
 from s3gc_core.vault.names import backup_name
+from s3gc_core.vault.packs import HeldBackup
 from s3gc_core.vault.places import PART, create_file, operation_folder, place_of, write_all
 from s3gc_core.vault.records import StoredBackup
 
@@ -25,9 +30,19 @@ class BackupWriter:
     """
 
     def __init__(
-        self, vault: Path, operation_id: str, key: str, level: int, size: int | None
+        self,
+        vault: Path,
+        operation_id: str,
+        key: str,
+        level: int,
+        size: int | None,
+        headers: ObjectHeaders | None,
+        packed_below: int,
     ) -> None:
         self._vault = vault
+        self._headers = headers
+        self._packed_below = packed_below
+        self._held: list[bytes | memoryview] = []  # until it is too much for a pack
         self._operation_id = operation_id
         self._key = key
         self._level = level
@@ -53,9 +68,24 @@ class BackupWriter:
     def close(self) -> StoredBackup:
         """End the file, still under its temporary name and not yet durable: `settle` does both.
 
+        Of a small one a `HeldBackup`, whose path is that of its operation until it is settled.
+
         Raises as `write` does, and `BackupDamaged` where the object had another size than said.
         """
         self._guarded(self._end)
+        if not self._name:
+            data, self._held = b"".join(self._held), []
+            return HeldBackup(
+                path=self._operation_id,
+                codec=self._codec,
+                raw_size=self._raw_size,
+                raw_sha256=self._raw_sha256.hexdigest(),
+                stored_size=self._stored_size,
+                stored_sha256=self._stored_sha256.hexdigest(),
+                key=self._key,
+                data=data,
+                headers=self._headers,
+            )
         return StoredBackup(
             path=place_of(self._operation_id, self._name),
             codec=self._codec,
@@ -107,21 +137,35 @@ class BackupWriter:
         head = b"".join(self._first)
         self._first.clear()
         codec = choose_codec(head)
-        self._codec, self._name = codec, backup_name(self._key, codec)
+        self._codec = codec
         encoder = self._encoder = Encoder(codec, self._level, self._size)
-        with operation_folder(self._vault, self._operation_id) as folder:
-            self._descriptor = create_file(folder, self._name + PART)
+        if not self._packed_below:
+            self._open_file()
         self._store(encoder, head)
         return encoder
+
+    def _open_file(self) -> None:
+        """From here on the backup is a file of its own."""
+        self._name = backup_name(self._key, self._codec)
+        with operation_folder(self._vault, self._operation_id) as folder:
+            self._descriptor = create_file(folder, self._name + PART)
+        for piece in self._held:
+            write_all(self._descriptor, piece)
+        self._held.clear()
 
     def _store(self, encoder: Encoder, data: bytes) -> None:
         for piece in encoder.encode(data):
             self._put(piece)
 
     def _put(self, piece: bytes | memoryview) -> None:
-        write_all(self._descriptor, piece)
         self._stored_sha256.update(piece)
         self._stored_size += len(piece)
+        if self._descriptor >= 0:
+            write_all(self._descriptor, piece)
+            return
+        self._held.append(piece)
+        if self._stored_size >= self._packed_below:
+            self._open_file()
 
     def _end(self) -> None:
         if self._size is not None and self._raw_size != self._size:
@@ -129,7 +173,8 @@ class BackupWriter:
         encoder = self._encoder or self._begin()
         self._put(encoder.finish())
         descriptor, self._descriptor = self._descriptor, -1
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
         self._ended = True
 
     def _discard_if_free(self) -> None:

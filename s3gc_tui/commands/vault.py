@@ -60,6 +60,8 @@ async def _find(context: Context) -> ExitCode:
                         "deleted_at": backup.deleted_at,
                         "size": intent.size,
                         "path": intent.backup.path,
+                        "offset": intent.backup.offset,
+                        "member": intent.backup.member,
                         "text": f"{backup.deleted_at:%Y-%m-%d %H:%M}  {backup.operation_id}"
                         f"  {intent.size:>12}  {intent.key}",
                     }

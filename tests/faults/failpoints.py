@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from s3gc_core.bucket import Bucket
@@ -19,7 +20,7 @@ from s3gc_core.collection import execute, recovery, restore
 from s3gc_core.collection.execute import Execution
 from s3gc_core.judgement import Catalogue
 from s3gc_core.references import catching_up
-from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit
+from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit, manifest, packs
 from s3gc_core.vault.writer import BackupWriter
 
 Function = Callable[..., Any]
@@ -36,7 +37,15 @@ POINTS: dict[str, tuple[Any, str]] = {
     "settle": (BackupFiles, "settle"),
     "fsync": (os, "fsync"),
     "rename": (os, "rename"),
+    "pack-bytes": (packs, "write_all"),  # those of the end too
+    "pack-sync": (os, "fdatasync"),
+    "pack-end": (BackupFiles, "end_pack"),
+    "pack-cut": (os, "ftruncate"),
+    "pack-sealed": (os, "fchmod"),
+    "manifest": (BackupFiles, "write_manifest"),
+    "manifest-bytes": (manifest, "write_all"),
     "verify": (BackupFiles, "verify"),
+    "read-back": (BackupFiles, "verify_packed"),
     "judge-again": (Execution, "_judge_again"),
     "delete": (Bucket, "delete_batch"),
     "head": (Bucket, "head"),
@@ -141,8 +150,12 @@ def record_before_the_rename() -> None:
     settle = BackupFiles.settle
     late: list[Any] = []
 
-    async def later(self: BackupFiles, operation_id: str, backups: Sequence[Any]) -> None:
-        late.append(functools.partial(settle, self, operation_id, backups))
+    async def later(self: BackupFiles, operation_id: str, backups: Sequence[Any]) -> list[Any]:
+        held = [backup for backup in backups if isinstance(backup, packs.HeldBackup)]
+        loose = [backup for backup in backups if not isinstance(backup, packs.HeldBackup)]
+        packed = iter(await settle(self, operation_id, held))
+        late.append(functools.partial(settle, self, operation_id, loose))
+        return [next(packed) if isinstance(b, packs.HeldBackup) else b for b in backups]
 
     async def unchecked(self: BackupFiles, backup: Any) -> None:
         await asyncio.sleep(0)
@@ -160,8 +173,39 @@ def record_before_the_rename() -> None:
     setattr(AuditLog, "append", wrong)  # noqa: B010
 
 
+def record_before_the_pack() -> None:
+    """Wrong on purpose: the bytes of a pack are written a moment after they were recorded."""
+    late: list[tuple[Path, int, bytes]] = []
+
+    def later(descriptor: int, data: bytes) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        where = os.lseek(descriptor, 0, os.SEEK_CUR)
+        late.append((path, where + sum(len(piece) for _, _, piece in late), data))
+
+    async def unchecked(self: BackupFiles, backups: Sequence[Any]) -> list[None]:
+        await asyncio.sleep(0)
+        return [None] * len(backups)
+
+    append = AuditLog.append
+
+    async def wrong(self: AuditLog, operation_id: str, records: Sequence[Any]) -> list[int]:
+        numbers = await append(self, operation_id, records)
+        os.fdatasync(1)  # where a fault can lie: between the record and its bytes
+        for path, where, data in late:
+            with path.open("r+b") as pack:
+                pack.seek(where)
+                pack.write(data)
+        late.clear()
+        return numbers
+
+    setattr(packs, "write_all", later)  # noqa: B010
+    setattr(BackupFiles, "verify_packed", unchecked)  # noqa: B010
+    setattr(AuditLog, "append", wrong)  # noqa: B010
+
+
 # What the oracle must notice, or a green result proves nothing.
 WRONGS: dict[str, Callable[[], None]] = {
     "delete-before-commit": delete_before_the_commit,
     "record-before-rename": record_before_the_rename,
+    "record-before-pack": record_before_the_pack,
 }

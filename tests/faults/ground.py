@@ -25,7 +25,8 @@ def make_objects() -> tuple[dict[str, Stored], frozenset[str], frozenset[str]]:
     objects: dict[str, Stored] = {}
     for n in range(ORPHANS):
         bodies = (
-            chance.randbytes(3_000 + 97 * n),
+            # Some too large for a pack.
+            chance.randbytes(3_000 + 97 * n if n % 9 else 140_000 + n),
             f"line {n} of a log file that squeezes well\n".encode() * (20 + n),
             b"" if n < 6 else chance.randbytes(n),
         )

@@ -11,6 +11,7 @@ import json
 import shutil
 import sqlite3
 import struct
+import tarfile
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -108,7 +109,14 @@ class Oracle:
         recorded = {row.record["backup"]["path"] for row in rows if row.kind == "intent"}
         backups = self._vault / "backups"
         present = {str(p.relative_to(self._vault)) for p in backups.rglob("*") if not p.is_dir()}
+        self._check_manifests([row for row in rows if row.kind == "intent"])
+        recorded |= {
+            f"backups/{row.operation_id}/manifest.jsonl" for row in rows if row.kind == "intent"
+        }
         _demand(present == recorded, f"files against records: {present ^ recorded}")
+        for path in present:
+            if path.endswith(".tar"):
+                check_pack(self._vault / path, [r.record for r in rows if r.kind == "intent"])
         self._check_anchors(rows)
 
     def the_plan_was_executed(self, plan_id: str) -> None:
@@ -217,6 +225,23 @@ class Oracle:
                 backed_up.add(record["key"])
         return backed_up
 
+    def _check_manifests(self, intents: list[Row]) -> None:
+        """Each operation that backed something up lists it all, and nothing else."""
+        recorded: dict[str, dict[str, Any]] = {}
+        for row in intents:
+            of = recorded.setdefault(row.operation_id, {})
+            of[row.record["key"]] = row.record["backup"]
+        for operation, backups in recorded.items():
+            path = self._vault / "backups" / operation / "manifest.jsonl"
+            _demand(path.is_file(), f"an operation without its manifest: {operation}")
+            lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+            listed = [line["key"] for line in lines]
+            _demand(sorted(listed) == sorted(backups), f"{path} lists other keys than recorded")
+            for line in lines:
+                backup = backups[line["key"]]
+                same = {name: line[name] for name in backup} == backup
+                _demand(same, f"{path} has {line['key']} elsewhere")
+
     def _check_anchors(self, rows: list[Row]) -> None:
         hashes = {row.seq: row.hash.hex() for row in rows}
         lines = (self._vault / "anchors.jsonl").read_bytes().splitlines(keepends=True)
@@ -227,10 +252,12 @@ class Oracle:
 
 
 def read_backup(vault: Path, backup: dict[str, Any]) -> bytes:
-    """A backup's file, by its own record, decoded as `zstd -d` would."""
+    """A backup, by its own record, decoded as `zstd -d` would."""
     path = vault / backup["path"]
     _demand(path.is_file(), f"a recorded backup is not there: {path}")
     stored = path.read_bytes()
+    if "offset" in backup:
+        stored = stored[backup["offset"] : backup["offset"] + backup["stored_size"]]
     _demand(len(stored) == backup["stored_size"], f"{path} has another size than recorded")
     _demand(
         hashlib.sha256(stored).hexdigest() == backup["stored_sha256"],
@@ -243,6 +270,24 @@ def read_backup(vault: Path, backup: dict[str, Any]) -> bytes:
         _demand(decoder.eof and not decoder.unused_data, f"{path} is not one whole frame")
     _demand(hashlib.sha256(body).hexdigest() == backup["raw_sha256"], f"{path} decodes wrongly")
     return body
+
+
+def check_pack(path: Path, intents: list[dict[str, Any]]) -> None:
+    """A sealed pack holds, as `tar` reads it, what is recorded of it, and nothing behind that."""
+    _demand(path.stat().st_mode & 0o777 == 0o400, f"{path} is not sealed")
+    recorded = [i for i in intents if path.as_posix().endswith("/" + i["backup"]["path"])]
+    with tarfile.open(path) as pack:
+        members = {m.name: m for m in pack if not m.name.startswith("_batch/")}
+    ends = []
+    for intent in recorded:
+        backup = intent["backup"]
+        member = members[backup["member"]]
+        found = (member.offset_data, member.size)
+        _demand(
+            found == (backup["offset"], backup["stored_size"]), f"{intent['key']} lies elsewhere"
+        )
+        ends.append(backup["offset"] + -(-backup["stored_size"] // 512) * 512)
+    _demand(path.stat().st_size == max(ends) + 1024, f"{path} has something behind its end")
 
 
 def check_chain(rows: list[Row]) -> None:

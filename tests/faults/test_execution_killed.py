@@ -40,7 +40,22 @@ NAMED = (
     ("rename:before:5",),
     ("verify:before:1",),
     ("verify:after:2",),
-    ("verify:after:5",),
+    ("verify:after:3",),
+    # The packs: torn while it is written, whole but not recorded, and in recovery.
+    ("pack-bytes:before:1",),
+    ("pack-bytes:half:1",),
+    ("pack-bytes:half:2", "pack-bytes:half:1"),
+    ("pack-bytes:after:2",),
+    ("pack-sync:before:1",),
+    ("pack-sync:after:1",),
+    ("pack-sync:after:3", "pack-end:before:1", "pack-cut:after:1", "pack-bytes:half:1"),
+    ("read-back:before:1",),
+    ("read-back:after:2", "pack-sealed:before:1", "pack-sealed:after:1"),
+    ("pack-end:after:1",),
+    # The manifest: by the operation itself, and by recovery.
+    ("manifest:before:1", "manifest:before:1"),
+    ("manifest-bytes:half:2", "manifest-bytes:after:2"),
+    ("manifest:after:1",),
     # The deletes; the first one is the store's probe.
     ("judge-again:before:1",),
     ("judge-again:after:1",),
@@ -175,7 +190,9 @@ async def _calibrated(ground: Ground) -> tuple[float, float]:
     ("wrong", "fault", "broken"),
     [
         ("delete-before-commit", "audit-append:before:2", "deleted without a recorded backup"),
-        ("record-before-rename", "fsync:before:7", "a recorded backup is not there"),
+        ("record-before-rename", "rename:before:1", "a recorded backup is not there"),
+        # The syncs: the record of the start, the pack's own, and the one after its record.
+        ("record-before-pack", "pack-sync:before:3", "has another size than recorded"),
     ],
 )
 async def test_the_witness_notices_a_wrong_order(
@@ -191,7 +208,7 @@ async def test_the_witness_notices_a_wrong_order(
 
 async def test_the_same_kill_without_the_wrong_order_is_harmless(ground: Ground) -> None:
     await ground.begin_round()
-    for fault in ("audit-append:before:2", "fsync:before:7"):
+    for fault in ("audit-append:before:2", "rename:before:1", "pack-sync:before:3"):
         assert (await ground.children.run(*ground.execution, fault=fault)).killed
         await ground.after_kill()
 

@@ -29,7 +29,9 @@ async def test_an_execution_that_is_told_to_end(ground: Ground) -> None:
         ("close:after:3", signal.SIGTERM),
         ("rename:after:1", signal.SIGINT),
         ("settle:after:2", signal.SIGHUP),
-        ("verify:after:2", signal.SIGTERM),
+        ("read-back:after:1", signal.SIGTERM),
+        # Heard during the commit, which also holds what became of the batch before.
+        ("read-back:after:2", signal.SIGTERM),
         ("audit-append:before:2", signal.SIGINT),
         ("judge-again:before:1", signal.SIGHUP),
         ("delete:before:2", signal.SIGTERM),
@@ -47,7 +49,7 @@ async def test_an_execution_that_is_told_to_end(ground: Ground) -> None:
         heard = await asyncio.to_thread(ground.oracle.what_is_gone_is_recorded, ground.since)
         gone.append(len(heard))
     # Each delete that was sent took its batch of three, also where the signal came before it.
-    assert gone == [0, 0, 0, 0, 0, 3, 3, 3, 3, 6, 12, 18]
+    assert gone == [0, 0, 0, 0, 0, 3, 3, 6, 6, 6, 9, 15, 21]
     await ground.end_round()
 
 

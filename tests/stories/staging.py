@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -73,13 +75,45 @@ async def rows(world: World, table: str, values: Iterable[str]) -> None:
 
 
 def backup_files(world: World) -> dict[str, bytes]:
-    """Every file below `backups/`, by its path relative to the vault."""
+    """Every file of backups below `backups/`, by its path relative to the vault."""
     vault = world.config.vault_path
     return {
         str(path.relative_to(vault)): path.read_bytes()
         for path in (vault / "backups").glob("*/*")
-        if path.is_file()
+        if path.is_file() and path.name != "manifest.jsonl"
     }
+
+
+def stored_backups(world: World) -> dict[str, bytes]:
+    """Stored bytes of every backup, those in packs too, by its place; whatever is recorded."""
+    found = {}
+    for path, data in backup_files(world).items():
+        if path.endswith(".tar"):
+            with tarfile.open(fileobj=io.BytesIO(data)) as pack:
+                for member in pack:
+                    content = pack.extractfile(member)
+                    assert content is not None
+                    if not member.name.startswith("_batch/"):
+                        found[f"{path}/{member.name}"] = content.read()
+        else:
+            found[path] = data
+    return found
+
+
+async def flip_bit(world: World, operation_id: str, key: str) -> None:
+    """One bit in the middle of a stored backup is another."""
+    async with world.collector() as collector:
+        intent = await collector.audit.intent(operation_id, key)
+    assert intent is not None
+    backup = intent.backup
+    path = world.config.vault_path / backup.path
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        position = (backup.offset or 0) + backup.stored_size // 2
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 1]))
 
 
 async def file_of(world: World, operation_id: str, key: str) -> Path:

@@ -7,7 +7,15 @@ import pytest
 from s3gc_core.bucket import ObjectHeaders
 from s3gc_core.collection import PurgeSummary, Selection
 from s3gc_core.vault import Purged
-from tests.stories.staging import backup_files, before_reading, file_of, picture, rows, upload
+from tests.stories.staging import (
+    backup_files,
+    before_reading,
+    file_of,
+    picture,
+    rows,
+    stored_backups,
+    upload,
+)
 from tests.world import PLAIN, World
 
 GONE, BACK, SPARED = "p/gone.jpg", "p/back.jpg", "p/spared-at-the-last-moment.jpg"
@@ -30,6 +38,17 @@ async def purged_keys(world: World) -> set[str]:
         }
 
 
+async def stored_size(world: World, operation_id: str, keys: set[str]) -> int:
+    async with world.collector() as collector:
+        intents = [await collector.audit.intent(operation_id, key) for key in keys]
+    return sum(intent.backup.stored_size for intent in intents if intent is not None)
+
+
+async def purged_bytes(world: World) -> int:
+    async with world.collector() as collector:
+        return (await collector.vault_stats()).purged_bytes
+
+
 async def test_backup_clean_up(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world = sqlite_world
     await upload(world, {GONE, BACK, SPARED, "p/used.jpg"})
@@ -50,10 +69,12 @@ async def test_backup_clean_up(sqlite_world: World, monkeypatch: pytest.MonkeyPa
     operation = executed.operation_id
     assert (await world.restore(BACK)).counts == {"restored": 1}
     files = backup_files(world)
-    sole = await file_of(world, operation, GONE)
-    needless = {await file_of(world, operation, key) for key in (BACK, SPARED)}
     vault = world.config.vault_path
-    assert {vault / path for path in files} == {sole, *needless}
+    assert {vault / path for path in files} == {
+        await file_of(world, operation, key) for key in (GONE, BACK, SPARED)
+    }
+    assert len(files) == 1  # a pack
+    needless = await stored_size(world, operation, {BACK, SPARED})
 
     # 89 days later all are too young; 91 days later two are needed by nobody.
     world.days(89)
@@ -62,7 +83,7 @@ async def test_backup_clean_up(sqlite_world: World, monkeypatch: pytest.MonkeyPa
     world.days(2)
     expected = PurgeSummary(
         purged=2,
-        bytes=sum(path.stat().st_size for path in needless),
+        bytes=needless,
         sole_copies=1,
         too_young=0,
     )
@@ -70,7 +91,9 @@ async def test_backup_clean_up(sqlite_world: World, monkeypatch: pytest.MonkeyPa
     assert backup_files(world) == files
     assert await purged_keys(world) == set()
     assert await purge(world) == expected
-    assert {vault / path for path in backup_files(world)} == {sole}
+    # Their bytes stay as long as the sole copy needs the pack.
+    assert backup_files(world) == files
+    assert await purged_bytes(world) == needless
     assert await purged_keys(world) == {BACK, SPARED}
     # Nothing makes the sole copy go, however old, and it still is one.
     world.days(3650)
@@ -82,6 +105,7 @@ async def test_backup_clean_up(sqlite_world: World, monkeypatch: pytest.MonkeyPa
     # Now that the object lives again, its backup may go as well.
     assert (await purge(world)).purged == 1
     assert backup_files(world) == {}
+    assert await purged_bytes(world) == 0
     assert await picture(world) == before
 
 
@@ -102,7 +126,7 @@ async def test_all_backups_of_an_object_that_died_twice_stay(sqlite_world: World
     assert backup_files(world) == files
     assert (await world.restore("p/a.jpg")).counts == {"restored": 1}
     world.days(91)
-    size = sum(map(len, files.values()))
+    size = sum(map(len, stored_backups(world).values()))
     assert await purge(world) == PurgeSummary(purged=2, bytes=size, sole_copies=0, too_young=0)
     assert backup_files(world) == {}
     assert await picture(world) == before

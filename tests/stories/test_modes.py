@@ -7,7 +7,14 @@ import pytest
 from s3gc_core.config import Mode
 from s3gc_core.errors import DryRunRefused
 from s3gc_core.vault import Intent, Result
-from tests.stories.staging import backup_files, before_reading, picture, rows, upload
+from tests.stories.staging import (
+    backup_files,
+    before_reading,
+    picture,
+    rows,
+    stored_backups,
+    upload,
+)
 from tests.world import World
 
 ORPHANS = {"p/a.jpg", "p/b.jpg", "p/c.jpg"}
@@ -83,7 +90,7 @@ async def test_one_plan_in_the_three_modes(
         "p/b.jpg": ["would-delete", "intent", "deleted"],
         "p/c.jpg": ["kept", "intent", "kept"],
     }
-    assert len(backup_files(world)) == 3
+    assert len(stored_backups(world)) == 3
 
 
 async def test_dry_run_is_the_default(sqlite_world: World) -> None:

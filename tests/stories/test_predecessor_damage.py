@@ -29,8 +29,10 @@ from tests.stories.staging import (
     collected,
     comes_back_exactly,
     file_of,
+    flip_bit,
     picture,
     rows,
+    stored_backups,
     upload,
     upload_bodies,
 )
@@ -87,7 +89,7 @@ async def test_keys_that_one_file_name_could_mean(aws_world: World) -> None:
     keys = ["col/x_y", "col_x/y", "col/x:y", "col/x y", "col\\x_y", "COL/x_y", "col/x_y/"]
     objects = {key: (f"only of {key}".encode(), SENT) for key in keys}
     operation = await collected(aws_world, objects)
-    assert len(backup_files(aws_world)) == len(keys)
+    assert len(stored_backups(aws_world)) == len(keys)
     assert (await aws_world.restore("col/x_y")).counts == {"restored": 1}
     assert await picture(aws_world) == {
         "col/x_y": objects["col/x_y"],
@@ -137,10 +139,7 @@ async def test_one_bit_flipped_in_a_backup(sqlite_world: World) -> None:
     }
     operation = await collected(world, objects)
     for key in ("p/raw.bin", "p/zstd.txt"):
-        file = await file_of(world, operation, key)
-        data = bytearray(file.read_bytes())
-        data[len(data) // 2] ^= 1
-        file.write_bytes(data)
+        await flip_bit(world, operation, key)
     async with world.collector() as collector:
         damaged = {key async for key, why in collector.verify_backups() if why is not None}
     assert damaged == {"p/raw.bin", "p/zstd.txt"}
@@ -176,7 +175,8 @@ async def test_backups_of_objects_that_were_not_restored_outlive_every_clean_up(
 
 async def test_restore_dry_run_with_the_backup_files_gone(sqlite_world: World) -> None:
     world = sqlite_world
-    objects = {f"p/{n}.jpg": (f"photo {n}".encode(), SENT) for n in range(2)}
+    # The first is too large for a pack.
+    objects = {"p/0.jpg": (os.urandom(200_000), SENT), "p/1.jpg": (b"photo 1", SENT)}
     operation = await collected(world, objects)
     (await file_of(world, operation, "p/0.jpg")).unlink()
     async with world.collector() as collector:
@@ -211,7 +211,7 @@ async def test_object_overwritten_between_backup_and_delete(
     new = (b"a new photo under the old name", ObjectHeaders(content_type="image/jpeg"))
 
     async def overwrite() -> None:
-        assert len(backup_files(world)) == 2
+        assert len(stored_backups(world)) == 2
         await world.put("p/a.jpg", *new)
 
     with monkeypatch.context() as patched:

@@ -11,6 +11,7 @@ import pytest
 
 from s3gc_core.bucket import ObjectHeaders
 from s3gc_core.vault import StoredBackup
+from tests.stories.staging import stored_backups
 from tests.tui.command_line import only
 from tests.tui.small_world import FORGOTTEN, HEADERS, PROTECTED, USED, SmallWorld
 
@@ -122,7 +123,7 @@ async def test_vault_finds_counts_and_verifies(small: SmallWorld) -> None:
     assert (nothing.code, nothing.summary["error"]) == (7, "no-such-key")
     said = stats.summary
     assert (stats.code, said["backups"], said["raw_bytes"]) == (0, 3, 3210)
-    assert said["stored_bytes"] == sum(map(len, stored(small).values()))
+    assert said["stored_bytes"] == sum(map(len, stored_backups(small.world).values()))
     assert said["ratio"] == pytest.approx(3210 / said["stored_bytes"])
     assert (verify.code, verify.summary["checked"], verify.summary["damaged"]) == (0, 3, 0)
     # The bucket has none of them: each backup is the only copy, whatever its age.
@@ -137,7 +138,8 @@ async def test_a_damaged_backup_is_named(small: SmallWorld) -> None:
     path = small.world.config.vault_path / backup.path
     path.chmod(0o600)
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 0xFF
+    assert backup.offset is not None
+    data[backup.offset + backup.stored_size // 2] ^= 0xFF
     path.write_bytes(data)
     ran = await small.cli.batch("vault", "verify")
     assert (ran.code, ran.summary["outcome"]) == (4, "partial")
@@ -169,13 +171,6 @@ async def backup_of(small: SmallWorld, key: str) -> StoredBackup:
             for deleted in page:
                 return deleted.intent.backup
     raise AssertionError(f"there is no backup of {key}")
-
-
-def stored(small: SmallWorld) -> dict[Path, bytes]:
-    """The vault's backups, as files."""
-    suffixes = {".bin", ".zst"}
-    found = files_below(small.world.config.vault_path / "backups")
-    return {path: data for path, data in found.items() if path.suffix in suffixes}
 
 
 def files_below(folder: Path) -> dict[Path, bytes]:

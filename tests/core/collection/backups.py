@@ -50,6 +50,6 @@ async def backed_up(
 
 
 def vault(path: Path) -> BackupFiles:
-    """The backup files of a new vault."""
+    """The backup files of a new vault, each backup in one of its own."""
     path.mkdir(mode=0o700, exist_ok=True)
-    return BackupFiles(path)
+    return BackupFiles(path, packed_below=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from s3gc_core.collection import PurgeSummary, Selection
 from tests.world import World
 
@@ -19,8 +21,14 @@ async def backed_up(world: World) -> set[str]:
             assert (world.config.vault_path / entry.intent.backup.path).is_file()
         wrong = [key async for key, problem in collector.verify_backups() if problem]
     assert wrong == []
-    files = [path for path in (world.config.vault_path / "backups").rglob("*") if path.is_file()]
-    assert len(files) == len(entries)
+    vault = world.config.vault_path
+    files = {str(p.relative_to(vault)) for p in (vault / "backups").rglob("*") if p.is_file()}
+    manifests = {f"backups/{entry.operation_id}/manifest.jsonl" for entry in entries}
+    assert files == {entry.intent.backup.path for entry in entries} | manifests
+    listed = [line for path in manifests for line in (vault / path).read_bytes().splitlines()]
+    assert sorted(msgspec.json.decode(line)["key"] for line in listed) == sorted(
+        entry.intent.key for entry in entries
+    )
     return {entry.intent.key for entry in entries}
 
 

@@ -60,8 +60,8 @@ async def backed_up(
     writer = files.open_writer(operation_id, key, level, len(data))
     writer.write(data)
     backup = writer.close()
-    await files.settle(operation_id, [backup])
-    return backup
+    (settled,) = await files.settle(operation_id, [backup])
+    return settled
 
 
 def names_in(vault: Path, operation_id: str = OPERATION) -> set[str]:

@@ -20,7 +20,8 @@ def vault(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def files(vault: Path) -> BackupFiles:
-    return BackupFiles(vault)
+    """All backups as files of their own, however small."""
+    return BackupFiles(vault, packed_below=0)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def run_fresh(code: str, *arguments: object, strace: Sequence[str] = ()) -> str:
         "async def main(vault, files):\n"
         + textwrap.indent(textwrap.dedent(code), "    ")
         + "\nvault = Path(sys.argv[1])\n"
-        "asyncio.run(main(vault, BackupFiles(vault)))\n"
+        "asyncio.run(main(vault, BackupFiles(vault, packed_below=0)))\n"
     )
     ended = subprocess.run(
         [*strace, sys.executable, "-c", program, *map(str, arguments)],

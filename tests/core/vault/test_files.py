@@ -62,7 +62,7 @@ async def test_any_bytes_come_back_identical(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], repeat: int, level: int
 ) -> None:
     vault = tmp_path_factory.mktemp("vault")
-    files = BackupFiles(vault)
+    files = BackupFiles(vault, packed_below=0)
     await files.create_operation(OPERATION)
     data = b"".join(pieces) * repeat
     writer = files.open_writer(OPERATION, "key", level, len(data))
@@ -333,7 +333,7 @@ async def test_a_link_in_place_of_a_backup_is_damage(
 async def test_the_vault_folder_itself_may_be_a_link(tmp_path: Path, vault: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(vault)
-    files = BackupFiles(link)
+    files = BackupFiles(link, packed_below=0)
     await files.verify(await backed_up(files, "k", b"x"))
 
 

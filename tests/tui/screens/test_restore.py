@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from s3gc_core.collection import Selection
@@ -240,13 +242,16 @@ async def test_a_missing_file_is_said(small: SmallWorld) -> None:
     await small.collected()
     vault = small.world.config.vault_path
     async with small.world.collector() as collector:
-        async for page in collector.restorable(Selection(keys=("gone/a.txt",))):
-            (vault / page[0].intent.backup.path).unlink()
+        async for page in collector.restorable(Selection(keys=("gone/b.txt",))):
+            backup = page[0].intent.backup
+            assert backup.offset is not None
+            (vault / backup.path).chmod(0o600)
+            os.truncate(vault / backup.path, backup.offset)
     async with staged(small) as stage:
         async with stage.showing(wizard(stage, hint="prefix:gone/"), (100, 30)) as shown:
             assert "1 of the backup files are missing or cut" in shown.text()
-            assert "gone/a.txt  FILE MISSING OR CUT" in shown.text()
-        async with stage.showing(wizard(stage, hint="gone/a.txt")) as shown:
+            assert "gone/b.txt  FILE MISSING OR CUT" in shown.text()
+        async with stage.showing(wizard(stage, hint="gone/b.txt")) as shown:
             await shown.press("enter")
             assert shown.field.confirmation.phase is Phase.OPENING
 
