@@ -19,6 +19,8 @@ _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
+_TIDY = "tests/core/collection/test_tidy.py::test_"
+_PACKS = "tests/core/vault/test_packs.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 
 GUARDS_FILE = "s3gc_core/judgement/guards.py"
@@ -26,6 +28,7 @@ _LAYERS_FILE = "s3gc_core/judgement/layers.py"
 _PLANS_FILE = "s3gc_core/judgement/plans.py"
 _DELETING_FILE = "s3gc_core/bucket/deleting.py"
 _EXECUTE_FILE = "s3gc_core/collection/execute.py"
+_PACKS_FILE = "s3gc_core/vault/packs.py"
 _EXECUTING_FILE = "s3gc_core/actions/executing.py"
 
 
@@ -361,4 +364,48 @@ DELETES = (
     ),
 )
 
-TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES)
+VAULT = (
+    Mutation(
+        "read-back",
+        "s3gc_core/collection/backup.py",
+        "return []",
+        (_TIDY + "what_the_disk_kept_wrongly_is_not_deleted",),
+        function="_compare_all",
+    ),
+    Mutation(
+        "pack sync",
+        _PACKS_FILE,
+        "pass",
+        (
+            _PACKS + "a_batch_costs_one_sync_before_it_is_read_back",
+            _PACKS + "a_pack_the_disk_refused_is_not_tried_again",
+        ),
+        before="os.fdatasync(descriptor)",
+    ),
+    Mutation(
+        "torn tail of a pack",
+        _PACKS_FILE,
+        "pass",
+        (
+            _TIDY + "what_no_record_names_goes",
+            _PACKS + "the_end_is_cut_to_what_is_recorded_and_sealed",
+        ),
+        before="os.ftruncate(descriptor, end)",
+    ),
+    Mutation(
+        "a pack that failed is left alone",
+        _PACKS_FILE,
+        "return",
+        (_PACKS + "after_damage_the_pack_gets_nothing_more",),
+        function="abandon",
+    ),
+    Mutation(
+        "a purge takes no pack that others need",
+        "s3gc_core/vault/files.py",
+        "if True:\n            self._unlink",
+        ("tests/stories/test_backup_clean_up.py::test_backup_clean_up",),
+        before="if backup.offset is None:\n            self._unlink",
+    ),
+)
+
+TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES, *VAULT)
