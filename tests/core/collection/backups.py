@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from msgspec import structs
 from ulid import ULID
 
 from s3gc_core.bucket import ObjectHeaders
@@ -45,8 +46,11 @@ async def backed_up(
             day(2),
             Intent(key, '"e"', None, len(body), day(1), headers, backup),
         )
-    await files.settle(operation_id, [one.intent.backup for one in made.values()])
-    return made
+    settled = await files.settle(operation_id, [one.intent.backup for one in made.values()])
+    return {
+        key: structs.replace(one, intent=structs.replace(one.intent, backup=backup))
+        for (key, one), backup in zip(made.items(), settled, strict=True)
+    }
 
 
 def vault(path: Path) -> BackupFiles:

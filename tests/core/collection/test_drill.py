@@ -98,9 +98,10 @@ async def test_a_damaged_backup_fails_the_drill_by_its_key(
     await collected(world)
     async with world.collector() as collector:
         [found] = [f async for p in collector.audit.deleted_objects(keys=("..b",)) for f in p]
-    stored = world.config.vault_path / found.intent.backup.path
+    backup = found.intent.backup
+    stored = world.config.vault_path / backup.path
     data = bytearray(stored.read_bytes())
-    data[len(data) // 2] ^= 1
+    data[(backup.offset or 0) + backup.stored_size // 2] ^= 1
     stored.chmod(0o600)
     stored.write_bytes(data)
     for to in (str(tmp_path / "scratch"), PREFIX):
