@@ -71,10 +71,14 @@ def lying(proxy: Proxy, lie: Lie, touched: Touched | None = None) -> None:
     first request that looks at it, or deletes it, after its backup.
     """
     seen: set[str] = set()
+    # Before that, the whole plan is looked at: it has to be as it was approved.
+    backed_up: set[str] = set()
 
     async def before(exchange: Exchange) -> None:
         if PROBE_PREFIX not in exchange.path + exchange.body.decode(errors="replace"):
-            for key in _keys(exchange) - seen:
+            if exchange.method == "GET":
+                backed_up.add(_key_in(exchange))
+            for key in (_keys(exchange) - seen) & backed_up:
                 seen.add(key)
                 if touched is not None:
                     await touched(key)
@@ -87,9 +91,13 @@ def _keys(exchange: Exchange) -> set[str]:
     if exchange.path.endswith("?delete"):
         return {key.decode() for key in re.findall(rb"<Key>(.*?)</Key>", exchange.body)}
     if exchange.method in ("HEAD", "DELETE"):
-        key = exchange.path.partition("?")[0].split("/", 2)[2:]
-        return {key[0].replace("%20", " ")} if key and key[0] else set()
+        return {_key_in(exchange)} - {""}
     return set()
+
+
+def _key_in(exchange: Exchange) -> str:
+    _, _, *key = exchange.path.partition("?")[0].split("/", 2)
+    return key[0].replace("%20", " ") if key else ""
 
 
 def deletes_sent(proxy: Proxy) -> dict[str, list[str]]:
