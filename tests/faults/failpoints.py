@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from s3gc_core.bucket import Bucket
+from s3gc_core.bucket import Bucket, deleting
 from s3gc_core.collection import execute, recovery, restore
 from s3gc_core.collection.execute import Execution
 from s3gc_core.judgement import Catalogue
@@ -48,6 +48,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "read-back": (BackupFiles, "verify_packed"),
     "judge-again": (Execution, "_judge_again"),
     "delete": (Bucket, "delete_batch"),
+    "probe-delete": (deleting, "delete_one"),  # of the store's probe, with a wrong ETag
     "head": (Bucket, "head"),
     "put": (Bucket, "put"),
     "compare": (restore, "differences"),

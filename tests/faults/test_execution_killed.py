@@ -56,7 +56,7 @@ NAMED = (
     ("manifest:before:1", "manifest:before:1"),
     ("manifest-bytes:half:2", "manifest-bytes:after:2"),
     ("manifest:after:1",),
-    # The deletes; the first one is the store's probe.
+    ("probe-delete:before:1",),
     ("judge-again:before:1",),
     ("judge-again:after:1",),
     ("judge-again:before:2",),
@@ -189,10 +189,11 @@ async def _calibrated(ground: Ground) -> tuple[float, float]:
 @pytest.mark.parametrize(
     ("wrong", "fault", "broken"),
     [
-        ("delete-before-commit", "audit-append:before:2", "deleted without a recorded backup"),
+        ("delete-before-commit", "audit-append:before:3", "deleted without a recorded backup"),
         ("record-before-rename", "rename:before:1", "a recorded backup is not there"),
-        # The syncs: the record of the start, the pack's own, and the one after its record.
-        ("record-before-pack", "pack-sync:before:3", "has another size than recorded"),
+        # The syncs: after the records of the start and the probe, the pack's own, and the one after
+        # its record.
+        ("record-before-pack", "pack-sync:before:4", "has another size than recorded"),
     ],
 )
 async def test_the_witness_notices_a_wrong_order(
@@ -208,7 +209,7 @@ async def test_the_witness_notices_a_wrong_order(
 
 async def test_the_same_kill_without_the_wrong_order_is_harmless(ground: Ground) -> None:
     await ground.begin_round()
-    for fault in ("audit-append:before:2", "rename:before:1", "pack-sync:before:3"):
+    for fault in ("audit-append:before:3", "rename:before:1", "pack-sync:before:3"):
         assert (await ground.children.run(*ground.execution, fault=fault)).killed
         await ground.after_kill()
 
@@ -216,7 +217,7 @@ async def test_the_same_kill_without_the_wrong_order_is_harmless(ground: Ground)
 async def test_the_next_scan_knows_what_a_killed_execution_deleted(ground: Ground) -> None:
     """Its counts died with it; `listing-incomplete` must not trip over what we deleted."""
     await ground.begin_round()
-    assert (await ground.children.run(*ground.execution, fault="delete:after:9")).killed
+    assert (await ground.children.run(*ground.execution, fault="delete:after:8")).killed
     assert (await ground.after_kill()).only_in_vault == 8 * 3
     await ground.finish_execution()
     scanned = await ground.children.run("scan")
@@ -225,7 +226,7 @@ async def test_the_next_scan_knows_what_a_killed_execution_deleted(ground: Groun
     assert scanned.summary["listed"] == len(ground.objects) - len(ground.orphans)
 
 
-@pytest.mark.parametrize("fault", ["put:after:1", "delete:before:1"])
+@pytest.mark.parametrize("fault", ["put:after:1", "probe-delete:before:1"])
 async def test_no_probe_stays_behind(ground: Ground, fault: str) -> None:
     """Whoever dies while it asks the store questions leaves its probe; the next one cleans up."""
     await ground.begin_round()

@@ -32,11 +32,11 @@ async def test_an_execution_that_is_told_to_end(ground: Ground) -> None:
         ("read-back:after:1", signal.SIGTERM),
         # Heard during the commit, which also holds what became of the batch before.
         ("read-back:after:2", signal.SIGTERM),
-        ("audit-append:before:2", signal.SIGINT),
+        ("audit-append:before:3", signal.SIGINT),
         ("judge-again:before:1", signal.SIGHUP),
-        ("delete:before:2", signal.SIGTERM),
-        ("delete:before:3", signal.SIGINT),
-        ("delete:after:3", signal.SIGHUP),
+        ("delete:before:1", signal.SIGTERM),
+        ("delete:before:2", signal.SIGINT),
+        ("delete:after:2", signal.SIGHUP),
     )
     gone: list[int] = []
     for fault, sent in told:
