@@ -92,7 +92,7 @@ ACTIONS = (
     Action("scan", "s", "scan", "scan", "start a scan; it changes nothing in the bucket"),
     Action("references", "f", "references", "refs", "coverage, reverse match, dangling references"),
     Action("streams", "c", "streams", "streams", "change streams of the followed databases"),
-    Action("grants", "U", "grants", "", "grants: what unattended runs may delete"),
+    Action("grants", "U", "grants", "", "grants: what unattended runs may remove"),
     Action("report", "m", "report", "", "report: money, new orphans a day, where they come from"),
     Action(
         "pause", "p", "pause", "pause", "pause or go on", Where.JOBS | Where.JOB, needs_write=True

@@ -88,7 +88,7 @@ class PlainText:
         if kind == "summary":
             self._output.line("")
             for name, value in plain.items():
-                if value not in (None, [], {}):
+                if value not in (None, "", [], {}):
                     self._output.line(f"  {name.replace('_', ' '):<14} {_words(value)}")
         elif text := plain.get("text"):
             self._output.line(safe_text(str(text)))

@@ -215,9 +215,9 @@ DELETES = (
     Mutation(
         "If-Match of a single delete",
         _DELETING_FILE,
-        "Key=key)",
+        "Key=key\n",
         (_DELETING + "each_key_by_its_etag_on_seaweed",),
-        before="Key=key, IfMatch=etag)",
+        before="Key=key, IfMatch=etag\n",
     ),
     Mutation(
         "no delete without an ETag",

@@ -149,7 +149,10 @@ async def test_a_job_outlives_a_starter_that_is_killed(scene: Scene) -> None:
     assert (job.state.outcome, job.state.counts) == ("done", {"deleted": len(ORPHANS)})
     size = sum(len(f"the bytes of {key}") for key in ORPHANS)
     assert job.state.bytes == {"backed_up": size, "deleted": size}
-    assert [(p.name, p.done, p.total) for p in job.state.phases] == [("execute", 4, 4)]
+    assert [(p.name, p.done, p.total) for p in job.state.phases] == [
+        ("compare plan", 4, 4),
+        ("execute", 4, 4),
+    ]
 
 
 async def test_a_pause_changes_nothing_but_the_time(scene: Scene) -> None:
@@ -175,6 +178,8 @@ async def test_a_pause_changes_nothing_but_the_time(scene: Scene) -> None:
         (e.kind.value, e.subject or e.by) for e in job_events(scene.vault, job.operation_id).events
     ]
     assert told[1:] == [
+        ("phase", "compare plan"),
+        ("compared", "4 objects with the plan"),
         ("asked", "main:files.k"),
         ("phase", "execute"),
         ("paused", "kim@there"),

@@ -32,6 +32,7 @@ SCAN = """
   matches        main:users.avatar (2, 2)
   unsearched     0
   returned       0
+  versioning     disabled
 """
 
 CANDIDATES = """\
@@ -66,6 +67,7 @@ PLAN = """\
   expires at     TIME
   sha256         SHA256
   confirm        BUCKET 3
+  unsafe store   refuse
 """
 
 QUERY = 'SELECT "avatar" FROM "main"."users" WHERE "id" = 1;'
