@@ -248,9 +248,9 @@ class WorldModel:
     def restored(self, key: str, stored: Stored, *, overwrite: bool) -> str:
         """How a restore of that backup must end."""
         there = self.objects.get(key)
-        if overwrite or there is None:
-            return "restored"
-        return "already-there" if there.body == stored.body else "newer-kept"
+        if there is not None and there.body == stored.body:
+            return "already-there"
+        return "restored" if overwrite or there is None else "newer-kept"
 
     # Time
 
