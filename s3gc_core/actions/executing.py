@@ -9,6 +9,7 @@ import msgspec
 
 from s3gc_core.actions.holding_streams import hold_streams_if_free
 from s3gc_core.actions.parts import Parts
+from s3gc_core.actions.standing import last_scan
 from s3gc_core.bucket import DeleteModes, probe_store, remove_old_probes
 from s3gc_core.collection import Execution, LastCheck, imbalance, tidy
 from s3gc_core.config import Mode, UnsafeStore
@@ -20,7 +21,6 @@ from s3gc_core.judgement import (
     Plan,
     PlanHistory,
     Planned,
-    ScanSummary,
     check_executable,
     check_not_drifted,
     check_second_person,
@@ -47,8 +47,8 @@ class OperationSummary(msgspec.Struct, frozen=True):
 
     Of an execution: `planned` objects = those in `counts` + `done_before`, by earlier executions of
     the same plan. `deletes`: how they were bound to what was backed up; None where none was sent.
-    `noncurrent`: of `bytes` what a versioned bucket still keeps, so what is not
-    freed. Of a restore: `unhidden` objects came back by removing their delete marker.
+    `noncurrent`: of `bytes` what a versioned bucket still keeps, so what is not freed. Of a
+    restore: `unhidden` objects came back by removing their delete marker.
     """
 
     operation_id: str
@@ -188,8 +188,8 @@ async def _check_day_budget(
 
 async def _listed(parts: Parts) -> int:
     """How many objects the last scan listed; 0 where that is not known."""
-    last = await parts.catalogue.last_scan()
-    return msgspec.json.decode(last[1], type=ScanSummary).listed if last else 0
+    scan = await last_scan(parts)
+    return scan.listed if scan else 0
 
 
 async def _probe_store(parts: Parts) -> tuple[DeleteModes | None, bool]:

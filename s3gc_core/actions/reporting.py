@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3gc_core.actions.parts import Parts
+from s3gc_core.actions.standing import last_scan
 from s3gc_core.bucket import DeleteModes, OldVersions
 from s3gc_core.config import UnsafeStore
 from s3gc_core.errors import NoListing
@@ -45,14 +46,12 @@ async def report(parts: Parts, *, versions: bool = False, uploads: bool = False)
 
     Raises `NoListing` before the first scan, `BucketUnreachable`, `RightMissing`.
     """
-    last = await parts.catalogue.last_scan()
-    if last is None:
+    scan = await last_scan(parts)
+    if scan is None:
         raise NoListing("no scan has finished yet")
-    scan_id, encoded = last
-    scan = msgspec.json.decode(encoded, type=ScanSummary)
     retention = timedelta(days=parts.config.retention_days)
     found = Report(parts.config.all_prices, scan.finished_at - retention)
-    async for page in parts.catalogue.candidates(scan_id, verdict=ObjectVerdict.ORPHAN):
+    async for page in parts.catalogue.candidates(scan.scan_id, verdict=ObjectVerdict.ORPHAN):
         orphans = [judged.object for judged in page]
         hashes = await asyncio.to_thread(key_hashes, [one.key for one in orphans])
         holders = await parts.registry.last_holders(hashes)

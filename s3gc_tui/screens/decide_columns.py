@@ -10,14 +10,14 @@ from s3gc_core.errors import ReadOnlySession, Refused, S3gcError
 from s3gc_core.references import Covered, columns_named
 from s3gc_tui.background import begin
 from s3gc_tui.gateway import Gateway
-from s3gc_tui.models.confirmation import Confirmation, Wanted
 from s3gc_tui.models.deciding_lines import deciding_lines
 from s3gc_tui.models.intents import ClearIntent, ColumnIntent, ReopenIntent
-from s3gc_tui.screens.asking import AskingScreen, MonotonicClock
-from s3gc_tui.widgets.confirm_field import ConfirmField
+from s3gc_tui.models.lines import Line
+from s3gc_tui.screens.asking import MonotonicClock
+from s3gc_tui.screens.reason_then_phrase import ReasonThenPhrase
 
 
-class DecideColumnsScreen(AskingScreen[list[Covered]]):
+class DecideColumnsScreen(ReasonThenPhrase[list[Covered]]):
     """Asks for a reason and for the name, and decides. Its result are the columns, or None.
 
     `name` is how the core is told, `columns` are all that it means now. Raises `ReadOnlySession`
@@ -35,11 +35,10 @@ class DecideColumnsScreen(AskingScreen[list[Covered]]):
     ) -> None:
         if not gateway.may_write:
             raise ReadOnlySession("this session is read-only, so it decides about no column")
-        super().__init__(gateway, Confirmation(Wanted.TEXT), _verb(clear), clock)
+        super().__init__(gateway, "clear" if clear else "reopen", clock)
         self._named = name
         self._columns = tuple(columns)
         self._clears = clear
-        self._reason = ""
 
     @property
     def phrase(self) -> str:
@@ -49,29 +48,14 @@ class DecideColumnsScreen(AskingScreen[list[Covered]]):
             return f"{first.table}.{first.id.column}"
         return f"{first.table} {len(self._columns)}"
 
-    def on_mount(self) -> None:
-        """Say what it means and ask for the reason."""
-        self._draw()
-        self.field.open()
+    def what(self, reason: str) -> list[Line]:
+        """The columns, and what deciding about them means."""
+        return deciding_lines(self._columns, reason, self.width, clear=self._clears)
 
-    def on_resize(self) -> None:
-        """Draw for the new width."""
-        self._draw()
-
-    def _draw(self) -> None:
-        lines = deciding_lines(self._columns, self._reason, self.width, clear=self._clears)
-        self.show_what(lines)
-
-    def on_confirm_field_confirmed(self, event: ConfirmField.Confirmed) -> None:
-        """A reason was given, or the name after it."""
-        if not self._reason:
-            self._reason = event.text.strip()
-            self._draw()
-            self.field.ask(Confirmation(Wanted.PHRASE, self.phrase), _verb(self._clears))
-            self.field.open()
-            return
+    def confirmed(self, reason: str) -> None:
+        """Decide, if they still are what was shown."""
         kind = ClearIntent if self._clears else ReopenIntent
-        intent = kind(self._named, self._reason)
+        intent = kind(self._named, reason)
         begin(self, partial(self._decide, intent), "decide", exclusive=False)
 
     async def _decide(self, intent: ColumnIntent) -> None:
@@ -94,7 +78,3 @@ class DecideColumnsScreen(AskingScreen[list[Covered]]):
                 why="a person vouches for what was seen, and for nothing else",
                 next_step="leave with esc, ask again (r), and look at them anew",
             )
-
-
-def _verb(clear: bool) -> str:
-    return "clear" if clear else "reopen"

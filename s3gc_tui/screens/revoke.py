@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from s3gc_core.errors import ReadOnlySession, S3gcError
 from s3gc_tui.background import begin
 from s3gc_tui.gateway import Gateway
-from s3gc_tui.models.confirmation import Confirmation, Wanted
 from s3gc_tui.models.grant_lines import revoking_lines
 from s3gc_tui.models.intents import RevokeIntent
-from s3gc_tui.screens.asking import AskingScreen, MonotonicClock
-from s3gc_tui.widgets.confirm_field import ConfirmField
+from s3gc_tui.models.lines import Line
+from s3gc_tui.screens.asking import MonotonicClock
+from s3gc_tui.screens.reason_then_phrase import ReasonThenPhrase
 
 if TYPE_CHECKING:
     from s3gc_core.actions.granting import GrantStanding
 
 
-class RevokeScreen(AskingScreen["GrantStanding"]):
+class RevokeScreen(ReasonThenPhrase["GrantStanding"]):
     """Asks for a reason and a phrase, and revokes. Its result is the grant as it stands, or None.
 
     Raises `ReadOnlySession` where the session may not revoke.
@@ -30,36 +30,21 @@ class RevokeScreen(AskingScreen["GrantStanding"]):
     ) -> None:
         if not gateway.may_write:
             raise ReadOnlySession("this session is read-only, so it revokes no grant")
-        super().__init__(gateway, Confirmation(Wanted.TEXT), "revoke", clock)
+        super().__init__(gateway, "revoke", clock)
         self._standing = standing
-        self._reason = ""
 
     @property
     def phrase(self) -> str:
         """What has to be typed after the reason."""
         return f"revoke {self._standing.grant.grant_id[-6:]}"
 
-    def on_mount(self) -> None:
-        """Say what it means and ask for the reason."""
-        self._draw()
-        self.field.open()
+    def what(self, reason: str) -> list[Line]:
+        """The grant, and what revoking it means."""
+        return revoking_lines(self._standing, reason, self.width)
 
-    def on_resize(self) -> None:
-        """Draw for the new width."""
-        self._draw()
-
-    def _draw(self) -> None:
-        self.show_what(revoking_lines(self._standing, self._reason, self.width))
-
-    def on_confirm_field_confirmed(self, event: ConfirmField.Confirmed) -> None:
-        """A reason was given, or the phrase after it."""
-        if not self._reason:
-            self._reason = event.text.strip()
-            self._draw()
-            self.field.ask(Confirmation(Wanted.PHRASE, self.phrase), "revoke")
-            self.field.open()
-            return
-        intent = RevokeIntent(self._standing.grant.grant_id, self._reason)
+    def confirmed(self, reason: str) -> None:
+        """Revoke it."""
+        intent = RevokeIntent(self._standing.grant.grant_id, reason)
         begin(self, partial(self._revoke, intent), "decide", exclusive=False)
 
     async def _revoke(self, intent: RevokeIntent) -> None:

@@ -29,13 +29,21 @@ async def test_verifying_is_recorded(sqlite_world: World) -> None:
             break
         later = await collector.vault_stats()
         assert replace(later, free_bytes=stats.free_bytes) == stats
-    (damaged,) = [path for path in world.config.vault_path.glob("backups/*/*") if path.is_file()][
-        :1
-    ]
-    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\0")
+        [deleted] = [
+            one async for page in collector.audit.deleted_objects(keys=("a.bin",)) for one in page
+        ]
+    backup = deleted.intent.backup
+    place = world.config.vault_path / backup.path
+    place.chmod(0o600)
+    with place.open("r+b") as file:
+        file.seek(backup.offset or 0)
+        file.write(b"\0")
     async with world.collector() as collector:
         found = {key: why async for key, why in collector.verify_backups()}
-        assert sum(why is not None for why in found.values()) == 1
+        assert {key: why is not None for key, why in found.items()} == {
+            "a.bin": True,
+            "b.bin": False,
+        }
         again = await collector.vault_stats()
     assert again.verified_at is not None
     assert again.verified_at > first

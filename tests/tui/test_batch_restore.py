@@ -186,7 +186,11 @@ async def test_a_drill_is_told_and_shown(small: SmallWorld) -> None:
     assert (ran.summary["differing"], ran.summary["seed"]) == (0, 7)
     assert await small.world.keys() == LEFT
     backup = await backup_of(small, "left/c.txt")
-    (small.world.config.vault_path / backup.path).unlink()
+    place = small.world.config.vault_path / backup.path
+    place.chmod(0o600)
+    with place.open("r+b") as file:
+        file.seek(backup.offset or 0)
+        file.write(b"\0")
     bad = await small.cli.batch("drill", "--to", ".s3gc-drill/")
     assert (bad.code, bad.summary["outcome"]) == (4, "partial")
     assert (bad.summary["checked"], bad.summary["differing"]) == (3, 1)

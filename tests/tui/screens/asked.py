@@ -193,7 +193,8 @@ async def ended(stage: Stage, started: StartedJob) -> JobOutcome:
 
     def ending() -> JobOutcome | None:
         outcome = stage.gateway.outcome(started)
-        return None if started.exit_code is None or outcome.running else outcome
+        # The output's lock goes with the process, its exit code comes by a thread a little later.
+        return None if outcome.exit_code is None or outcome.running else outcome
 
     return await until(ending)
 
