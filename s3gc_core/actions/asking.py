@@ -139,6 +139,8 @@ async def _ask_databases(parts: Parts, key: str) -> list[Found]:
 async def _judge(
     parts: Parts, key: str, found: Sequence[Found], began_at: datetime
 ) -> Judged | None:
+    # First, as it gives up soon: someone waits for the answer.
+    await parts.bucket.check()
     state = await parts.bucket.head(key)
     if state is None:
         return None

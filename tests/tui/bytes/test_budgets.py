@@ -107,7 +107,8 @@ async def test_nothing_is_written_while_it_waits(small: SmallWorld, size: tuple[
             *(partial(references, whole, view) for view in "123"),
             whole.open_clear,
         ]
-        for place in places:
+        # What may turn or blink is the same widget at any size: once is enough for most.
+        for place in places if size == SIZES[0] else places[3::4]:
             await whole.back_to_main()
             await invoke(place)
             await whole.ready()
