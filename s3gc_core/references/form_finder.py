@@ -58,10 +58,12 @@ class Mark:
 
     @cached_property
     def escaped(self) -> re.Pattern[bytes] | None:
-        """Finds the same beside slashes that a URL escapes; None where these may be beside too."""
+        """Finds the same beside slashes that a URL escapes, of forms without a percent sign; None
+        where slashes may be beside too.
+        """
         if self.sign != b"/" or self.before:
             return None
-        return re.compile(rb"(?s)%%(?=2[Ff](.{%d}))" % self.after)
+        return re.compile(rb"%%(?=2[Ff]([^%%/]{%d}))" % self.after)
 
     def beside(self, forms: Iterable[bytes]) -> Iterator[bytes | None]:
         """For each, what `pattern` gives where the form stands; None where that may be more than
@@ -131,7 +133,7 @@ class FormFinder:
 
     @property
     def sees_through(self) -> bool:
-        """Whether `hints` needs no slash unescaped before."""
+        """Whether `hints` needs no slash unescaped before, of forms without a percent sign."""
         return not self._automata and all(mark.escaped for mark, _ in self._marked)
 
     def hints(self, text: bytes) -> list[int] | None:

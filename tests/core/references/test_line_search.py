@@ -111,6 +111,25 @@ def test_each_way_to_look_finds_in_lines_what_it_finds_in_rows(name: str) -> Non
     assert len({mention.row for mention in found}) >= len(texts)
 
 
+@pytest.mark.parametrize("odd", [False, True])
+def test_keys_of_which_one_mark_does_for_all_are_found_escaped(odd: bool) -> None:
+    """Then slashes are looked for as URLs write them, unless keys have other escapes too."""
+    chance = random.Random(1)
+    keys = [f"up/{n}/{chance.getrandbits(96):024x}.jpg" for n in range(MANY)]
+    if odd:
+        keys[0] = keys[0].replace("0/", "0/é")
+    written = [keys[1], keys[2].replace("/", "%2F"), keys[3].replace("/", "%2f")]
+    written += [keys[4].replace("/", "\\/"), keys[5].replace("/", "%2f", 1)]
+    written += [f"up/0/%C3%A9{keys[0][6:]}"]
+    rows: list[Values] = [(one, None) for one in ["nothing"] * 100 + written]
+    assert KeySearch(keys)._plain.sees_through
+    in_lines, in_rows = both(keys, rows)
+    assert in_lines == in_rows
+    held = {mention.row for mention in in_lines}
+    assert held >= set(range(100, 105))
+    assert (105 in held) is odd
+
+
 def test_only_lines_that_may_hold_a_key_become_rows() -> None:
     chance = random.Random(1)
     one, other = (
