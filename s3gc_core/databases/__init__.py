@@ -32,6 +32,7 @@ from s3gc_core.databases.following import (
 )
 from s3gc_core.databases.protocol import (
     Database,
+    Lines,
     ListedTable,
     Page,
     Probes,
@@ -61,6 +62,7 @@ __all__ = [
     "Following",
     "Lag",
     "LeftBehind",
+    "Lines",
     "ListedTable",
     "Obstacle",
     "Page",

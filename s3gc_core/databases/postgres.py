@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode
 
 import asyncpg
@@ -17,6 +17,7 @@ from s3gc_core.databases import naming
 from s3gc_core.databases.postgres_catalogue import Table, check, prepare
 from s3gc_core.databases.postgres_copy import CopyRows
 from s3gc_core.databases.postgres_pages import (
+    CopiedLines,
     copied_page,
     is_text,
     order_by,
@@ -28,6 +29,7 @@ from s3gc_core.databases.postgres_probes import PostgresProbes
 from s3gc_core.databases.postgres_role import role
 from s3gc_core.databases.postgres_tables import sample, tables
 from s3gc_core.databases.protocol import (
+    Lines,
     ListedTable,
     Page,
     Role,
@@ -45,10 +47,14 @@ if TYPE_CHECKING:
 
     Connection = asyncpg.Connection[asyncpg.Record]
 
+T = TypeVar("T")
+
 CONNECT_TIMEOUT_SECONDS = 10.0
 CATALOGUE_TIMEOUT_SECONDS = 60.0
 # One page: a selective `where` may pass over many rows before it has filled one.
 PAGE_TIMEOUT_SECONDS = 600.0
+# Of rows that come as lines, at least so many bytes at once: fewer cost more calls than reading.
+LINES_BYTES = 256 << 10
 # Rows in the order of their key are worth this much to us: twice the planner's cost of reading
 # them as they lie, and anything below what a table of some ten thousand rows costs.
 ORDER_COSTS_AT_MOST = 2.0
@@ -239,22 +245,33 @@ class PostgresSnapshot:
                 table = await check(self._connection, self._database.name, read)
         return table.shape
 
-    async def rows(self, read: TableRead) -> AsyncGenerator[Page, None]:
+    def rows(self, read: TableRead) -> AsyncGenerator[Page, None]:
         """Stream the table in pages: by COPY, or through a cursor where there may be bytes.
 
         Raises `SourceMissing`, `RightMissing`, `SourceUnreadable`, `DatabaseUnreachable`. After
         one of the last two the transaction is over: take a new snapshot. Read to its end, the table
         is locked no more.
         """
+        return self._parts(read, self._copied)
+
+    def lines(self, read: TableRead) -> AsyncGenerator[Lines | Page, None]:
+        """As `rows`, but what COPY sends comes as it is. Raises what `rows` raises."""
+        return self._parts(read, self._copied_lines)
+
+    async def _parts(
+        self,
+        read: TableRead,
+        copied: Callable[[Table, TableRead, str], AsyncGenerator[Page | T, None]],
+    ) -> AsyncGenerator[Page | T, None]:
         async with self._turns.mine():
             with self._database.reading(read):
                 await self._connection.execute(_BEFORE_READING)
                 table = await check(self._connection, self._database.name, read)
                 query = await self._query(table, read)
-            stream = self._copied if is_text(table, read) else self._fetched
-            async with aclosing(stream(table, read, query)) as pages:
+            stream = copied if is_text(table, read) else self._fetched
+            async with aclosing(stream(table, read, query)) as parts:
                 try:
-                    async for found in pages:
+                    async for found in parts:
                         yield found
                 except GeneratorExit:
                     self._turns.abandoned()
@@ -262,23 +279,46 @@ class PostgresSnapshot:
             with self._database.reading(read):
                 await self._connection.execute(_LET_GO)
 
-    async def _copied(
+    def _copied(self, table: Table, read: TableRead, query: str) -> AsyncGenerator[Page, None]:
+        size = naming.PageSize()
+
+        async def take(copied: CopyRows) -> Page | None:
+            found = copied_page(await copied.fetch(size.rows), table)
+            size.learn(found)
+            return found or None
+
+        return self._copy(table, read, query, take)
+
+    def _copied_lines(
         self, table: Table, read: TableRead, query: str
-    ) -> AsyncGenerator[Page, None]:
+    ) -> AsyncGenerator[Lines | Page, None]:
+        width = len(table.identity) + len(read.columns)
+
+        async def take(copied: CopyRows) -> Lines | Page | None:
+            data = await copied.fetch_lines(LINES_BYTES)
+            return CopiedLines(data, table, width) if data else None
+
+        return self._copy(table, read, query, take)
+
+    async def _copy(
+        self,
+        table: Table,
+        read: TableRead,
+        query: str,
+        take: Callable[[CopyRows], Awaitable[T | None]],
+    ) -> AsyncGenerator[T, None]:
         # A transaction inside the transaction: a read that is broken off ends only that.
         inner = self._connection.transaction()
         with self._database.reading(read):
             await inner.start()
         copied = CopyRows(self._connection, query, len(table.identity) + len(read.columns))
-        size = naming.PageSize()
         try:
             while True:
                 with self._database.reading(read):
                     async with asyncio.timeout(PAGE_TIMEOUT_SECONDS):
-                        found = copied_page(await copied.fetch(size.rows), table)
-                if not found:
+                        found = await take(copied)
+                if found is None:
                     return
-                size.learn(found)
                 yield found
         finally:
             try:

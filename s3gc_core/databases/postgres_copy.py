@@ -51,19 +51,37 @@ class CopyRows:
         Raises the driver's errors, and `UnicodeDecodeError`.
         """
         while len(self._columns[0]) < count and not self._ended:
-            piece = await self._pieces.get()
-            if piece is None:
-                await self._copying
-                if self._rest:
-                    raise _out_of_step()
-                self._ended = True
-            else:
-                self._room.release()
+            piece = await self._next_piece()
+            if piece is not None:
                 self._parse(self._rest + piece)
+            elif self._rest:
+                raise _out_of_step()
         page = [column[:count] for column in self._columns]
         for column in self._columns:
             del column[:count]
         return page
+
+    async def fetch_lines(self, least: int) -> bytes:
+        """The next rows as they came, a line each: `least` bytes or more, fewer only at the end.
+
+        Not to be mixed with `fetch`. Raises what `fetch` raises.
+        """
+        pieces, size, has_end = [self._rest], len(self._rest), False
+        self._rest = b""
+        while (size < least or not has_end) and (piece := await self._next_piece()) is not None:
+            pieces.append(piece)
+            size += len(piece)
+            has_end = has_end or b"\n" in piece
+        data = b"".join(pieces)
+        if data and not data.endswith(b"\n"):
+            end = data.rfind(b"\n") + 1
+            data, self._rest = data[:end], data[end:]
+            if self._ended:
+                raise _out_of_step()
+        # As strict as where all values are made; how wide rows are is looked at with each one made.
+        if not data.isascii():
+            data.decode()
+        return data
 
     async def leave(self, cancel: Callable[[], Awaitable[None]]) -> None:
         """End the read wherever it is; `cancel` makes the server stop. Raises what `cancel` raises.
@@ -76,6 +94,18 @@ class CopyRows:
         if not self._copying.done():
             await cancel()
         await asyncio.gather(self._copying, return_exceptions=True)
+
+    async def _next_piece(self) -> bytes | None:
+        """What came next; None at the end of the result."""
+        if self._ended:
+            return None
+        piece = await self._pieces.get()
+        if piece is None:
+            await self._copying
+            self._ended = True
+        else:
+            self._room.release()
+        return piece
 
     def _done(self, copying: asyncio.Future[str]) -> None:
         if not copying.cancelled():
@@ -93,15 +123,23 @@ class CopyRows:
         self._rest = data[end:]
         if not end:
             return
-        text = data[: end - 1].decode()
-        # Neither a tab nor a line break stands for itself inside of a value.
-        values: Column = text.replace("\n", "\t").split("\t")  # type: ignore[assignment]
-        if len(values) != (text.count("\n") + 1) * self._width:
-            raise _out_of_step()
-        if "\\" in text:
-            values = [_meant(value) for value in values]
-        for place, column in enumerate(self._columns):
-            column += values[place :: self._width]
+        for column, more in zip(self._columns, columns_of(data[:end], self._width), strict=True):
+            column += more
+
+
+def columns_of(lines: bytes, width: int) -> list[Column]:
+    """The rows that whole lines of COPY stand for, by columns.
+
+    Raises `UnicodeDecodeError`, and the driver's error where they are no rows of this width.
+    """
+    text = lines[:-1].decode()
+    # Neither a tab nor a line break stands for itself inside of a value.
+    values: Column = text.replace("\n", "\t").split("\t")  # type: ignore[assignment]
+    if len(values) != (text.count("\n") + 1) * width:
+        raise _out_of_step()
+    if "\\" in text:
+        values = [_meant(value) for value in values]
+    return [values[place::width] for place in range(width)]
 
 
 def _meant(value: str | None) -> str | None:

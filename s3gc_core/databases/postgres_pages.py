@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
@@ -10,7 +11,7 @@ import asyncpg
 
 from s3gc_core.databases import naming
 from s3gc_core.databases.postgres_catalogue import INTEGERS, STORED, Table, as_stored, quote
-from s3gc_core.databases.postgres_copy import Column
+from s3gc_core.databases.postgres_copy import Column, columns_of
 from s3gc_core.databases.protocol import Page, RowId, TableRead
 
 
@@ -49,6 +50,24 @@ def copied_page(columns: Sequence[Column], table: Table) -> Page:
         if table.columns[column]["base"] in INTEGERS:
             parts[place] = list(map(int, parts[place]))
     return Page(naming.row_ids(parts), columns[count:])
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedLines:
+    """Rows of a `select` as COPY sent them: see `protocol.Lines`."""
+
+    data: bytes
+    _table: Table
+    _width: int
+
+    @property
+    def size(self) -> int:
+        """Bytes, with identities and borders."""
+        return len(self.data)
+
+    def page(self, lines: bytes) -> Page:
+        """The rows of some of the lines. Raises what `postgres_copy.columns_of` raises."""
+        return copied_page(columns_of(lines, self._width), self._table)
 
 
 def page(records: Sequence[asyncpg.Record], table: Table, read: TableRead) -> Page:

@@ -73,6 +73,29 @@ class Page(Sequence[Row]):
         return zip(*self.columns, strict=True) if self.columns else repeat((), len(self.ids))
 
 
+class Lines(Protocol):
+    """Some rows of a read as the server sent them, for who looks for something in most of them."""
+
+    @property
+    def data(self) -> bytes:
+        """A line each, ended by a line break: the values, and the row's identity, with tabs between
+        them.
+
+        Each value stands there as it is, in UTF-8, where its line has no backslash but for those of
+        `\\N`, a NULL. After any other backslash a character stands for another one.
+        """
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    def page(self, lines: bytes) -> Page:
+        """The rows of some of the lines of `data`, each with its line break."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TableShape:
     """What `describe` found: columns with their database types, and the primary key's columns.
@@ -198,6 +221,10 @@ class Snapshot(Protocol):
         Raises `SourceMissing`, `RightMissing`, `DatabaseUnreachable` (also midway: a read that
         did not end well never looks like the end of the table).
         """
+        ...
+
+    def lines(self, read: TableRead) -> AsyncIterator[Lines | Page]:
+        """As `rows`, with the rows as lines where the server sends such."""
         ...
 
     async def tables(self) -> list[ListedTable]:

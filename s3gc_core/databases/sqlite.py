@@ -217,6 +217,10 @@ class SqliteSnapshot:
             async with self._turn:
                 return await question()
 
+    def lines(self, read: TableRead) -> AsyncGenerator[Page, None]:
+        """As `rows`: nothing here comes as lines."""
+        return self.rows(read)
+
     async def tables(self) -> list[ListedTable]:
         """The tables with columns that may hold text. Raises `DatabaseUnreachable`."""
         with self._database.reaching():

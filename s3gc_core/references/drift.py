@@ -82,7 +82,7 @@ async def _compare(
     own: OwnConnection, snapshot: Snapshot, source: SourceConfig, number: int, names: BucketNames
 ) -> AsyncGenerator[tuple[int, list[Drift]], None]:
     """The differences of one source, with the rows read for them."""
-    async with aclosing(read_ahead(snapshot, table_read(source))) as pages:
+    async with aclosing(read_ahead(snapshot, snapshot.rows(table_read(source)))) as pages:
         async for page in pages:
             derived = await asyncio.to_thread(derive, source, page, names)
             yield len(page), await own.run(_missing, source.name, number, derived)

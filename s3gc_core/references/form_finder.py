@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 from ahocorasick_rs import BytesAhoCorasick
 
@@ -27,6 +28,9 @@ _GOOD, _OF_USE = 0.9, 0.1
 _PATTERNS = 200_000
 # Bytes at the end of a form by which an automaton looks for it.
 _ENDING = 16
+
+# Places in one text that are told one by one.
+_FEW = 64
 
 # Number of the key, start and end.
 Match = tuple[int, int, int]
@@ -44,25 +48,35 @@ class Mark:
 
     @cached_property
     def pattern(self) -> re.Pattern[bytes]:
-        """Finds all signs of a text that have as much beside them. Its group, or
-        all of it where it has none, is what is beside.
-
-        Begins with the sign, for which the library then looks at full speed.
-        """
+        """Finds all signs of a text that have as much beside them. Its group is what is beside."""
+        # Begins with the sign, for which the library then looks at full speed.
         sign = re.escape(self.sign)
         if self.before:
             return re.compile(rb"(?s)%b(?<=(.{%d}))" % (sign, self.before + 1))
         # Without another sign among what it takes, it takes no other match away.
-        return re.compile(rb"%b[^%b]{%d}" % (sign, sign, self.after))
+        return re.compile(rb"%b([^%b]{%d})" % (sign, sign, self.after))
 
-    def beside(self, form: bytes) -> bytes | None:
-        """What `pattern` gives where the form stands; None where that may be more
-        than the form.
+    @cached_property
+    def escaped(self) -> re.Pattern[bytes] | None:
+        """Finds the same beside slashes that a URL escapes, of forms without a percent sign; None
+        where slashes may be beside too.
         """
-        place = form.rfind(self.sign)
-        if place < self.before or place + 1 + self.after > len(form):
+        if self.sign != b"/" or self.before:
             return None
-        return form[place - self.before : place + 1 + self.after]
+        return re.compile(rb"%%(?=2[Ff]([^%%/]{%d}))" % self.after)
+
+    def beside(self, forms: Iterable[bytes]) -> Iterator[bytes | None]:
+        """For each, what `pattern` gives where the form stands; None where that may be more than
+        the form.
+        """
+        # Of a million forms, so that a call for each takes longer than the rest.
+        pieces = [form.rpartition(self.sign) for form in forms]
+        if n := self.before:
+            return (
+                head[-n:] + sign if sign and len(head) >= n else None for head, sign, _ in pieces
+            )
+        n = self.after
+        return (tail[:n] if sign and len(tail) >= n else None for _, sign, tail in pieces)
 
 
 # The better first: what is longer is found less often where no key is.
@@ -86,10 +100,14 @@ class FormFinder:
         rest: Sequence[int] = range(len(forms))
         while len(rest) >= many and len(self._marked) < _MOST_MARKS:
             mark, beside = self._best_mark(rest)
-            found = set().union(*beside.values())
-            if len(found) < _OF_USE * len(rest):
+            count = sum(map(len, beside.values()))
+            if count < _OF_USE * len(rest):
                 break
             self._marked.append((mark, beside))
+            if count == len(rest):
+                rest = []
+                break
+            found = set().union(*beside.values())
             rest = [number for number in rest if number not in found]
         self._automata = [
             _Automaton(
@@ -113,31 +131,64 @@ class FormFinder:
                 found += self._marked_places(mark, beside, text)
         return sorted(found, key=_end)
 
+    @property
+    def sees_through(self) -> bool:
+        """Whether `hints` needs no slash unescaped before, of forms without a percent sign."""
+        return not self._automata and all(mark.escaped for mark, _ in self._marked)
+
+    def hints(self, text: bytes) -> list[int] | None:
+        """Of each form that is in the text, a place inside of it; others where none is besides.
+
+        In less time than `find`. None where there are too many to be worth it.
+        """
+        endings = [end for automaton in self._automata for end in automaton.ends(text)]
+        looks: set[bytes] = set()
+        for mark, beside in self._marked:
+            looks |= beside.keys() & mark.pattern.findall(text)
+            if mark.escaped and b"%" in text:
+                looks |= beside.keys() & mark.escaped.findall(text)
+        if len(endings) + len(looks) > _FEW:
+            return None
+        return [end - 1 for end in endings] + [
+            place for look in looks for place in _all(look, text)
+        ]
+
     def _marked_places(
         self, mark: Mark, beside: Mapping[bytes, Sequence[int]], text: bytes
     ) -> Iterator[Match]:
         for place in mark.pattern.finditer(text):
-            for number in beside.get(place[mark.pattern.groups], ()):
+            for number in beside.get(place[1], ()):
                 form = self._forms[number]
                 start = place.start() - form.rfind(mark.sign)
                 if start >= 0 and text.startswith(form, start):
                     yield self._keys[number], start, start + len(form)
 
-    def _best_mark(self, numbers: Sequence[int]) -> tuple[Mark, dict[bytes, list[int]]]:
+    def _best_mark(self, numbers: Sequence[int]) -> tuple[Mark, Mapping[bytes, Sequence[int]]]:
         """The mark that does for most of these forms, and their numbers by what is beside it."""
-        best: tuple[int, Mark, dict[bytes, list[int]]] = (-1, MARKS[0], {})
+        best: tuple[int, Mark, Mapping[bytes, Sequence[int]]] = (-1, MARKS[0], {})
+        forms = [self._forms[number] for number in numbers]
         for mark in MARKS:
-            beside: defaultdict[bytes, list[int]] = defaultdict(list)
-            for number in numbers:
-                if text := mark.beside(self._forms[number]):
-                    beside[text].append(number)
-            few = {text: some for text, some in beside.items() if len(some) <= _SHARED}
+            few = _shared_by_few(list(mark.beside(forms)), numbers)
             count = sum(map(len, few.values()))
             if count > best[0]:
                 best = count, mark, few
             if count >= _GOOD * len(numbers):
                 break
         return best[1], best[2]
+
+
+def _shared_by_few(
+    texts: Sequence[bytes | None], numbers: Sequence[int]
+) -> Mapping[bytes, Sequence[int]]:
+    """The numbers by the texts beside them, but for those of a text that too many have."""
+    alone = dict(zip(texts, zip(numbers, strict=True), strict=True))
+    if len(alone) == len(texts) and None not in alone:
+        return cast("dict[bytes, tuple[int]]", alone)
+    by_text: defaultdict[bytes, list[int]] = defaultdict(list)
+    for text, number in zip(texts, numbers, strict=True):
+        if text is not None:
+            by_text[text].append(number)
+    return {text: some for text, some in by_text.items() if len(some) <= _SHARED}
 
 
 class _Automaton:
@@ -155,14 +206,27 @@ class _Automaton:
         self._lengths = [tuple(some) for some in lengths.values()]
         self._automaton = BytesAhoCorasick(list(lengths))
 
+    def ends(self, text: bytes) -> list[int]:
+        """Where those that `find` would look at end."""
+        return [
+            end for _, _, end in self._automaton.find_matches_as_indexes(text, overlapping=True)
+        ]
+
     def find(self, text: bytes) -> Iterator[Match]:
-        matches = self._automaton.find_matches_as_indexes(text, overlapping=True)
-        for ending, _, end in matches:
+        for ending, _, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
             for length in self._lengths[ending]:
                 start = end - length
                 if start >= 0:
                     for key in self._keys.get(text[start:end], ()):
                         yield key, start, end
+
+
+def _all(look: bytes, text: bytes) -> Iterator[int]:
+    """Every place of it."""
+    place = text.find(look)
+    while place >= 0:
+        yield place
+        place = text.find(look, place + 1)
 
 
 def _end(match: Match) -> int:

@@ -14,12 +14,15 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass
+from typing import TypeVar
 
 from s3gc_core.config import SourceConfig
 from s3gc_core.databases.protocol import Database, Page, RowId, Snapshot, TableRead
 from s3gc_core.references.codecs import BucketNames, broad_keys_of_row, is_broad
 from s3gc_core.references.derivation import keys_of_rows
 from s3gc_core.references.spellings import fold, key_hashes, reference_forms
+
+T = TypeVar("T")
 
 # Asks which of some key hashes are wanted; answers with a subset.
 Wanted = Callable[[list[int]], Awaitable[set[int]]]
@@ -104,25 +107,26 @@ async def pages(
                         yield source, page
 
 
-async def read_ahead(snapshot: Snapshot, read: TableRead) -> AsyncGenerator[Page, None]:
-    """The pages of a read; where a server works for it, the next is read while one is worked on."""
-    pages = snapshot.rows(read)
-    ahead: asyncio.Future[Page | None] | None = None
+async def read_ahead(snapshot: Snapshot, parts: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+    """A read of the snapshot; where a server works for it, what follows is read while one part is
+    worked on.
+    """
+    ahead: asyncio.Future[T | None] | None = None
     try:
-        while (page := await (ahead or _next(pages))) is not None:
+        while (part := await (ahead or _next(parts))) is not None:
             if snapshot.is_remote:
-                ahead = asyncio.ensure_future(_next(pages))
-            yield page
+                ahead = asyncio.ensure_future(_next(parts))
+            yield part
     finally:
         if ahead is not None:
             ahead.cancel()
             await asyncio.gather(ahead, return_exceptions=True)
-        if isinstance(pages, AsyncGenerator):
-            await pages.aclose()
+        if isinstance(parts, AsyncGenerator):
+            await parts.aclose()
 
 
-async def _next(pages: AsyncIterator[Page]) -> Page | None:
-    return await anext(pages, None)
+async def _next(parts: AsyncIterator[T]) -> T | None:
+    return await anext(parts, None)
 
 
 def _holders_of_page(

@@ -68,7 +68,10 @@ async def read_source(
 ) -> None:
     """Read one source to its end into the load; `told` hears of each page's rows."""
     recognition = _Recognition(source, names, await load.begin_source(source.name))
-    async with Behind() as writing, aclosing(read_ahead(snapshot, table_read(source))) as pages:
+    async with (
+        Behind() as writing,
+        aclosing(read_ahead(snapshot, snapshot.rows(table_read(source)))) as pages,
+    ):
         async for page in pages:
             fresh = await asyncio.to_thread(recognition.take, page)
             # What was found before is written while the next page is worked on.

@@ -149,16 +149,16 @@ class DatabaseSearch:
     ) -> AsyncGenerator[list[Mention], None]:
         read = TableRead(table.table, tuple(column.column for column in columns))
         try:
-            async with aclosing(read_ahead(snapshot, read)) as pages:
-                async for page in pages:
+            async with aclosing(read_ahead(snapshot, snapshot.lines(read))) as parts:
+                async for part in parts:
                     # The server goes on meanwhile, and so do we where the search lets us.
-                    if self.search.is_quick(page):
-                        found = self.search.page_mentions(columns, page)
+                    if self.search.is_quick(part):
+                        found = self.search.part_mentions(columns, part)
                     else:
-                        found = await asyncio.to_thread(self.search.page_mentions, columns, page)
+                        found = await asyncio.to_thread(self.search.part_mentions, columns, part)
                     if found:
                         yield found
-                    await self._pass(page.size)
+                    await self._pass(part.size)
         except _CANNOT_READ as error:
             # After a statement that failed the snapshot may be over, and another one alone would
             # not see what moved meanwhile from one table to another.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from s3gc_core.databases import Page, Probes, Role, Row, Snapshot
@@ -31,6 +31,12 @@ class Delegating:
     @property
     def probes(self) -> Probes | None:
         return self.snapshot.probes
+
+    def rows(self, read: TableRead) -> AsyncIterator[Page]:
+        raise NotImplementedError
+
+    def lines(self, read: TableRead) -> AsyncIterator[Page]:
+        return self.rows(read)
 
     async def role(self) -> Role:
         return await self.snapshot.role()
