@@ -5,7 +5,7 @@ the operator wants that (design, section 4, step 7).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from s3gc_core import log
 from s3gc_core.actions.parts import Parts
@@ -13,22 +13,28 @@ from s3gc_core.actions.restoring import restore
 from s3gc_core.collection import Selection
 from s3gc_core.config import Heal
 from s3gc_core.errors import NoSuchKey, S3gcError, VaultBusy
+from s3gc_core.jobs import lease_holder
 from s3gc_core.references import Returned
 from s3gc_core.vault import GONE, Entry, Result
 
 # How often a follower looks.
 LOOK_SECONDS = 1.0
+# Objects brought back by one operation: so soon another can begin, which waits for that.
+_AT_ONCE = 64
 # How often it tries once more to bring back what could not be brought back.
 AGAIN_SECONDS = 60.0
 
 Alarm = Callable[[Returned], None]
 
 
-async def heal(parts: Parts, alarm: Alarm, *, may_restore: bool = True) -> list[Returned]:
+async def heal(
+    parts: Parts, alarm: Alarm, *, may_restore: bool = True, later: Collection[str] = ()
+) -> list[Returned]:
     """Raise an alarm for each deleted key that a row refers to again; restore those objects where
     `heal = "restore"`. Returns what is still referred to and not there.
 
-    Whoever holds the vault now is not waited for: the next look tries again.
+    What is restored comes back beside whatever operation holds the vault. An object that this one
+    is deleting just now, or has deleted and not recorded yet, comes at a later look, as do `later`.
     """
     await _note_deletions(parts)
     missing = [one for one in await parts.registry.returned() if not await _is_back(parts, one)]
@@ -38,29 +44,36 @@ async def heal(parts: Parts, alarm: Alarm, *, may_restore: bool = True) -> list[
         alarm(one)
     await parts.registry.note_told([one.key for one in fresh])
     if missing and may_restore and parts.config.heal is Heal.RESTORE:
-        await _restore(parts, missing)
+        await _restore(parts, sorted({one.key for one in missing}.difference(later)))
         missing = [one for one in missing if not await _is_back(parts, one)]
     return missing
 
 
 async def heal_for_ever(parts: Parts, alarm: Alarm) -> None:
     """Look again and again, until cancelled."""
-    tried: frozenset[str] = frozenset()
-    tried_at = 0.0
+    tried: dict[str, float] = {}
     loop = asyncio.get_running_loop()
     while True:
+        now = loop.time()
+        tried = {key: at for key, at in tried.items() if now - at < AGAIN_SECONDS}
         keys = frozenset(one.key for one in await parts.registry.returned())
+        later = tried.keys() | await _at_work(parts)
         were_deleted = (await parts.audit.head())[0] > await parts.registry.vaulted_upto()
-        is_time = bool(keys) and loop.time() - tried_at > AGAIN_SECONDS
-        if were_deleted or keys - tried or is_time:
+        if were_deleted or keys - later:
             try:
-                tried = frozenset(one.key for one in await heal(parts, alarm))
-                tried_at = loop.time()
+                keys = frozenset(one.key for one in await heal(parts, alarm, later=later))
             except S3gcError as error:
                 # Following goes on; what is to be healed is in the registry.
                 log.warning("healing_failed", what=error.what)
-                tried, tried_at = keys, loop.time()
+            tried |= dict.fromkeys(keys - later, now)
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _at_work(parts: Parts) -> frozenset[str]:
+    """Keys that a running operation deletes just now. What a dead one left is recovered first."""
+    if lease_holder(parts.config.vault_path) is None:
+        return frozenset()
+    return await parts.audit.claimed()
 
 
 async def _note_deletions(parts: Parts) -> None:
@@ -86,10 +99,13 @@ async def _is_back(parts: Parts, one: Returned) -> bool:
     return True
 
 
-async def _restore(parts: Parts, missing: Sequence[Returned]) -> None:
-    try:
-        await restore(parts, Selection(keys=tuple(one.key for one in missing)))
-    except VaultBusy as error:
-        log.info("healing_waits", what=error.what)
-    except NoSuchKey as error:
-        log.warning("healing_failed", what=error.what)
+async def _restore(parts: Parts, keys: Sequence[str]) -> None:
+    for start in range(0, len(keys), _AT_ONCE):
+        selection = Selection(keys=tuple(keys[start : start + _AT_ONCE]))
+        try:
+            await restore(parts, selection, healing=True)
+        except VaultBusy as error:
+            # Another process heals, or an operation begins; the next look tries again.
+            log.info("healing_waits", what=error.what)
+        except NoSuchKey as error:
+            log.warning("healing_failed", what=error.what)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +15,31 @@ from s3gc_core import log
 from s3gc_core.bucket import Bucket
 from s3gc_core.collection import Recovered, recover
 from s3gc_core.config import Mode
-from s3gc_core.errors import GuardBlocked, OperationCancelled, Refused, S3gcError, VaultUnreachable
+from s3gc_core.errors import (
+    GuardBlocked,
+    OperationCancelled,
+    Refused,
+    S3gcError,
+    VaultBusy,
+    VaultUnreachable,
+)
 from s3gc_core.ids import new_id
-from s3gc_core.jobs import JobJournal, JobState, Progress, actor, vault_lease
+from s3gc_core.jobs import (
+    HEALING_FILE,
+    LEASE_FILE,
+    JobJournal,
+    JobState,
+    Progress,
+    actor,
+    lease_holder,
+    vault_lease,
+)
 from s3gc_core.parallel import to_the_end
 from s3gc_core.vault import AuditLog, BackupFiles, OperationFinished, OperationStarted
+
+# What holds the vault for the moment in which a healing restore recovers; it is waited for.
+_HEAL = "heal"
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -57,27 +77,87 @@ async def operation(
     progress: Progress,
     plan_id: str | None = None,
     arguments: Mapping[str, str] | None = None,
+    healing: bool = False,
 ) -> AsyncIterator[OperationRun]:
     """Hold the vault for one operation, recover what an earlier one left, record start and end.
 
     Keeps a journal of it for whoever watches. Raises `VaultBusy`. Whatever the body raises is
     recorded as the operation's outcome and goes on to the caller.
+
+    A restore that is `healing` works beside an operation, which may run for hours, or be paused:
+    it holds not the vault but the vault's healing. Two things keep them apart. Recovery looks at
+    what dead operations left, so it is done only by who holds both, and both are waited for where
+    healing is in the way. And an open step claims its key (`AuditLog.claim`).
     """
     operation_id, who = new_id(), actor()
     started = OperationStarted(what, who, mode.value, plan_id, dict(arguments or {}))
     state = _begun(operation_id, started)
     # The journal ends before the lease does: an unended one without a lease was interrupted.
-    with vault_lease(vault_path, operation_id, what, who):
-        async with JobJournal.open(vault_path, state, progress) as journal:
-            journal.step("recover")
-            recovered = await recover(bucket, audit, files)
-            await journal.close_interrupted()
-            if recovered.anything:
-                log.warning("recovered", operations=recovered.operations, deleted=recovered.deleted)
-            journal.step("")
-            run = OperationRun(operation_id, recovered, journal)
-            async with _recorded(audit, run, started):
-                yield run
+    async with AsyncExitStack() as stack:
+        if healing:
+            stack.enter_context(vault_lease(vault_path, operation_id, what, who, file=HEALING_FILE))
+        else:
+            await _hold(stack, vault_path, operation_id, what, who)
+        journal = await stack.enter_async_context(JobJournal.open(vault_path, state, progress))
+        recovered = Recovered()
+        async with AsyncExitStack() as alone:
+            if await (_may_recover if healing else _healing_ended)(alone, vault_path, audit, state):
+                journal.step("recover")
+                recovered = await recover(bucket, audit, files)
+                await journal.close_interrupted()
+        if recovered.anything:
+            log.warning("recovered", operations=recovered.operations, deleted=recovered.deleted)
+        journal.step("")
+        run = OperationRun(operation_id, recovered, journal)
+        async with _recorded(audit, run, started):
+            yield run
+
+
+async def _hold(
+    stack: AsyncExitStack, vault_path: Path, operation_id: str, what: str, who: str
+) -> None:
+    """Hold the vault. Raises `VaultBusy`, but waits for a healing restore that recovers."""
+    while True:
+        try:
+            stack.enter_context(vault_lease(vault_path, operation_id, what, who))
+        except VaultBusy:
+            holder = lease_holder(vault_path)
+            if holder is None or holder.what != _HEAL:
+                raise
+        else:
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _healing_ended(
+    stack: AsyncExitStack, vault_path: Path, _: AuditLog, state: JobState
+) -> bool:
+    """Wait until nobody heals, and let nobody begin."""
+    what, who = state.what, state.actor
+    while True:
+        try:
+            stack.enter_context(
+                vault_lease(vault_path, state.operation_id, what, who, file=HEALING_FILE)
+            )
+        except VaultBusy:
+            await asyncio.sleep(_LOOK_SECONDS)
+        else:
+            return True
+
+
+async def _may_recover(
+    stack: AsyncExitStack, vault_path: Path, audit: AuditLog, state: JobState
+) -> bool:
+    """Whether anything is to be recovered and no operation runs; and let none begin."""
+    if not await audit.is_anything_open():
+        return False
+    try:
+        stack.enter_context(
+            vault_lease(vault_path, state.operation_id, _HEAL, state.actor, file=LEASE_FILE)
+        )
+    except VaultBusy:
+        return False
+    return True
 
 
 def _begun(operation_id: str, started: OperationStarted) -> JobState:

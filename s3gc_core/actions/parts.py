@@ -42,7 +42,12 @@ class Parts:
     files: BackupFiles
 
     def operation(
-        self, what: str, *, plan_id: str | None = None, arguments: Mapping[str, str] | None = None
+        self,
+        what: str,
+        *,
+        plan_id: str | None = None,
+        arguments: Mapping[str, str] | None = None,
+        healing: bool = False,
     ) -> AbstractAsyncContextManager[OperationRun]:
         """Hold the vault for one operation (see `operations.operation`)."""
         return operation(
@@ -55,6 +60,7 @@ class Parts:
             progress=self.progress,
             plan_id=plan_id,
             arguments=arguments,
+            healing=healing,
         )
 
     def refuse_nothing_tracked(self) -> None:

@@ -35,15 +35,16 @@ from s3gc_core.vault import DeletedObject, RestoreOutcome
 
 
 async def restore(
-    parts: Parts, selection: Selection, *, overwrite: bool = False
+    parts: Parts, selection: Selection, *, overwrite: bool = False, healing: bool = False
 ) -> OperationSummary:
     """Write deleted objects back into the bucket, each exactly as it was.
 
-    Raises `NoSuchKey` where the vault holds nothing of what was selected, `OperationCancelled`
-    where a person ended it on its way.
+    With `healing` beside a running operation. Raises `NoSuchKey` where the vault holds nothing of
+    what was selected, `OperationCancelled` where a person ended it on its way, `VaultBusy`.
     """
     await _refuse_nothing_found(parts, selection)
-    async with parts.operation("restore", arguments=_in_words(selection)) as run:
+    words = _in_words(selection)
+    async with parts.operation("restore", arguments=words, healing=healing) as run:
         await parts.bucket.check()
         await parts.check_bucket_identity()
         return await _restore_into(parts, parts.bucket, run, selection, None, overwrite=overwrite)

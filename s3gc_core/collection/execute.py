@@ -30,6 +30,7 @@ from s3gc_core.collection.backup import BackupRun
 from s3gc_core.collection.classification import classify_intent
 from s3gc_core.collection.drift import drifted
 from s3gc_core.collection.last_check import LastCheck
+from s3gc_core.collection.restore import CLAIMED
 from s3gc_core.config import Config, Mode
 from s3gc_core.errors import VaultFull
 from s3gc_core.jobs import JobJournal
@@ -177,9 +178,10 @@ class Execution:
         backed_up = await backups.back_up(batch)
         self.bytes_backed_up += sum(intent.size for intent in backed_up.intents)
         self._note(backed_up.results)
-        await self._commit(backed_up.intents)
+        claimed = await self._commit(backed_up.intents)
+        self._note([Result(key, Outcome.KEPT, CLAIMED) for key in sorted(claimed)])
         self.journal.step("judge again")
-        intents = {intent.key: intent for intent in backed_up.intents}
+        intents = {i.key: i for i in backed_up.intents if i.key not in claimed}
         # As old as it was found now: the same bytes, uploaded once more, are a young object.
         found = [
             msgspec.structs.replace(item, last_modified=intents[item.key].last_modified)
@@ -285,12 +287,14 @@ class Execution:
         """Before a wait of any length, what is only in memory goes into the audit log."""
         await self._commit([])
 
-    async def _commit(self, intents: Sequence[Intent]) -> None:
-        """One durable audit transaction: these intents, and all results not yet recorded."""
+    async def _commit(self, intents: Sequence[Intent]) -> frozenset[str]:
+        """One durable audit transaction: these intents, and all results not yet recorded.
+
+        Returns the keys that a restore, which heals beside us, has claimed: no intent is recorded.
+        """
         pending, self._pending = self._pending, []
-        if intents or pending:
-            # Cancelled, it is waited for: what was heard of deletes must not be lost with it.
-            await to_the_end(self.audit.append(self.operation_id, [*pending, *intents]))
+        # Cancelled, it is waited for: what was heard of deletes must not be lost with it.
+        return await to_the_end(self.audit.claim(self.operation_id, [*pending, *intents]))
 
 
 def _result(intent: Intent, answer: DeleteResult) -> Result:

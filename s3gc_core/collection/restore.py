@@ -39,6 +39,8 @@ from s3gc_core.vault import (
 
 # Objects restored at a time between two audit commits.
 _BATCH = 64
+# Why a key is left alone: its backup, or its object, may be another one in a moment.
+CLAIMED = "another operation is deleting it or bringing it back just now"
 
 _WRITTEN = frozenset({RestoreOutcome.RESTORED, RestoreOutcome.EXPORTED})
 _AS_INTENDED = _WRITTEN | {RestoreOutcome.ALREADY_THERE}
@@ -132,16 +134,20 @@ class Restore:
     async def _restore_batch(self, batch: list[DeletedObject]) -> None:
         there = [placed(backup.intent, self.elsewhere) for backup in batch]
         overwriting = [await self._etag_to_overwrite(intent.key) for intent in there]
+        claimed: frozenset[str] = frozenset()
         if self.elsewhere is None:
             # Elsewhere an object whose end nobody heard of is simply found there next time.
             intents = [
                 RestoreIntent(backup.intent.key, backup.operation_id, etag)
                 for backup, etag in zip(batch, overwriting, strict=True)
             ]
-            await self.audit.append(self.operation_id, intents)
+            claimed = await self.audit.claim(self.operation_id, intents)
         at_once = asyncio.Semaphore(self.concurrency)
 
         async def one(backup: DeletedObject, intent: Intent, etag: str | None) -> Restored:
+            if intent.key in claimed:
+                left = Written(RestoreOutcome.FAILED, None, CLAIMED)
+                return Restored(backup.intent.key, backup.operation_id, *left)
             async with at_once:
                 written = await self._unhidden(backup) if etag is None else None
                 if written is None:

@@ -18,6 +18,7 @@ from s3gc_core.jobs.files import KEPT_JOURNALS
 from s3gc_core.jobs.journal import KEPT_EVENTS_PER_OUTCOME, JobJournal
 from s3gc_core.jobs.lease import (
     FOLLOWER_FILE,
+    HEALING_FILE,
     LEASE_FILE,
     LeaseHolder,
     actor,
@@ -48,6 +49,7 @@ from s3gc_core.jobs.start import KEPT_OUTPUTS, JobOutcome, StartedJob, job_outco
 
 __all__ = [
     "FOLLOWER_FILE",
+    "HEALING_FILE",
     "KEPT_EVENTS_PER_OUTCOME",
     "KEPT_JOURNALS",
     "KEPT_OUTPUTS",

@@ -14,7 +14,7 @@ import msgspec
 
 from s3gc_core.errors import CancelRequested, NoSuchOperation, VaultUnreachable
 from s3gc_core.jobs.files import replace_file
-from s3gc_core.jobs.lease import actor, lease_holder
+from s3gc_core.jobs.lease import actor, is_at_work
 from s3gc_core.jobs.records import CONTROL_FILE, UNREADABLE, Utc, is_job_id, job_folder
 
 # More than any wish takes; a larger file is none of ours.
@@ -76,10 +76,8 @@ def request_cancel(vault_path: Path, operation_id: str, who: str | None = None) 
 
 
 def _request(vault_path: Path, operation_id: str, wish: Wish, who: str | None) -> None:
-    holder = lease_holder(vault_path)
     folder = job_folder(vault_path, operation_id)
-    runs = holder is not None and holder.operation_id == operation_id
-    if not (runs and is_job_id(operation_id) and folder.is_dir()):
+    if not (is_at_work(vault_path, operation_id) and is_job_id(operation_id) and folder.is_dir()):
         raise NoSuchOperation(f"operation {operation_id} is not running")
     before = read_control(folder)
     if before is not None and before.wish is Wish.CANCEL:

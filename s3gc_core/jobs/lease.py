@@ -17,6 +17,8 @@ from pathlib import Path
 from s3gc_core.errors import VaultBusy, VaultUnreachable
 
 LEASE_FILE = "lease"
+# Held by whoever brings objects back that a row refers to again, beside an operation.
+HEALING_FILE = "healing"
 # Held by whoever keeps the registry true to the change streams, beside an operation.
 FOLLOWER_FILE = "follower"
 _ATTEMPTS = 5
@@ -54,7 +56,7 @@ def vault_lease(
 ) -> Iterator[None]:
     """Hold the vault for one operation; raises `VaultBusy` where another process holds it.
 
-    With `FOLLOWER_FILE`, hold its change streams.
+    With `FOLLOWER_FILE`, hold its change streams; with `HEALING_FILE`, its healing.
 
     The lock is the kernel's (flock): it goes away with the process, however that ends.
     """
@@ -87,6 +89,12 @@ def lease_holder(vault_path: Path, file: str = LEASE_FILE) -> LeaseHolder | None
         return None
     finally:
         os.close(descriptor)
+
+
+def is_at_work(vault_path: Path, operation_id: str) -> bool:
+    """Whether a live process runs this operation, be it one that heals beside another."""
+    holders = (lease_holder(vault_path, file) for file in (LEASE_FILE, HEALING_FILE))
+    return any(holder is not None and holder.operation_id == operation_id for holder in holders)
 
 
 def _lock(descriptor: int) -> None:

@@ -17,7 +17,7 @@ from s3gc_core.errors import NoSuchOperation, VaultUnreachable
 from s3gc_core.ids import made_at
 from s3gc_core.jobs.control import Control, Wish, read_control
 from s3gc_core.jobs.files import read_state
-from s3gc_core.jobs.lease import lease_holder
+from s3gc_core.jobs.lease import is_at_work
 from s3gc_core.jobs.records import (
     EVENTS_FILE,
     UNREADABLE,
@@ -100,7 +100,7 @@ def _job(vault_path: Path, operation_id: str) -> Job | None:
     folder = job_folder(vault_path, operation_id)
     try:
         state = read_state(folder)
-        if state.outcome is None and not _holds(vault_path, operation_id):
+        if state.outcome is None and not is_at_work(vault_path, operation_id):
             # It holds the vault from before its journal begins until after that has its end: what
             # still has none now will never get one from its own process.
             state = read_state(folder)
@@ -114,11 +114,6 @@ def _job(vault_path: Path, operation_id: str) -> Job | None:
         return Job(operation_id, Standing.ENDED, state)
     asked = read_control(folder)
     return Job(operation_id, _standing(state, asked), state, asked)
-
-
-def _holds(vault_path: Path, operation_id: str) -> bool:
-    holder = lease_holder(vault_path)
-    return holder is not None and holder.operation_id == operation_id
 
 
 def _standing(state: JobState, asked: Control | None) -> Standing:

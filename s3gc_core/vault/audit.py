@@ -32,11 +32,14 @@ from s3gc_core.vault.records import (
     Entry,
     Intent,
     Record,
+    RestoreIntent,
 )
 
 FILE = "audit.db"
 # Rows read at a time.
 PAGE = 500
+# Records that open a step about their key.
+_CLAIMS = (Intent, RestoreIntent)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,7 +47,9 @@ R = TypeVar("R", bound=Record)
 
 
 class AuditLog:
-    """The audit log of one vault. Several processes may read it; one operation at a time writes."""
+    """The audit log of one vault. Several processes may read it, two append: an operation that
+    holds the vault, and a restore that heals beside it, kept apart by `claim`.
+    """
 
     def __init__(
         self, anchor_places: Sequence[tuple[Path, str]], clock: Clock, store: LocalStore
@@ -92,6 +97,25 @@ class AuditLog:
         if not records:
             return []
         return await self._run(_append, operation_id, list(records), self._clock.now())
+
+    async def claim(self, operation_id: str, records: Sequence[AnyRecord]) -> frozenset[str]:
+        """As `append`, but for intents about keys of which another operation has an open step:
+        those are left out, and their keys returned.
+
+        An open step is a claim on its key. This is what lets a restore that heals work beside an
+        execution: never do two of them act on one object.
+        """
+        if not records:
+            return frozenset()
+        return await self._run(_claim, operation_id, list(records), self._clock.now())
+
+    async def claimed(self) -> frozenset[str]:
+        """Keys of which any operation has an open step."""
+        return frozenset(await self._read(reading.keys_claimed, ""))
+
+    async def is_anything_open(self) -> bool:
+        """Whether an operation, running or dead, has an open step or no end."""
+        return await self._read(reading.is_anything_open)
 
     async def anchor(self) -> None:
         """Note the log's head beside it, outside and in our own log, durably. Called when an
@@ -305,6 +329,17 @@ def _append(
     rows = chained(records, operation_id, at, seq, prev)
     connection.executemany("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     return [row.seq for row in rows]
+
+
+def _claim(
+    connection: sqlite3.Connection, operation_id: str, records: Sequence[AnyRecord], at: datetime
+) -> frozenset[str]:
+    claimed = reading.keys_claimed(connection, operation_id)
+    left = {r.key for r in records if isinstance(r, _CLAIMS) and r.key in claimed}
+    kept = [r for r in records if not (isinstance(r, _CLAIMS) and r.key in left)]
+    if kept:
+        _append(connection, operation_id, kept, at)
+    return frozenset(left)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -87,6 +87,24 @@ def all_open_steps(connection: sqlite3.Connection) -> dict[int, tuple[str, str, 
     return {seq: (kind, operation, key) for seq, kind, operation, key in connection.execute(query)}
 
 
+def keys_claimed(connection: sqlite3.Connection, operation_id: str) -> set[str]:
+    """Keys of which another operation than this one has an open step."""
+    query = "SELECT key FROM open_steps WHERE operation_id <> ?"
+    return {key for (key,) in connection.execute(query, (operation_id,))}
+
+
+def is_anything_open(connection: sqlite3.Connection) -> bool:
+    """Whether there is an open step, or an operation without its end."""
+    query = (
+        "SELECT EXISTS (SELECT 1 FROM open_steps) OR EXISTS ("
+        "SELECT 1 FROM audit AS started WHERE started.kind = ? AND NOT EXISTS ("
+        "SELECT 1 FROM audit AS ended WHERE ended.operation_id = started.operation_id"
+        " AND +ended.kind = ?))"
+    )
+    [(found,)] = connection.execute(query, ("operation-started", "operation-finished"))
+    return bool(found)
+
+
 def intents(
     connection: sqlite3.Connection, operation_id: str | None, after: int, limit: int
 ) -> list[tuple[int, str, str]]:

@@ -408,4 +408,28 @@ VAULT = (
     ),
 )
 
-TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES, *VAULT)
+HEALING = (
+    Mutation(
+        "an open step claims its key",
+        "s3gc_core/vault/audit.py",
+        "left: set[str] = set()",
+        ("tests/stories/test_healing_beside.py::test_an_open_step_claims_its_key",),
+        before="left = {r.key for r in records if isinstance(r, _CLAIMS) and r.key in claimed}",
+    ),
+    Mutation(
+        "no operation recovers while another heals",
+        "s3gc_core/actions/operations.py",
+        "return True",
+        ("tests/stories/test_healing_beside.py::test_nothing_that_just_begins_is_turned_away",),
+        function="_healing_ended",
+    ),
+    Mutation(
+        "who heals recovers nothing of an operation that runs",
+        "s3gc_core/actions/operations.py",
+        "return True",
+        ("tests/stories/test_healing_beside.py::test_recovery_looks_at_no_operation_that_runs",),
+        function="_may_recover",
+    ),
+)
+
+TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES, *VAULT, *HEALING)
