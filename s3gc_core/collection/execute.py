@@ -67,7 +67,8 @@ class Execution:
 
     `check_allowed` raises, before any batch, where the execution may go no further. `listed` is
     about how many objects the bucket has; `deletes` is how this store's deletes can be bound to
-    what was backed up.
+    what was backed up. `replica_has` returns once what was recorded is as durable as was asked for,
+    and raises where it is not: then nothing of the batch is deleted.
     """
 
     config: Config
@@ -85,6 +86,7 @@ class Execution:
     check_allowed: Callable[[], Awaitable[None]]
     listed: int
     deletes: DeleteModes
+    replica_has: Callable[[], Awaitable[None]]
     counts: Counter[str] = field(default_factory=Counter)
     bytes_backed_up: int = 0
     bytes_deleted: int = 0
@@ -98,7 +100,7 @@ class Execution:
         Cancelling is safe at any point: a delete that was sent is waited for and recorded. May
         wait between two batches, or raise: `OperationCancelled` where a person ends it,
         `PlanExpired` where the plan did not outlive the wait, `GuardBlocked` where the last check
-        of a batch cannot be made: nothing of that batch is deleted.
+        of a batch cannot be made, `ReplicaBehind`: nothing of that batch is deleted.
         """
         if self.config.mode is not Mode.AUDIT_ONLY:
             await self.files.create_operation(self.operation_id)
@@ -178,6 +180,7 @@ class Execution:
         self.bytes_backed_up += sum(intent.size for intent in backed_up.intents)
         self._note(backed_up.results)
         await self._commit(backed_up.intents)
+        await self.replica_has()
         self.journal.step("judge again")
         intents = {intent.key: intent for intent in backed_up.intents}
         # As old as it was found now: the same bytes, uploaded once more, are a young object.
