@@ -505,6 +505,10 @@ class Collector:
         """How far the replica is behind, as far as the vault knows; None where there is none."""
         return await replica_lag(self.config, self.audit, self._parts.clock.now())
 
+    async def replica_stands(self) -> object:
+        """Differs from the last answer once the replica has more, or a try has failed."""
+        return await replicating.standing_of(self.config)
+
     async def check_replica(self) -> int:
         """Up to which record the replica saw our log, which extends it. Raises `AuditBroken`."""
         return await replicating.check_replica(self.config, self.audit, self._parts.clock)

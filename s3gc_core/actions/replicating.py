@@ -14,6 +14,7 @@ from s3gc_core import log
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock
+from s3gc_core.collection import tidy
 from s3gc_core.config import Config, Durability, Mode
 from s3gc_core.errors import AuditBroken, ReplicaBehind, S3gcError, Unreachable, VaultBusy
 from s3gc_core.ids import new_id
@@ -31,7 +32,8 @@ from s3gc_core.replica import (
     replica_id,
     write_note,
 )
-from s3gc_core.vault import AuditLog
+from s3gc_core.replica.note import Note
+from s3gc_core.vault import AuditLog, BackupFiles
 from s3gc_core.vault.anchors import read_anchors
 
 Acknowledged = Callable[[], Awaitable[None]]
@@ -109,6 +111,13 @@ async def _behind(config: Config) -> AsyncIterator[None]:
         raise
 
 
+async def standing_of(config: Config) -> Note | None:
+    """What the vault knows of its replica; None where there is none."""
+    if config.replica is None:
+        return None
+    return await asyncio.to_thread(read_note, config.vault_path, replica_id(config))
+
+
 async def check_replica(config: Config, audit: AuditLog, clock: Clock) -> int:
     """Whether our log extends what the replica saw of it; returns that record's number.
 
@@ -139,14 +148,21 @@ async def rebuild_vault(config: Config, clock: Clock, progress: Progress) -> Reb
     with vault_lease(vault, new_id(), "rebuild", actor()):
         async with open_replica(config, clock) as store:
             done = await rebuild(store, replica_id(config), vault, anchors, progress)
-    audit = await AuditLog.open(vault, clock, outside)
-    try:
-        if await audit.verify() != done.records:
-            raise AuditBroken(f"the rebuilt log does not hold {done.records} records")
-        await audit.anchor()
-    finally:
-        await audit.close()
+        audit = await AuditLog.open(vault, clock, outside)
+        try:
+            await _take_over(audit, BackupFiles(vault), done)
+        finally:
+            await audit.close()
     return done
+
+
+async def _take_over(audit: AuditLog, files: BackupFiles, done: RebuiltVault) -> None:
+    """Check the rebuilt log once more, anchor it, and make the manifests, which are not shipped."""
+    if await audit.verify() != done.records:
+        raise AuditBroken(f"the rebuilt log does not hold {done.records} records")
+    await audit.anchor()
+    for operation in await audit.operations():
+        await tidy(audit, files, operation.operation_id)
 
 
 async def _note_problem(config: Config, error: S3gcError | None) -> None:
