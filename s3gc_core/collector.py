@@ -19,6 +19,7 @@ from s3gc_core.actions import (
     following,
     granting,
     registry,
+    replicating,
     reporting,
     restoring,
     scanning,
@@ -71,6 +72,7 @@ from s3gc_core.judgement import (
     plan_history,
 )
 from s3gc_core.references import Covered, Drift, Registry
+from s3gc_core.replica import RebuiltVault, ReplicaLag, Shipped, replica_lag
 from s3gc_core.session import READ_ONLY_VARIABLE, UNRESTRICTED, Session
 from s3gc_core.vault import (
     AuditLog,
@@ -130,6 +132,22 @@ class Collector:
                 config, clock, progress, bucket, databases, references, catalogue, audit, files
             )
             yield cls(parts, session)
+
+    @staticmethod
+    async def rebuild_vault(
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        progress: Progress = silent,
+        session: Session = UNRESTRICTED,
+    ) -> RebuiltVault:
+        """Rebuild a lost vault from its replica, into a folder without an audit log.
+
+        Begun again it goes on. Raises `VaultNotEmpty`, `NoReplica`, `ReplicaAltered`,
+        `AuditBroken`, `VaultFull`, `BucketUnreachable`.
+        """
+        session.check("rebuild the vault")
+        return await replicating.rebuild_vault(config, clock or SystemClock(), progress)
 
     async def scan(self, accept: Sequence[str] = (), reason: str = "") -> ScanSummary:
         """One scan; its plan (if any) waits for approval. `blocked` names tripped guards.
@@ -476,6 +494,31 @@ class Collector:
     async def vault_stats(self) -> VaultStats:
         """What the vault holds."""
         return await standing.vault_stats(self._parts)
+
+    async def replicate(self) -> Shipped:
+        """Ship what is recorded to the replica. Raises `NoReplica`, and whatever keeps it."""
+        self._session.check("ship to the replica")
+        parts = self._parts
+        return await replicating.replicate(parts.config, parts.bucket, parts.audit, parts.clock)
+
+    async def replica_lag(self) -> ReplicaLag | None:
+        """How far the replica is behind, as far as the vault knows; None where there is none."""
+        return await replica_lag(self.config, self.audit, self._parts.clock.now())
+
+    async def replica_stands(self) -> object:
+        """Differs from the last answer once the replica has more, or a try has failed."""
+        return await replicating.standing_of(self.config)
+
+    async def check_replica(self) -> int:
+        """Up to which record the replica saw our log, which extends it. Raises `AuditBroken`."""
+        return await replicating.check_replica(self.config, self.audit, self._parts.clock)
+
+    async def verify_replica(
+        self, *, sample: int | None = None
+    ) -> AsyncIterator[tuple[str, str | None]]:
+        """Fetch backups from the replica and compare; yields (key, what is wrong or None)."""
+        async for checked in standing.verify_replica(self._parts, sample=sample):
+            yield checked
 
     async def verify_backups(
         self, *, sample: int | None = None

@@ -53,6 +53,15 @@ class UnsafeStore(StrEnum):
     HEAD_COMPARE = "head-compare-delete"
 
 
+class Durability(StrEnum):
+    """When a backup is safe enough for its object to be deleted: on the vault's disk, or once the
+    replica has acknowledged it too.
+    """
+
+    LOCAL = "local"
+    REPLICA = "replica"
+
+
 class RequestPayer(StrEnum):
     """Who pays for the requests: the bucket's owner, or whoever asks (then said every time)."""
 
@@ -193,6 +202,26 @@ class GuardLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaConfig:
+    """The bucket that holds a second vault; never the one whose objects are judged.
+
+    Credentials come from the usual AWS chain, from its `profile`, or from the environment variables
+    that `access_key_env` and `secret_key_env` name.
+    """
+
+    bucket: str
+    region: str = "us-east-1"
+    endpoint_url: str = ""
+    # What all its keys begin with; empty, or a folder.
+    prefix: str = ""
+    expected_bucket_owner: str = ""
+    profile: str = ""
+    access_key_env: str = ""
+    secret_key_env: str = ""
+    durability: Durability = Durability.LOCAL
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A complete, valid configuration. Made by `load_config`, `create_config` or the builder.
 
@@ -237,6 +266,8 @@ class Config:
     database_search_skip: tuple[str, ...] = ()
     max_database_mb_per_second: int = 0
     guards: GuardLimits = GuardLimits()
+    # Where a second vault is kept; None: nowhere.
+    replica: ReplicaConfig | None = None
     # What differs from `PRICES`.
     prices: dict[str, float] = field(default_factory=dict, hash=False)
     # Action of the dashboard -> its keys. Only the dashboard knows which there are.
@@ -255,6 +286,8 @@ class Config:
         values["unsafe_store"] = str(self.unsafe_store)
         values["database_search"] = str(self.database_search)
         values["vault_path"] = str(self.vault_path)
+        if self.replica is not None:
+            values["replica"] = asdict(self.replica) | {"durability": str(self.replica.durability)}
         values["databases"] = [
             {
                 **asdict(database),

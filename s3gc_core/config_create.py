@@ -10,7 +10,16 @@ from typing import Any, Required, TypedDict, Unpack
 
 from s3gc_core import config_codecs as codecs
 from s3gc_core import config_rules as rules
-from s3gc_core.config import PRICES, Config, DatabaseConfig, GuardLimits, Mode, PrefixBudget
+from s3gc_core.config import (
+    PRICES,
+    Config,
+    DatabaseConfig,
+    GuardLimits,
+    Mode,
+    PrefixBudget,
+    ReplicaConfig,
+)
+from s3gc_core.config_replica import read_replica
 from s3gc_core.config_rules import Findings, Rule, Where
 from s3gc_core.config_sources import read_databases, read_sources
 from s3gc_core.errors import ConfigurationError
@@ -71,7 +80,9 @@ PREFIX_BUDGET: dict[str, Rule[object]] = {
     "max_objects_per_day": _SOME,
     "max_bytes_per_day": _SOME,
 }
-FILE_NAMES = frozenset({*SCALARS, *LISTS, "guards", "database", "tables", "prices", "keys"})
+FILE_NAMES = frozenset(
+    {*SCALARS, *LISTS, "guards", "replica", "database", "tables", "prices", "keys"}
+)
 CREATE_NAMES = FILE_NAMES | {"databases", "cdc_backend", "cdc_over", "cdc_connection_url"}
 DEFAULTS: dict[str, object] = {
     item.name: item.default for of in (Config, GuardLimits) for item in fields(of)
@@ -129,6 +140,7 @@ class Settings(TypedDict, total=False):
     database_search_skip: Sequence[str]
     max_database_mb_per_second: int
     guards: GuardLimits | Mapping[str, object]
+    replica: ReplicaConfig | Mapping[str, object] | None
     prices: Mapping[str, float]
     keys: Mapping[str, str]
 
@@ -179,6 +191,9 @@ def validated(
             values[name] = _list(name, each, settings[name], findings)
     if "guards" in settings:
         values["guards"] = _guards(settings["guards"], findings)
+    if "replica" in settings:
+        where = values["bucket"], values.get("endpoint_url")
+        values["replica"] = read_replica(settings["replica"], *where, findings)
     if "prices" in settings:
         values["prices"] = _prices(settings["prices"], findings)
     if "keys" in settings:

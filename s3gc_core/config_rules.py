@@ -17,6 +17,7 @@ from s3gc_core.config import (
     Checksums,
     Codec,
     DatabaseSearch,
+    Durability,
     Heal,
     Mode,
     RequestPayer,
@@ -165,6 +166,7 @@ checksums: Rule[Checksums] = one_of(Checksums)
 heal: Rule[Heal] = one_of(Heal)
 database_search: Rule[DatabaseSearch] = one_of(DatabaseSearch)
 unsafe_store: Rule[UnsafeStore] = one_of(UnsafeStore)
+durability: Rule[Durability] = one_of(Durability)
 codec: Rule[Codec] = one_of(Codec)
 engine: Rule[Engine] = one_of(Engine)
 cdc_over: Rule[CdcOver] = one_of(CdcOver)

@@ -133,6 +133,20 @@ listing_shrunk_share = 0.5
 # max_objects_per_day = 2000
 # max_bytes_per_day = 2147483648
 
+# Another bucket, best in another account or at another provider, for a copy of the whole vault. Its
+# credentials need to write, read and list, not to delete. `s3gc vault rebuild --from-replica`
+# brings a lost vault back.
+# [replica]
+# bucket = "photos-vault"          # never the bucket above
+# region = "us-east-1"
+# endpoint_url = ""
+# prefix = ""                      # a folder of it, such as "photos/"; one for each vault
+# expected_bucket_owner = ""
+# profile = ""                     # of the AWS configuration; empty: the credentials of the bucket
+# access_key_env = ""              # or the environment variables that hold its two keys
+# secret_key_env = ""
+# durability = "local"             # "replica": nothing is deleted before the replica has its backup
+
 # What storage and requests cost, for `s3gc report`: a GiB for a month by storage class, and 1,000
 # requests (GET, LIST, DELETE). What is not said costs what AWS asks in us-east-1, in US dollars.
 # [prices]

@@ -8,14 +8,15 @@
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
     │   ├── PlanDrifted, PlanFinished, ConfirmationMismatch, SecondPersonNeeded, AuditBroken,
     │   ├── NetworkFileSystem, StoreUnsafe, VaultFull, CatalogueTooNew, RegistryTooNew,
-    │   └── GrantRefused, CancelRequested, FollowingRefused, NothingFollowed, StreamLost
+    │   ├── GrantRefused, CancelRequested, FollowingRefused, NothingFollowed, StreamLost,
+    │   └── NoReplica, ReplicaAltered, ReplicaUnsafe, VaultNotEmpty
     ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
     ├── ResultsUnbalanced           1   an execution's results do not account for its plan
     ├── JobNotStarted               1   the process of a job could not be started
     ├── VaultBusy                   5   another operation holds the vault
     ├── StreamTaken                 5   another process reads the change stream
     ├── Unreachable                 6   BucketUnreachable, DatabaseUnreachable, RightMissing,
-    │                                   VaultUnreachable
+    │                                   VaultUnreachable, ReplicaBehind
     └── NotFound                    7   NoSuchKey, NoSuchPlan (PlanGone), NoSuchOperation, ScanGone,
                                         NoSuchGrant
 
@@ -218,6 +219,37 @@ class AuditBroken(Refused):
     next_step = "stop; put back audit.db from its replica or a backup of the vault folder"
 
 
+class NoReplica(Refused):
+    """No replica of the vault is configured, or nothing was ever shipped to it."""
+
+    why = "a replica is what brings a lost vault back"
+    next_step = "name a bucket under [replica], then run `s3gc vault replicate`"
+
+
+class ReplicaAltered(Refused):
+    """What the replica holds is not what was shipped to it, or belongs to another vault."""
+
+    why = "nothing in a replica ever changes: a copy that does is none"
+    next_step = (
+        "find out who wrote to that bucket; then name an empty prefix (or bucket) under [replica],"
+        " and run `s3gc vault replicate`"
+    )
+
+
+class ReplicaUnsafe(Refused):
+    """The replica's store, or its place, cannot hold a replica."""
+
+    why = "what can be overwritten or collected like any other object is no copy to rely on"
+    next_step = "name another bucket under [replica]"
+
+
+class VaultNotEmpty(Refused):
+    """A vault is to be rebuilt where there is one."""
+
+    why = "the audit log that is there knows what may have happened since; it is never replaced"
+    next_step = "move the old vault folder away, or set vault_path to a new one"
+
+
 class NetworkFileSystem(Refused):
     """The vault lies on a network file system, where SQLite's locks and syncs cannot be trusted."""
 
@@ -369,6 +401,13 @@ class VaultUnreachable(Unreachable):
     """The vault folder cannot be opened or written."""
 
     next_step = "check vault_path: it must be a writable folder on a local disk"
+
+
+class ReplicaBehind(Unreachable):
+    """The replica did not acknowledge a batch's backups, so nothing of that batch is deleted."""
+
+    why = 'durability = "replica": nothing is deleted before the replica has its backup'
+    next_step = "see that the replica can be reached, then execute the plan again: it goes on"
 
 
 class NotFound(S3gcError):

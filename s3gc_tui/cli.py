@@ -250,6 +250,7 @@ def _restoring(add: Add) -> None:
     actions.add_parser("stats", help="backups, bytes before and after, free space")
     verify = actions.add_parser("verify", help="read backups and compare their hashes")
     verify.add_argument("--sample", type=positive, metavar="N", help="only about N of them")
+    verify.add_argument("--replica", action="store_true", help="those in the replica")
     find = actions.add_parser("find", help="backups of a key, or of keys with a prefix")
     find.add_argument("key")
     find.add_argument("--prefix", action="store_true", help="KEY is a prefix")
@@ -263,6 +264,9 @@ def _restoring(add: Add) -> None:
     purge = actions.add_parser("purge", help="remove backups past their horizon that nothing needs")
     purge.add_argument("--older-than-days", type=positive, metavar="N")
     purge.add_argument("--dry-run", action="store_true")
+    actions.add_parser("replicate", help="ship what is recorded to the replica")
+    rebuild = actions.add_parser("rebuild", help="a lost vault from its replica, where none is")
+    rebuild.add_argument("--from-replica", action="store_true", required=True)
     audit = actions.add_parser("audit", help="the audit log").add_subparsers(
         dest="audit_action", metavar="ACTION", required=True
     )

@@ -177,7 +177,11 @@ class Gateway:
         try:
             # The log grows with everything that matters: as long as it stands, so does the rest.
             running = picture.running
-            seen = await self._collector.audit.head(), running and running.operation_id
+            seen = (
+                await self._collector.audit.head(),
+                running and running.operation_id,
+                await self._collector.replica_stands(),
+            )
             if self._seen != seen:
                 picture = await self._look_again(picture)
                 self._seen = seen

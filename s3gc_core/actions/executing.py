@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 
 import msgspec
@@ -76,7 +77,10 @@ async def execute(
     """
     plan = await parts.plan(plan_id)
     arguments = {"accept": " ".join(accept), "reason": reason} if accept else {}
-    async with parts.operation("execute", plan_id=plan_id, arguments=arguments) as run:
+    async with (
+        parts.operation("execute", plan_id=plan_id, arguments=arguments) as run,
+        AsyncExitStack() as stack,
+    ):
         history = await plan_history(parts.audit, plan)
         check_executable(
             plan,
@@ -114,6 +118,7 @@ async def execute(
         if deletes is not None:
             await parts.audit.append(run.operation_id, [StoreProbed(deletes)])
             run.journal.deletes(str(deletes))
+        replica_has = await stack.enter_async_context(parts.acknowledging())
         execution = Execution(
             config=parts.config,
             clock=parts.clock,
@@ -131,6 +136,7 @@ async def execute(
             check_allowed=partial(_check_granted, parts, plan, history, count=False),
             listed=await _listed(parts),
             deletes=deletes or DeleteModes(),
+            replica_has=replica_has,
         )
         try:
             await execution.run(finished)

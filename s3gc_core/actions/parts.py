@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from s3gc_core.actions.operations import OperationRun, operation
+from s3gc_core.actions.replicating import Acknowledged, acknowledging, replicate_after
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock, utc_now
 from s3gc_core.config import Config
 from s3gc_core.databases import Database
-from s3gc_core.errors import NoSuchKey, NoSuchPlan, NothingTracked, PlanGone
+from s3gc_core.errors import NoSuchKey, NoSuchPlan, NothingTracked, PlanGone, S3gcError
 from s3gc_core.judgement import (
     Catalogue,
     Identity,
@@ -41,27 +42,38 @@ class Parts:
     audit: AuditLog
     files: BackupFiles
 
-    def operation(
+    @asynccontextmanager
+    async def operation(
         self,
         what: str,
         *,
         plan_id: str | None = None,
         arguments: Mapping[str, str] | None = None,
         healing: bool = False,
-    ) -> AbstractAsyncContextManager[OperationRun]:
-        """Hold the vault for one operation (see `operations.operation`)."""
-        return operation(
-            self.audit,
-            self.files,
-            self.bucket,
-            vault_path=self.config.vault_path,
-            mode=self.config.mode,
-            what=what,
-            progress=self.progress,
-            plan_id=plan_id,
-            arguments=arguments,
-            healing=healing,
-        )
+    ) -> AsyncIterator[OperationRun]:
+        """Hold the vault for one operation (see `operations.operation`), and ship it afterwards."""
+        try:
+            async with operation(
+                self.audit,
+                self.files,
+                self.bucket,
+                vault_path=self.config.vault_path,
+                mode=self.config.mode,
+                what=what,
+                progress=self.progress,
+                plan_id=plan_id,
+                arguments=arguments,
+                healing=healing,
+            ) as run:
+                yield run
+        except S3gcError:
+            await replicate_after(self.config, self.bucket, self.audit, self.clock)
+            raise
+        await replicate_after(self.config, self.bucket, self.audit, self.clock)
+
+    def acknowledging(self) -> AbstractAsyncContextManager[Acknowledged]:
+        """What an execution awaits before it deletes (see `replicating.acknowledging`)."""
+        return acknowledging(self.config, self.bucket, self.audit, self.clock)
 
     def refuse_nothing_tracked(self) -> None:
         """Without references every object would look like an orphan. Raises `NothingTracked`."""

@@ -16,6 +16,8 @@ from s3gc_core.ids import new_id
 from s3gc_core.jobs import LeaseHolder, lease_holder
 from s3gc_core.judgement import Plan, PlanHistory, PlanState, ScanSummary, Tripped, plan_histories
 from s3gc_core.judgement.guards import RunFacts, SourceFacts, reverse_match
+from s3gc_core.replica import ReplicaLag, open_replica, replica_lag
+from s3gc_core.replica import verify_replica as verify_in
 from s3gc_core.vault import BackupDamaged, Drilled, LastRecord, Purged, ScanRecorded, Verified
 
 # Scans that the history of a source goes back.
@@ -25,7 +27,7 @@ SCANS_REMEMBERED = 30
 @dataclass(frozen=True, slots=True)
 class Status:
     """How things stand. `to_recover` counts steps that an ended operation left open; `drill` is the
-    last restore drill.
+    last restore drill, `replica` how far the configured replica is behind.
     """
 
     mode: str
@@ -36,6 +38,7 @@ class Status:
     to_recover: int
     audit_records: int
     drill: LastRecord[Drilled] | None = None
+    replica: ReplicaLag | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ async def status(parts: Parts) -> Status:
         to_recover,
         seq,
         await parts.audit.last(Drilled),
+        await replica_lag(parts.config, parts.audit, parts.clock.now()),
     )
 
 
@@ -187,6 +191,19 @@ async def verify_backups(
             else:
                 yield entry.intent.key, None
     await parts.audit.append(new_id(), [Verified(checked, damaged, sample)])
+
+
+async def verify_replica(
+    parts: Parts, *, sample: int | None = None
+) -> AsyncIterator[tuple[str, str | None]]:
+    """Fetch backups from the replica and compare; yields (key, what is wrong or None).
+
+    Raises `NoReplica`, `ReplicaAltered`, `BucketUnreachable`.
+    """
+    async with open_replica(parts.config, parts.clock) as store:
+        spool = parts.config.vault_path
+        async for checked in verify_in(store, parts.audit, spool, sample=sample):
+            yield checked
 
 
 async def match_history(parts: Parts) -> list[MatchHistory]:

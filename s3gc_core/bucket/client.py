@@ -11,7 +11,16 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from s3gc_core.bucket import comparing, deleting, listing, marks, reading, uploads, versions
+from s3gc_core.bucket import (
+    comparing,
+    deleting,
+    immutable,
+    listing,
+    marks,
+    reading,
+    uploads,
+    versions,
+)
 from s3gc_core.bucket.connection import CHECK_ATTEMPTS, Connection, Keys, connect, is_aws
 from s3gc_core.bucket.failures import StoreFailed, status_of, store_errors
 from s3gc_core.bucket.objects import (
@@ -58,9 +67,14 @@ class Bucket:
         *,
         access_key: str | None = None,
         secret_key: str | None = None,
+        profile: str | None = None,
     ) -> AsyncIterator[Bucket]:
-        """Open without sending anything; credentials come from the AWS chain unless given."""
+        """Open without sending anything; credentials come from the AWS chain unless given, and from
+        its `profile` where one is named.
+        """
         keys = Keys(access_key, secret_key) if access_key and secret_key else None
+        if keys is None and profile:
+            keys = Keys(profile=profile)
         async with connect(config, keys=keys) as connection:
             yield cls(connection, config, clock, keys)
 
@@ -188,6 +202,16 @@ class Bucket:
             raise ValueError("an empty ETag would overwrite whatever is there")
         condition = {"IfMatch": if_match} if if_match is not None else {"IfNoneMatch": "*"}
         return await self._writer.put(key, source, size, headers, condition)
+
+    async def put_once(self, key: str, data: bytes) -> bool:
+        """Write an object of which the store then confirms the SHA-256; False where one lives at
+        the key already. Raises `StoreFailed` where the store has other bytes.
+        """
+        return await immutable.put_once(self.connection, key, data)
+
+    async def fetch(self, key: str) -> bytes | None:
+        """A small object as a whole, None where there is none. Raises `ObjectUnreadable`."""
+        return await immutable.fetch(self.connection, key)
 
     async def delete_batch(self, items: Sequence[tuple[str, str]]) -> dict[str, DeleteResult]:
         """Delete (key, ETag) pairs, each only if that ETag still lives there.

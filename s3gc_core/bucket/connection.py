@@ -40,10 +40,13 @@ RAW_EXPIRES = "S3gcRawExpires"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Credentials handed in by a caller that has its own server (the demo), never shown."""
+    """Credentials handed in by a caller that has its own server (the demo, a replica), never shown;
+    or the `profile` of the AWS configuration that has them.
+    """
 
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ async def connect(
     on_aws = not config.endpoint_url or is_aws(config.endpoint_url)
     with store_errors(doing):
         session = get_session()
+        if keys is not None and keys.profile is not None:
+            session.set_config_variable("profile", keys.profile)
         session.register_component("data_loader", _MODELS)
         parsers = session.get_component("response_parser_factory")
         parsers.set_parser_defaults(timestamp_parser=parse_timestamp)

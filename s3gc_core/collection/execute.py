@@ -68,7 +68,8 @@ class Execution:
 
     `check_allowed` raises, before any batch, where the execution may go no further. `listed` is
     about how many objects the bucket has; `deletes` is how this store's deletes can be bound to
-    what was backed up.
+    what was backed up. `replica_has` returns once what was recorded is as durable as was asked for,
+    and raises where it is not: then nothing of the batch is deleted.
     """
 
     config: Config
@@ -86,6 +87,7 @@ class Execution:
     check_allowed: Callable[[], Awaitable[None]]
     listed: int
     deletes: DeleteModes
+    replica_has: Callable[[], Awaitable[None]]
     counts: Counter[str] = field(default_factory=Counter)
     bytes_backed_up: int = 0
     bytes_deleted: int = 0
@@ -99,7 +101,7 @@ class Execution:
         Cancelling is safe at any point: a delete that was sent is waited for and recorded. May
         wait between two batches, or raise: `OperationCancelled` where a person ends it,
         `PlanExpired` where the plan did not outlive the wait, `GuardBlocked` where the last check
-        of a batch cannot be made: nothing of that batch is deleted.
+        of a batch cannot be made, `ReplicaBehind`: nothing of that batch is deleted.
         """
         if self.config.mode is not Mode.AUDIT_ONLY:
             await self.files.create_operation(self.operation_id)
@@ -180,6 +182,7 @@ class Execution:
         self._note(backed_up.results)
         claimed = await self._commit(backed_up.intents)
         self._note([Result(key, Outcome.KEPT, CLAIMED) for key in sorted(claimed)])
+        await self.replica_has()
         self.journal.step("judge again")
         intents = {i.key: i for i in backed_up.intents if i.key not in claimed}
         # As old as it was found now: the same bytes, uploaded once more, are a young object.

@@ -23,7 +23,7 @@ from s3gc_core.vault.anchors import Anchor, add_anchor, read_anchors
 from s3gc_core.vault.audit_checking import LogCheck, check_extends
 from s3gc_core.vault.audit_schema import SCHEMA, guard
 from s3gc_core.vault.backup_states import BackupState, DeletedObject, deleted_of
-from s3gc_core.vault.chain import chained
+from s3gc_core.vault.chain import Row, chained
 from s3gc_core.vault.failures import database_failure, disk_failure
 from s3gc_core.vault.operations import OPERATION_KINDS, LastRecord, Operation, operations_of
 from s3gc_core.vault.places import open_folder
@@ -182,6 +182,10 @@ class AuditLog:
                 return
             start = page[-1].seq
             left = None if left is None else left - len(page)
+
+    async def rows(self, after: int, limit: int) -> list[Row]:
+        """The next rows after the record `after`, as they are stored and hashed."""
+        return await self._read(reading.rows_after, after, limit)
 
     async def last(self, kind: type[R]) -> LastRecord[R] | None:
         """The last record of a kind, such as `Bound` or `ScanRecorded`."""

@@ -14,6 +14,7 @@ from s3gc_tui.context import Context
 
 if TYPE_CHECKING:
     from s3gc_core.actions.streams import StreamStatus
+    from s3gc_core.replica import ReplicaLag
 
 
 async def run(context: Context) -> ExitCode:
@@ -47,7 +48,21 @@ async def run(context: Context) -> ExitCode:
         last_drill_at=drill.at if drill else None,
         last_drill_age_days=_days_since(drill.at) if drill else None,
         audit_records=status.audit_records,
+        **_replica(status.replica),
     )
+
+
+def _replica(lag: ReplicaLag | None) -> dict[str, object]:
+    if lag is None:
+        return {}
+    return {
+        "replica": lag.name,
+        "replica_durability": lag.durability,
+        "replica_behind_records": lag.records,
+        "replica_behind_bytes": lag.bytes,
+        "replica_behind_seconds": round(lag.seconds, 1),
+        "replica_problem": lag.problem or None,
+    }
 
 
 def _drilled(drill: Drilled) -> str:

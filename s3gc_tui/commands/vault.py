@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from s3gc_core.collection import Selection
+from s3gc_core.collector import Collector
 from s3gc_core.errors import ExitCode, NoSuchKey
 from s3gc_tui.context import Context
 
@@ -18,6 +19,8 @@ async def run(context: Context) -> ExitCode:
         "export": _export,
         "purge": _purge,
         "audit": _audit,
+        "replicate": _replicate,
+        "rebuild": _rebuild,
     }[context.args.action]
     return await action(context)
 
@@ -29,9 +32,11 @@ async def _stats(context: Context) -> ExitCode:
 
 
 async def _verify(context: Context) -> ExitCode:
+    args = context.args
     async with context.collector() as collector:
         checked = damaged = 0
-        async for key, reason in collector.verify_backups(sample=context.args.sample):
+        verify = collector.verify_replica if args.replica else collector.verify_backups
+        async for key, reason in verify(sample=args.sample):
             checked += 1
             if reason is not None:
                 damaged += 1
@@ -98,4 +103,39 @@ async def _purge(context: Context) -> ExitCode:
 async def _audit(context: Context) -> ExitCode:
     async with context.collector() as collector:
         records = await collector.audit.verify()
-    return context.summary(records=records, chain="unbroken")
+        replica = {}
+        if collector.config.replica is not None:
+            replica["replica_saw"] = await collector.check_replica()
+    return context.summary(records=records, chain="unbroken", **replica)
+
+
+async def _replicate(context: Context) -> ExitCode:
+    async with context.collector() as collector:
+        shipped = await collector.replicate()
+        lag = await collector.replica_lag()
+    for path in shipped.lost:
+        context.emit({"type": "damaged", "path": path, "text": f"{path} is damaged, or gone"})
+    outcome = "done" if shipped.records else "nothing-to-do"
+    return context.summary(
+        "partial" if shipped.lost else outcome,
+        records=shipped.records,
+        bytes=shipped.bytes,
+        damaged=len(shipped.lost),
+        behind=lag.records if lag else None,
+    )
+
+
+async def _rebuild(context: Context) -> ExitCode:
+    done = await Collector.rebuild_vault(
+        context.config(), progress=context.progress, session=context.session()
+    )
+    for path in done.lost:
+        context.emit({"type": "lost", "path": path, "text": f"{path} was never in the replica"})
+    return context.summary(
+        "partial" if done.lost else "done",
+        records=done.records,
+        files=done.files,
+        fetched=done.fetched,
+        bytes=done.bytes,
+        lost=len(done.lost),
+    )

@@ -249,7 +249,7 @@ def vault_lines(picture: Picture, width: int) -> list[Line]:
         _fact("free", size(vault.free_bytes)),
         _verified(vault, picture.taken_at),
         *_drilled(picture),
-        _fact("replica", "none is configured"),
+        _replica(picture),
     ]
     if len(set(picture.vault_growth)) > 1:
         lines.append(_fact("growth", sparkline(picture.vault_growth, max(8, width - 14))))
@@ -266,6 +266,19 @@ def _verified(vault: VaultStats, now: datetime) -> Line:
     if vault.damaged:
         return line(dim(" verified   "), bad(f"{count(vault.damaged)} DAMAGED"), f"  {how}")
     return line(dim(" verified   "), good("ok"), f"  {how}")
+
+
+def _replica(picture: Picture) -> Line:
+    lag = picture.status.replica if picture.status else None
+    if lag is None:
+        return _fact("replica", "none is configured")
+    if lag.problem:
+        return line(dim(" replica    "), bad(f"FAILING, {count(lag.records)} records behind"))
+    if not lag.records:
+        return line(dim(" replica    "), good("ok"), "  has everything")
+    behind = f"{count(lag.records)} records, {size(lag.bytes)}"
+    waiting = f"  for {age(timedelta(seconds=lag.seconds))}"
+    return line(dim(" replica    "), warn(f"{behind} behind"), waiting)
 
 
 def _drilled(picture: Picture) -> Iterator[Line]:

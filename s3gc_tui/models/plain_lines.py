@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from s3gc_core.judgement import Judged
 from s3gc_core.vault import Operation
@@ -111,6 +111,15 @@ def vault_lines(picture: Picture) -> Iterator[Line]:
     if drill is not None:
         how = f"{count(drill.record.checked)} restored, {count(drill.record.differing)} differing"
         yield line(f"Last restore drill {age(picture.taken_at - drill.at)} ago: {how}.")
+    lag = picture.status.replica if picture.status else None
+    if lag is not None:
+        behind = "has everything"
+        if lag.records:
+            behind = f"lacks {count(lag.records)} records, {size(lag.bytes)} of backups"
+            behind += f", the oldest for {age(timedelta(seconds=lag.seconds))}"
+        yield line(f"Replica {safe_text(lag.name)} {behind}.")
+        if lag.problem:
+            yield line(f"It could not be written: {safe_text(lag.problem)}.")
     yield line(f"Free space {size(vault.free_bytes)}.")
 
 

@@ -20,6 +20,7 @@ from s3gc_core.config import (
     Heal,
     Mode,
     PrefixBudget,
+    ReplicaConfig,
     SourceConfig,
     UnsafeStore,
 )
@@ -31,6 +32,7 @@ from s3gc_core.config_create import (
     PREFIX_BUDGET,
     SCALARS,
 )
+from s3gc_core.config_replica import REPLICA
 from s3gc_core.errors import ConfigurationError, ExitCode
 
 URL = "postgresql://app:secret@db.example/app"
@@ -54,11 +56,12 @@ def problems(**settings: Any) -> dict[str, str]:
 
 
 def test_every_setting_has_a_rule_and_a_type() -> None:
-    tables = {"databases", "sources", "guards", "prices", "keys"}
+    tables = {"databases", "sources", "guards", "prices", "keys", "replica"}
     of_config = {field.name for field in fields(Config)} - tables
     assert of_config == {*SCALARS, *LISTS}
     assert {field.name for field in fields(GuardLimits)} == {*GUARDS, "prefixes"}
     assert {field.name for field in fields(PrefixBudget)} == set(PREFIX_BUDGET)
+    assert {field.name for field in fields(ReplicaConfig)} == set(REPLICA)
     assert set(Settings.__annotations__) == CREATE_NAMES
 
 

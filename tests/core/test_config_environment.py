@@ -81,6 +81,7 @@ def test_every_setting_has_its_variable() -> None:
         "guards",
         "prefixes",
         "prices",
+        "replica",
         "keys",
     }
 

@@ -20,6 +20,7 @@ from s3gc_core.collection import execute, recovery, restore
 from s3gc_core.collection.execute import Execution
 from s3gc_core.judgement import Catalogue
 from s3gc_core.references import catching_up
+from s3gc_core.replica import ReplicaStore
 from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit, manifest, packs
 from s3gc_core.vault.writer import BackupWriter
 
@@ -61,6 +62,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "add-folders": (Catalogue, "add_folders"),
     "create-plan": (Catalogue, "create_plan"),
     "finish-scan": (Catalogue, "finish_scan"),
+    "replica-put": (ReplicaStore, "put"),
 }
 
 

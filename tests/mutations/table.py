@@ -22,6 +22,9 @@ _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
 _TIDY = "tests/core/collection/test_tidy.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
+_WAITING = "tests/core/replica/test_waiting.py::test_"
+_SHIPPING = "tests/core/replica/test_shipping.py::test_"
+_REBUILDING = "tests/core/replica/test_rebuilding.py::test_"
 
 GUARDS_FILE = "s3gc_core/judgement/guards.py"
 _LAYERS_FILE = "s3gc_core/judgement/layers.py"
@@ -30,6 +33,7 @@ _DELETING_FILE = "s3gc_core/bucket/deleting.py"
 _EXECUTE_FILE = "s3gc_core/collection/execute.py"
 _PACKS_FILE = "s3gc_core/vault/packs.py"
 _EXECUTING_FILE = "s3gc_core/actions/executing.py"
+_SHIPPING_FILE = "s3gc_core/replica/shipping.py"
 
 
 def _guard(function: str, *tests: str, instead: str = "return") -> Mutation:
@@ -291,6 +295,34 @@ DELETES = (
         "return",
         (_UNATTENDED + "a_grant_has_to_hold_when_its_plan_is_executed",),
         function="_check_granted",
+    ),
+    Mutation(
+        "the replica has it before the delete",
+        _EXECUTE_FILE,
+        "",
+        (_WAITING + "nothing_of_a_batch_goes_that_the_replica_does_not_have",),
+        before="        await self.replica_has()\n",
+    ),
+    Mutation(
+        "the log extends what the replica saw",
+        _SHIPPING_FILE,
+        "return",
+        (_SHIPPING + "a_log_that_lacks_what_the_replica_saw_is_told",),
+        function="check_extends",
+    ),
+    Mutation(
+        "only what was recorded is shipped",
+        _SHIPPING_FILE,
+        "if False:",
+        (_SHIPPING + "a_damaged_backup_holds_up_a_delete_and_nothing_else",),
+        before="if found != backup.stored_sha256:",
+    ),
+    Mutation(
+        "what comes from the replica is what was shipped",
+        "s3gc_core/replica/store.py",
+        "if False:",
+        (_REBUILDING + "what_is_there_and_right_is_not_fetched_again",),
+        before="if sha256_of(data) != of.sha256:",
     ),
     Mutation(
         "vault-space",

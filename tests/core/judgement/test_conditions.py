@@ -119,6 +119,6 @@ def test_every_setting_decides_or_is_known_not_to() -> None:
         "heal", "keys", "audit_anchor_file", "require_second_person", "prices",
         "unsafe_store", "database_restore_days",
         "database_search_max_bytes", "max_database_mb_per_second",
-        "request_payer", "expected_bucket_owner", "checksums",
+        "request_payer", "expected_bucket_owner", "checksums", "replica",
     }  # fmt: skip
     assert {field.name for field in fields(Config)} == decide | idle

@@ -14,9 +14,10 @@ from s3gc_core.jobs import Job, Standing
 from s3gc_core.judgement import Judged, ObjectVerdict, PlanHistory, Verdict
 from s3gc_core.judgement.guards import RunFacts, coverage
 from s3gc_core.judgement.layers import LayerVerdict
+from s3gc_core.replica import ReplicaLag
 from s3gc_core.session import FOREVER
 from s3gc_core.vault import Drilled, LastRecord
-from s3gc_tui.models import pane_lines
+from s3gc_tui.models import pane_lines, plain_lines
 from s3gc_tui.models.lines import plain_text
 from s3gc_tui.models.verdict_lines import status_line, verdict_lines
 from tests.core.judgement.evidence import layers, listed
@@ -257,6 +258,32 @@ def test_the_last_drill(differing: int, words: str) -> None:
     shown = plain_text(pane_lines.vault_lines(picture(status=status), 54)).splitlines()
     assert f" drill      {words}  2h ago, 20 restored" in shown
     assert not any("drill" in one.text for one in pane_lines.vault_lines(picture(), 54))
+
+
+@pytest.mark.parametrize(
+    ("lag", "words", "plain"),
+    [
+        ((0, 0, 0.0), "ok  has everything", "Replica vault/photos has everything."),
+        (
+            (12, 3 << 20, 90.0),
+            "12 records, 3.0 MiB behind  for 1m",
+            "Replica vault/photos lacks 12 records, 3.0 MiB of backups, the oldest for 1m.",
+        ),
+        (
+            (1, 0, 5.0, "no \x1banswer"),
+            "FAILING, 1 records behind",
+            "It could not be written: no \\x1banswer.",
+        ),
+    ],
+)
+def test_the_replica(lag: tuple[Any, ...], words: str, plain: str) -> None:
+    status = replace(
+        picture().status or pytest.fail("no status"),
+        replica=ReplicaLag("vault/photos", "local", 9, *lag),
+    )
+    shown = plain_text(pane_lines.vault_lines(picture(status=status), 54)).splitlines()
+    assert f" replica    {words}" in shown
+    assert plain in plain_text(list(plain_lines.vault_lines(picture(status=status)))).splitlines()
 
 
 def test_history() -> None:

@@ -1,0 +1,139 @@
+"""A vault that was lost comes back from its replica, and everything comes back from that."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from s3gc_core.bucket import Bucket
+from s3gc_core.clock import SystemClock
+from s3gc_core.collector import Collector
+from s3gc_core.errors import AuditBroken, NoReplica, ReplicaAltered, VaultNotEmpty
+from s3gc_core.replica import RebuiltVault, planning
+from tests.core.replica.conftest import PREFIX, Replicated
+from tests.core.vault.builders import noise
+
+# Two that share a pack, and one that is a file of its own, in two pieces where those are small.
+ORPHANS = {"a/1.txt": b"one\n" * 50, "a/2.txt": b"", "b/large.bin": noise(200_000)}
+
+
+async def rebuilt(replicated: Replicated) -> RebuiltVault:
+    return await Collector.rebuild_vault(replicated.world.config, clock=replicated.world.clock)
+
+
+def remove_vault(replicated: Replicated) -> None:
+    shutil.rmtree(replicated.world.config.vault_path)
+
+
+def backups(vault: Path) -> dict[str, bytes]:
+    """Every file of the backups, by its path; manifests are made again when they are missed."""
+    files = (p for p in (vault / "backups").rglob("*") if p.is_file())
+    return {str(p.relative_to(vault)): p.read_bytes() for p in files if p.name != "manifest.jsonl"}
+
+
+async def test_everything_comes_back(
+    replicated: Replicated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "PIECE_BYTES", 100_000)
+    world = replicated.world
+    replicated.track("replica")
+    await replicated.fill(ORPHANS)
+    were = {key: await world.contents(key) for key in ORPHANS}
+    done = await world.collect()
+    assert await world.keys() == {"used"}
+    # Shipped when the operation had ended, its last record too.
+    assert await replicated.behind() == 0
+    files, records = backups(world.config.vault_path), await head(replicated)
+    remove_vault(replicated)
+
+    back = await rebuilt(replicated)
+    assert (back.records, back.fetched, back.lost) == (records, len(files), ())
+    assert backups(world.config.vault_path) == files
+    async with world.collector() as collector:
+        assert await collector.audit.verify() == records
+        assert await collector.check_replica() == records
+        assert [found async for found in collector.verify_backups()] == [
+            (key, None) for key in sorted(ORPHANS)
+        ]
+        assert sorted([found async for found in collector.verify_replica()]) == [
+            (key, None) for key in sorted(ORPHANS)
+        ]
+    restored = await world.restore(operation_id=done.operation_id)
+    assert restored.counts == {"restored": len(ORPHANS)}
+    assert {key: await world.contents(key) for key in ORPHANS} == were
+    assert await world.keys() == {"used", *ORPHANS}
+    # It goes on as the same vault, to the same replica.
+    assert await replicated.behind() == 0
+
+
+async def head(replicated: Replicated) -> int:
+    async with replicated.world.collector() as collector:
+        seq, _ = await collector.audit.head()
+    return seq
+
+
+async def test_what_is_there_and_right_is_not_fetched_again(replicated: Replicated) -> None:
+    replicated.track("local")
+    await replicated.fill(ORPHANS)
+    await replicated.world.collect()
+    vault = replicated.world.config.vault_path
+    files = backups(vault)
+    with pytest.raises(VaultNotEmpty):
+        await rebuilt(replicated)
+    for name in ("audit.db", "audit.db-wal", "audit.db-shm"):
+        (vault / name).unlink(missing_ok=True)
+    [damaged] = [path for path in files if path.endswith(".bin")]
+    (vault / damaged).write_bytes(files[damaged] + b"more")
+    # As the earlier try left it, when it died.
+    (vault / "audit.db.rebuilding").write_bytes(b"half of a log")
+    assert (await rebuilt(replicated)).fetched == 1
+    assert backups(vault) == files
+    assert not (vault / "audit.db.rebuilding").exists()
+
+    # What is not what was shipped makes no vault.
+    [gone] = [n for n in await replicated.names() if n.startswith("backups/") and "pack" in n]
+    remove_vault(replicated)
+    async with Bucket.open(replicated.other, SystemClock()) as bucket:
+        kept = await bucket.fetch(PREFIX + gone)
+        assert kept is not None
+        await replace_object(bucket, PREFIX + gone, kept[:-1] + b"x")
+        with pytest.raises(ReplicaAltered, match="holds other bytes"):
+            await rebuilt(replicated)
+        assert not (vault / "audit.db").exists()
+        await replace_object(bucket, PREFIX + gone, kept)
+    await rebuilt(replicated)
+    assert backups(vault) == files
+
+
+async def replace_object(bucket: Bucket, key: str, data: bytes) -> None:
+    state = await bucket.head(key)
+    assert state is not None
+    await bucket.delete_batch([(key, state.etag)])
+    assert await bucket.put_once(key, data)
+
+
+async def test_an_anchor_outside_that_saw_more_stops_it(
+    replicated: Replicated, tmp_path: Path
+) -> None:
+    anchors = tmp_path / "anchors.jsonl"
+    replicated.track("local", audit_anchor_file=str(anchors))
+    await replicated.fill({})
+    await replicated.world.scan()
+    seen = anchors.read_text()
+    anchors.write_text(seen.replace('"seq":', '"seq":1'))
+    remove_vault(replicated)
+    with pytest.raises(AuditBroken, match="an anchor outside saw record"):
+        await rebuilt(replicated)
+    anchors.write_text(seen)
+    await rebuilt(replicated)
+
+
+async def test_without_a_replica_there_is_nothing_to_rebuild(replicated: Replicated) -> None:
+    replicated.track("local")
+    with pytest.raises(NoReplica):
+        await rebuilt(replicated)
+    replicated.world.track({"t": ["k"]})
+    with pytest.raises(NoReplica):
+        await rebuilt(replicated)
