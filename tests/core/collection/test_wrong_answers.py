@@ -9,6 +9,7 @@ from typing import TypedDict
 import pytest
 
 from s3gc_core.bucket import ObjectHeaders, ObjectState
+from s3gc_core.bucket.failures import StoreFailed
 from s3gc_core.collection.backup import other_bytes, other_object
 from s3gc_core.vault import Outcome, Result
 from tests.core.judgement.controlled import rows
@@ -31,51 +32,57 @@ class Wrong(TypedDict, total=False):
     etag: str
 
 
-async def answered_wrongly(world: World, proxy: Proxy, wrong: Wrong) -> World:
-    """Three orphans; reading one of them is answered as `wrong` says."""
+# What reading each object is answered with, and how that object ends.
+WRONG: dict[str, tuple[Wrong, str]] = {
+    "other-bytes": ({"body": OTHER}, "failed"),
+    # Whole by its own Content-Length, and yet not all of it.
+    "cut": ({"body": BODY[:-7]}, "failed"),
+    "empty": ({"body": b""}, "failed"),
+    "other-etag": ({"etag": f'"{OTHER_MD5}"'}, "changed"),
+    "other-object": ({"body": OTHER, "etag": f'"{OTHER_MD5}"'}, "changed"),
+    "right": ({}, "deleted"),
+}
+
+
+async def test_what_is_not_the_object_is_not_its_backup(proxied: tuple[World, Proxy]) -> None:
+    world, proxy = proxied
     await rows(world, "used")
     world.track({"t": ["k"]})
-    for key in ("a", "b", "c", "used"):
+    for key in ("used", *WRONG):
         await world.put(key, BODY)
     world.days(10)
 
     async def answer(exchange: Exchange) -> None:
-        if exchange.method == "GET" and exchange.path.endswith("/b") and exchange.status == 200:
+        wrong, _ = WRONG.get(exchange.path.rpartition("/")[2], (Wrong(), ""))
+        if exchange.method == "GET" and exchange.status == 200:
             exchange.answer = wrong.get("body", exchange.answer)
             for name in exchange.answer_headers:
                 if name.lower() == "etag":
-                    exchange.answer_headers[name] = wrong.get("etag", f'"{MD5}"')
+                    told = exchange.answer_headers[name]
+                    exchange.answer_headers[name] = wrong.get("etag", told)
 
     proxy.after = answer
-    return world
-
-
-@pytest.mark.parametrize(
-    ("wrong", "outcome"),
-    [
-        ({"body": OTHER}, "failed"),
-        # Whole by its own Content-Length, and yet not all of it.
-        ({"body": BODY[:-7]}, "failed"),
-        ({"body": b""}, "failed"),
-        ({"etag": f'"{OTHER_MD5}"'}, "changed"),
-        ({"body": OTHER, "etag": f'"{OTHER_MD5}"'}, "changed"),
-    ],
-)
-async def test_what_is_not_the_object_is_not_its_backup(
-    proxied: tuple[World, Proxy], wrong: Wrong, outcome: str
-) -> None:
-    world = await answered_wrongly(*proxied, wrong)
     done = await world.collect()
-    assert await world.outcomes(done.operation_id) == {
-        "a": "deleted",
-        "b": outcome,
-        "c": "deleted",
-    }
-    assert await world.keys() == {"b", "used"}
-    proxied[1].after = None
-    assert (await world.restore(operation_id=done.operation_id)).counts == {"restored": 2}
-    for key in ("a", "b", "c"):
+    assert await world.outcomes(done.operation_id) == {k: ended for k, (_, ended) in WRONG.items()}
+    assert await world.keys() == {"used", *WRONG} - {"right"}
+    proxy.after = None
+    assert (await world.restore(operation_id=done.operation_id)).counts == {"restored": 1}
+    for key in WRONG:
         assert (await world.contents(key))[0] == BODY
+
+
+async def test_an_empty_answer_is_not_taken_for_no_tags(proxied: tuple[World, Proxy]) -> None:
+    world, proxy = proxied
+    await world.put("a", BODY)
+
+    async def empty(exchange: Exchange) -> None:
+        if exchange.path.endswith("?tagging"):
+            exchange.answer = b""
+
+    proxy.after = empty
+    async with world.bucket() as bucket:
+        with pytest.raises(StoreFailed, match="not even no tags"):
+            await bucket.tags("a")
 
 
 def state(
