@@ -284,6 +284,13 @@ DELETES = (
         function="other_bytes",
     ),
     Mutation(
+        "a folder that an error left untidy is tidied",
+        "s3gc_core/collection/recovery.py",
+        "return False",
+        (_TIDY + "a_folder_that_a_full_disk_left_untidy_is_tidied_by_the_next_operation",),
+        function="_was_left_untidy",
+    ),
+    Mutation(
         "balance",
         _EXECUTING_FILE,
         "return",
