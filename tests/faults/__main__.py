@@ -127,7 +127,8 @@ class Kills:
             return "a random instant", ended, ended.killed
         if kind == "trouble":
             chosen = self.chance.choice(TROUBLE)
-            injected = Injected(chosen.call, self.chance.randint(1, 12), chosen.what)
+            # Not the very first: an operation whose first record fails has an end without a start.
+            injected = Injected(chosen.call, self.chance.randint(15, 40), chosen.what)
             ended, _, fired = await run_traced(children, argv, self.folder, injected)
             return f"{injected.call} {injected.what}", ended, fired
         # Each once before any twice.
