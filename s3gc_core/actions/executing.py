@@ -114,7 +114,7 @@ async def execute(
             partial(hold_streams_if_free, parts.config.vault_path, "execute"),
         )
         await last_check.refuse_replicas()
-        deletes, ask_tags_always = await _probe_store(parts)
+        deletes, ask_tags_always, etags_are_md5 = await _probe_store(parts)
         if deletes is not None:
             await parts.audit.append(run.operation_id, [StoreProbed(deletes)])
             run.journal.deletes(str(deletes))
@@ -132,6 +132,7 @@ async def execute(
             operation_id=run.operation_id,
             plan=plan,
             ask_tags_always=ask_tags_always,
+            etags_are_md5=etags_are_md5,
             # The vault is held: nobody else uses the grant's budget meanwhile.
             check_allowed=partial(_check_granted, parts, plan, history, count=False),
             listed=await _listed(parts),
@@ -198,14 +199,14 @@ async def _listed(parts: Parts) -> int:
     return scan.listed if scan else 0
 
 
-async def _probe_store(parts: Parts) -> tuple[DeleteModes | None, bool]:
-    """How to delete here, and whether to always ask for tags.
+async def _probe_store(parts: Parts) -> tuple[DeleteModes | None, bool, bool]:
+    """How to delete here, whether to always ask for tags, and whether ETags are MD5s.
 
     Raises `StoreUnsafe` where the store ignores conditions, unless the operator chose what to do
     then. A read that ignores them is refused all the same: nobody compares in its place.
     """
     if parts.config.mode is Mode.AUDIT_ONLY:
-        return None, False
+        return None, False, False
     await remove_old_probes(parts.bucket)
     capabilities = await probe_store(parts.bucket)
     chosen = parts.config.unsafe_store is UnsafeStore.HEAD_COMPARE and capabilities.conditional_read
@@ -214,7 +215,8 @@ async def _probe_store(parts: Parts) -> tuple[DeleteModes | None, bool]:
             "store-unsafe: with an ETag that differed, a probe object was read or deleted all the"
             f" same (by: {capabilities.ignored})"
         )
-    return capabilities.delete_modes, not capabilities.tag_count_reported
+    asked = not capabilities.tag_count_reported
+    return capabilities.delete_modes, asked, capabilities.etag_is_md5
 
 
 async def _check_balance(

@@ -106,7 +106,7 @@ async def _head(connection: Connection, key: str) -> dict[str, Any] | None:
 async def tags(connection: Connection, key: str) -> dict[str, str]:
     """The object's tags. A store that knows no tags (501) has none.
 
-    Raises `ObjectGone`, `ObjectUnreadable`, `BucketUnreachable`.
+    Raises `ObjectGone`, `ObjectUnreadable`, `BucketUnreachable`, `StoreFailed` for an empty answer.
     """
     with store_errors(f"reading the tags of {key!r}", key=key, reading=True):
         try:
@@ -115,6 +115,8 @@ async def tags(connection: Connection, key: str) -> dict[str, str]:
             if status_of(error) == 501 or code_of(error) == "NotImplemented":
                 return {}
             raise
+    if "TagSet" not in answer:
+        raise StoreFailed(f"reading the tags of {key!r}: the answer holds none, not even no tags")
     return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,17 +15,27 @@ from s3gc_core.bucket import (
     ObjectChanged,
     ObjectGone,
     ObjectHeaders,
+    ObjectState,
     ObjectUnreadable,
 )
 from s3gc_core.judgement import PlanItem
 from s3gc_core.parallel import in_parallel
-from s3gc_core.vault import BackupDamaged, BackupFiles, Intent, Outcome, Result, StoredBackup
+from s3gc_core.vault import (
+    BackupDamaged,
+    BackupFiles,
+    BackupWriter,
+    Intent,
+    Outcome,
+    Result,
+    StoredBackup,
+)
 
 # What goes through memory at a time, and the size up to which an object is written in one go.
 CHUNK = 1 << 20
 # Larger objects hold an encoder with a window of megabytes: only so many at once.
 _LARGE = 8 << 20
 _LARGE_AT_ONCE = 2
+_MD5 = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,7 @@ class BackupRun:
         level: int,
         concurrency: int,
         ask_tags_always: bool,
+        etags_are_md5: bool,
     ) -> None:
         self._bucket = bucket
         self._files = files
@@ -54,6 +67,7 @@ class BackupRun:
         self._at_once = asyncio.Semaphore(concurrency)
         self._large_at_once = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._ask_tags_always = ask_tags_always
+        self._etags_are_md5 = etags_are_md5
 
     async def back_up(self, items: Sequence[PlanItem]) -> Backups:
         """Back up a batch; when it returns, every intent's file is durable, read back and equal."""
@@ -84,14 +98,20 @@ class BackupRun:
                 if state.tag_count or self._ask_tags_always:
                     tags = await self._bucket.tags(item.key)
                 headers = msgspec.structs.replace(state.headers, tags=tags)
+                if (other := other_object(item, state)) is not None:
+                    return other
                 if problem := unrestorable(headers):
                     return Result(item.key, Outcome.FAILED, problem)
+                md5 = hashlib.md5(usedforsecurity=False)
                 writer = self._files.open_writer(
                     self._operation_id, item.key, self._level, state.size, headers
                 )
                 try:
                     async for chunk in reading.chunks(CHUNK):
-                        await asyncio.to_thread(writer.write, chunk)
+                        await asyncio.to_thread(_take, chunk, writer, md5)
+                    if self._etags_are_md5 and (problem := other_bytes(state, md5.hexdigest())):
+                        writer.abandon()
+                        return Result(item.key, Outcome.FAILED, problem)
                     backup = await asyncio.to_thread(writer.close)
                 except BaseException:
                     writer.abandon()
@@ -131,6 +151,37 @@ class BackupRun:
             except BackupDamaged as error:
                 return error
         return None
+
+
+def _take(chunk: bytes, writer: BackupWriter, md5: hashlib._Hash) -> None:
+    md5.update(chunk)
+    writer.write(chunk)
+
+
+def other_object(item: PlanItem, state: ObjectState) -> Result | None:
+    """The result of an answer that, by its own headers, is not the approved object.
+
+    If-Match is the store's to keep; that it was kept can be seen.
+    """
+    if state.etag.strip('"') != item.etag.strip('"'):
+        reason = f"asked for ETag {item.etag}, the store answered {state.etag}"
+        return Result(item.key, Outcome.CHANGED, reason)
+    if state.size != item.size:
+        reason = f"the store listed {item.size} bytes and answered {state.size}"
+        return Result(item.key, Outcome.FAILED, reason)
+    return None
+
+
+def other_bytes(state: ObjectState, md5: str) -> str | None:
+    """Why bytes with this MD5 cannot be the object's; None where its ETag does not tell.
+
+    Only for stores where a probe showed that ETags are MD5s. What was put in parts, or encrypted
+    by other keys than S3's own, has an ETag of another kind (S3 API reference, "Object").
+    """
+    told = state.etag.strip('"')
+    if not _MD5.fullmatch(told) or state.headers.encryption not in (None, "AES256"):
+        return None
+    return None if told == md5 else f"the store answered bytes of MD5 {md5} for ETag {told}"
 
 
 def unproven(intent: Intent, damage: BackupDamaged | None) -> Result | None:

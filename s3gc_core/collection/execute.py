@@ -84,6 +84,7 @@ class Execution:
     operation_id: str
     plan: Plan
     ask_tags_always: bool
+    etags_are_md5: bool
     check_allowed: Callable[[], Awaitable[None]]
     listed: int
     deletes: DeleteModes
@@ -112,6 +113,7 @@ class Execution:
             level=self.config.compression_level,
             concurrency=self.config.max_concurrency,
             ask_tags_always=self.ask_tags_always,
+            etags_are_md5=self.etags_are_md5,
         )
         try:
             dropped = await self._drop_drifted(finished)

@@ -82,7 +82,11 @@ async def write_back(
                 headers=backup.headers,
                 if_match=overwrite_etag,
             )
-        except ObjectChanged:
+        except ObjectChanged as error:
+            if await bucket.head(backup.key) is None:
+                # SeaweedFS takes a folder (keys under KEY/) for an object when a condition asks.
+                reason = f"{error.what}, and shows no object there"
+                return Written(RestoreOutcome.FAILED, None, reason)
             return await _occupied(bucket, backup, compare)
         unequal = await compare(bucket, backup)
     except OF_ONE_OBJECT as error:

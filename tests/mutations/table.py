@@ -15,6 +15,7 @@ _SEARCH = "tests/stories/test_search.py::test_"
 _LAST_CHECK = "tests/stories/test_last_check.py::test_"
 _BALANCE = "tests/core/collection/test_balance.py::test_"
 _DRIFT = "tests/core/collection/test_drift.py::test_"
+_ANSWERS = "tests/core/collection/test_wrong_answers.py::test_"
 _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
@@ -30,6 +31,7 @@ GUARDS_FILE = "s3gc_core/judgement/guards.py"
 _LAYERS_FILE = "s3gc_core/judgement/layers.py"
 _PLANS_FILE = "s3gc_core/judgement/plans.py"
 _DELETING_FILE = "s3gc_core/bucket/deleting.py"
+_BACKUP_FILE = "s3gc_core/collection/backup.py"
 _EXECUTE_FILE = "s3gc_core/collection/execute.py"
 _PACKS_FILE = "s3gc_core/vault/packs.py"
 _EXECUTING_FILE = "s3gc_core/actions/executing.py"
@@ -267,6 +269,30 @@ DELETES = (
         "return",
         ("tests/stories/test_incidents.py::test_delta_rs_4646_deleted_and_still_there",),
         function="_look_for_untruth",
+    ),
+    Mutation(
+        "a read is of the approved object, by its headers",
+        _BACKUP_FILE,
+        "return None",
+        (
+            _ANSWERS + "what_is_not_the_object_is_not_its_backup",
+            _ANSWERS + "the_headers_say_which_object_it_is",
+        ),
+        function="other_object",
+    ),
+    Mutation(
+        "a read is of the approved object, by its bytes",
+        _BACKUP_FILE,
+        "return None",
+        (_ANSWERS + "what_is_not_the_object_is_not_its_backup",),
+        function="other_bytes",
+    ),
+    Mutation(
+        "a folder that an error left untidy is tidied",
+        "s3gc_core/collection/recovery.py",
+        "return False",
+        (_TIDY + "a_folder_that_a_full_disk_left_untidy_is_tidied_by_the_next_operation",),
+        function="_was_left_untidy",
     ),
     Mutation(
         "balance",
