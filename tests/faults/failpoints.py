@@ -28,7 +28,7 @@ Function = Callable[..., Any]
 
 # Where each point lies: the object that holds the function, and the function's name there.
 POINTS: dict[str, tuple[Any, str]] = {
-    "audit-append": (AuditLog, "append"),
+    "audit-append": (AuditLog, "_add"),
     "audit-rows": (audit, "_append"),  # within the transaction: its rows are not committed yet
     "anchor": (AuditLog, "anchor"),
     "anchor-line": (anchors, "write_all"),
@@ -140,10 +140,10 @@ def delete_before_the_commit() -> None:
     """Wrong on purpose: the delete is sent before its intent is in the audit log."""
     commit = Execution._commit
 
-    async def wrong(self: Execution, intents: Sequence[Intent]) -> None:
+    async def wrong(self: Execution, intents: Sequence[Intent]) -> frozenset[str]:
         if intents:
             await self._delete(intents)
-        await commit(self, intents)
+        return await commit(self, intents)
 
     setattr(Execution, "_commit", wrong)  # noqa: B010
 
@@ -163,17 +163,17 @@ def record_before_the_rename() -> None:
     async def unchecked(self: BackupFiles, backup: Any) -> None:
         await asyncio.sleep(0)
 
-    append = AuditLog.append
+    add = AuditLog._add
 
-    async def wrong(self: AuditLog, operation_id: str, records: Sequence[Any]) -> list[int]:
-        numbers = await append(self, operation_id, records)
+    async def wrong(self: AuditLog, how: Any, operation_id: str, records: Sequence[Any]) -> Any:
+        added = await add(self, how, operation_id, records)
         while late:
             await late.pop()()
-        return numbers
+        return added
 
     setattr(BackupFiles, "settle", later)  # noqa: B010
     setattr(BackupFiles, "verify", unchecked)  # noqa: B010
-    setattr(AuditLog, "append", wrong)  # noqa: B010
+    setattr(AuditLog, "_add", wrong)  # noqa: B010
 
 
 def record_before_the_pack() -> None:
@@ -189,21 +189,21 @@ def record_before_the_pack() -> None:
         await asyncio.sleep(0)
         return [None] * len(backups)
 
-    append = AuditLog.append
+    add = AuditLog._add
 
-    async def wrong(self: AuditLog, operation_id: str, records: Sequence[Any]) -> list[int]:
-        numbers = await append(self, operation_id, records)
+    async def wrong(self: AuditLog, how: Any, operation_id: str, records: Sequence[Any]) -> Any:
+        added = await add(self, how, operation_id, records)
         os.fdatasync(1)  # where a fault can lie: between the record and its bytes
         for path, where, data in late:
             with path.open("r+b") as pack:
                 pack.seek(where)
                 pack.write(data)
         late.clear()
-        return numbers
+        return added
 
     setattr(packs, "write_all", later)  # noqa: B010
     setattr(BackupFiles, "verify_packed", unchecked)  # noqa: B010
-    setattr(AuditLog, "append", wrong)  # noqa: B010
+    setattr(AuditLog, "_add", wrong)  # noqa: B010
 
 
 # What the oracle must notice, or a green result proves nothing.
