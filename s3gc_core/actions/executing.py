@@ -47,7 +47,8 @@ class OperationSummary(msgspec.Struct, frozen=True):
 
     Of an execution: `planned` objects = those in `counts` + `done_before`, by earlier executions of
     the same plan. `deletes`: how they were bound to what was backed up; None where none was sent.
-    `noncurrent`: of `bytes` what a versioned bucket still keeps, so what is not freed. Of a
+    `noncurrent`: of `bytes` what a versioned bucket still keeps, so what is not freed. `encodings`:
+    how many objects were backed up by which codec and level (`zstd 19`, `raw`, `jxl`). Of a
     restore: `unhidden` objects came back by removing their delete marker.
     """
 
@@ -61,6 +62,7 @@ class OperationSummary(msgspec.Struct, frozen=True):
     deletes: DeleteModes | None = None
     noncurrent: int = 0
     unhidden: int = 0
+    encodings: dict[str, int] = {}
 
 
 async def execute(
@@ -151,6 +153,7 @@ async def execute(
         done_before=len(finished),
         deletes=deletes,
         noncurrent=execution.bytes_noncurrent,
+        encodings=dict(execution.encodings),
     )
 
 

@@ -8,17 +8,21 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from s3gc_core.bucket.objects import ObjectHeaders
-from s3gc_core.vault.encoding import PROBE_BYTES, Encoder, choose_codec
+from s3gc_core.vault.encoding import PROBE_BYTES, Encoder, StoredCodec, choose_codec
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
 from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.packs import HeldBackup
 from s3gc_core.vault.places import PART, create_file, operation_folder, place_of, write_all
 from s3gc_core.vault.records import StoredBackup
+
+T = TypeVar("T")
 
 
 class BackupWriter:
@@ -51,12 +55,27 @@ class BackupWriter:
         self._first_size = 0
         self._encoder: Encoder | None = None
         self._descriptor = -1
-        self._codec = ""
+        self._codec: StoredCodec = "raw"
+        self._chosen = False  # until then the codec is not yet what it will be
         self._name = ""
         self._raw_size = self._stored_size = 0
         self._raw_sha256, self._stored_sha256 = hashlib.sha256(), hashlib.sha256()
+        self._encoding_seconds = 0.0
         self._lock = threading.Lock()
         self._abandoned = self._ended = False
+
+    @property
+    def encodes(self) -> bool:
+        """Whether what is written from now on goes through an encoder, which takes megabytes.
+
+        Not of an object under `PROBE_BYTES`: `close` chooses, and encodes it in one go.
+        """
+        return self._codec == "zstd"
+
+    @property
+    def encoding_seconds(self) -> float:
+        """Time spent inside the encoder so far."""
+        return self._encoding_seconds
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the object.
@@ -73,26 +92,29 @@ class BackupWriter:
         Raises as `write` does, and `BackupDamaged` where the object had another size than said.
         """
         self._guarded(self._end)
+        codec, level = self._codec, self._level if self._codec == "zstd" else 0
         if not self._name:
             data, self._held = b"".join(self._held), []
             return HeldBackup(
                 path=self._operation_id,
-                codec=self._codec,
+                codec=codec,
                 raw_size=self._raw_size,
                 raw_sha256=self._raw_sha256.hexdigest(),
                 stored_size=self._stored_size,
                 stored_sha256=self._stored_sha256.hexdigest(),
+                level=level,
                 key=self._key,
                 data=data,
                 headers=self._headers,
             )
         return StoredBackup(
             path=place_of(self._operation_id, self._name),
-            codec=self._codec,
+            codec=codec,
             raw_size=self._raw_size,
             raw_sha256=self._raw_sha256.hexdigest(),
             stored_size=self._stored_size,
             stored_sha256=self._stored_sha256.hexdigest(),
+            level=level,
         )
 
     def abandon(self) -> None:
@@ -125,20 +147,26 @@ class BackupWriter:
         if self._size is not None and self._raw_size > self._size:
             raise BackupDamaged(f"more than the {self._size} bytes of the object arrived")
         self._raw_sha256.update(chunk)
-        if self._encoder is not None:
-            self._store(self._encoder, chunk)
+        if self._chosen:
+            self._store(self._encoder or self._begin(), chunk)
             return
         self._first.append(chunk)
         self._first_size += len(chunk)
         if self._first_size >= PROBE_BYTES:
-            self._begin()
+            self._choose(b"".join(self._first))
+            if self._codec == "raw":
+                self._begin()
+
+    def _choose(self, head: bytes) -> None:
+        self._codec, self._chosen = choose_codec(head), True
 
     def _begin(self) -> Encoder:
+        """Make the encoder: only now, for whoever writes may have to wait for its memory."""
         head = b"".join(self._first)
         self._first.clear()
-        codec = choose_codec(head)
-        self._codec = codec
-        encoder = self._encoder = Encoder(codec, self._level, self._size)
+        if not self._chosen:
+            self._choose(head)
+        encoder = self._encoder = Encoder(self._codec, self._level, self._size)
         if not self._packed_below:
             self._open_file()
         self._store(encoder, head)
@@ -154,8 +182,15 @@ class BackupWriter:
         self._held.clear()
 
     def _store(self, encoder: Encoder, data: bytes) -> None:
-        for piece in encoder.encode(data):
+        pieces = encoder.encode(data)
+        while (piece := self._timed(lambda: next(pieces, None))) is not None:
             self._put(piece)
+
+    def _timed(self, encode: Callable[[], T]) -> T:
+        began = time.perf_counter()
+        encoded = encode()
+        self._encoding_seconds += time.perf_counter() - began
+        return encoded
 
     def _put(self, piece: bytes | memoryview) -> None:
         self._stored_sha256.update(piece)
@@ -171,7 +206,7 @@ class BackupWriter:
         if self._size is not None and self._raw_size != self._size:
             raise BackupDamaged(f"{self._raw_size} of the object's {self._size} bytes arrived")
         encoder = self._encoder or self._begin()
-        self._put(encoder.finish())
+        self._put(self._timed(encoder.finish))
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

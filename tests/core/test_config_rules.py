@@ -63,6 +63,7 @@ GOOD: list[tuple[str, object, object]] = [
     ],
     ("schedule_cron", "0 0 31 2 1", "0 0 31 2 1"),  # on Mondays, day 31 or not
     *[("compression_level", level, level) for level in (1, 22)],
+    *[("compression_floor", level, level) for level in (1, 19)],
     *[("max_concurrency", count, count) for count in (1, 256)],
     *[("plan_lifetime_hours", hours, hours) for hours in (1, 720)],
     *[("vault_horizon_days", days, days) for days in (1, 36500)],
@@ -136,6 +137,7 @@ BAD: list[tuple[str, object]] = [
         for text in ("0 0 31 2 *", "0 0 30 feb *", "0 0 31 4,6 *", "\u0661 * * * *")
     ],
     *[("compression_level", level) for level in (0, 23, *NO_NUMBER)],
+    *[("compression_floor", level) for level in (0, 23, *NO_NUMBER)],
     *[("max_concurrency", count) for count in (0, 257, *NO_NUMBER)],
     *[("plan_lifetime_hours", hours) for hours in (0, 721, *NO_NUMBER)],
     *[("vault_horizon_days", days) for days in (0, 36501, *NO_NUMBER)],
