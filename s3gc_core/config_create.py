@@ -32,6 +32,7 @@ SCALARS: dict[str, Rule[object]] = {
     "schedule_cron": rules.schedule,
     "compression_level": rules.whole_number(1, 22),
     "compression_floor": rules.whole_number(1, 22),
+    "jpegxl": rules.flag,
     "max_concurrency": rules.whole_number(1, 256),
     "plan_lifetime_hours": rules.whole_number(1, 720),
     "vault_horizon_days": rules.whole_number(1, 36500),
@@ -117,6 +118,7 @@ class Settings(TypedDict, total=False):
     cdc_connection_url: str | None
     compression_level: int
     compression_floor: int
+    jpegxl: bool
     max_concurrency: int
     plan_lifetime_hours: int
     vault_horizon_days: int

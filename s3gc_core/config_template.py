@@ -62,6 +62,11 @@ schedule_cron = "02:30"
 compression_level = 19
 compression_floor = 3
 
+# Whether JPEG files are backed up as JPEG XL where that is proven to give back exactly their bytes:
+# a fifth smaller, for a third of a second of CPU per MB. Needs pip install "s3gc[images]", also
+# for restores.
+jpegxl = false
+
 # Requests to the object store at the same time, at most: 1 to 256.
 max_concurrency = 32
 

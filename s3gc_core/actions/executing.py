@@ -36,7 +36,7 @@ from s3gc_core.judgement import (
     vault_horizon,
 )
 from s3gc_core.parallel import to_the_end
-from s3gc_core.vault import Outcome, Result, StoreProbed
+from s3gc_core.vault import Outcome, Result, StoreProbed, require_jpegxl
 
 # Results after which an execution that is gone on with need not look at a key again.
 _ENDED = frozenset({Outcome.DELETED, Outcome.CHANGED, Outcome.VANISHED, Outcome.KEPT})
@@ -92,6 +92,8 @@ async def execute(
         if parts.config.require_second_person:
             check_second_person(plan, history, executor=actor())
         parts.refuse_nothing_tracked()
+        if parts.config.jpegxl:
+            require_jpegxl()
         if parts.config.mode is not Mode.AUDIT_ONLY:
             horizon, restored = parts.config.vault_horizon_days, parts.config.database_restore_days
             refuse(vault_horizon(horizon, restored))

@@ -66,6 +66,7 @@ class BackupRun:
         *,
         level: int,
         floor: int,
+        jpegxl: bool,
         concurrency: int,
         ask_tags_always: bool,
         check: Callable[[], None],
@@ -75,6 +76,7 @@ class BackupRun:
         self._operation_id = operation_id
         self.level = self._highest = level
         self._floor = floor
+        self._jpegxl = jpegxl
         self._check = check
         self._cores = os.cpu_count() or 1
         self._encoding = 0.0
@@ -119,7 +121,12 @@ class BackupRun:
                     return Result(item.key, Outcome.FAILED, problem)
                 level = level_of(state.size, self.level, self._floor)
                 writer = self._files.open_writer(
-                    self._operation_id, item.key, level, state.size, headers
+                    self._operation_id,
+                    item.key,
+                    level,
+                    state.size,
+                    headers,
+                    jpegxl=self._jpegxl,
                 )
                 backup = await self._write(writer, reading.chunks(CHUNK))
         except ObjectChanged as error:

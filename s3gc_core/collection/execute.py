@@ -110,6 +110,7 @@ class Execution:
             self.operation_id,
             level=self.config.compression_level,
             floor=self.config.compression_floor,
+            jpegxl=self.config.jpegxl,
             concurrency=self.config.max_concurrency,
             ask_tags_always=self.ask_tags_always,
             check=self.journal.refuse_if_cancelled,

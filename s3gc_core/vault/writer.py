@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from s3gc_core.bucket.objects import ObjectHeaders
-from s3gc_core.vault.encoding import PROBE_BYTES, Encoder, StoredCodec, choose_codec
+from s3gc_core.vault import jpegxl as jxl
+from s3gc_core.vault.encoding import (
+    PROBE_BYTES,
+    Encoder,
+    StoredCodec,
+    choose_codec,
+    most_as_jpegxl,
+)
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
 from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.packs import HeldBackup
@@ -42,6 +49,8 @@ class BackupWriter:
         size: int | None,
         headers: ObjectHeaders | None,
         packed_below: int,
+        *,
+        jpegxl: bool = False,
     ) -> None:
         self._vault = vault
         self._headers = headers
@@ -55,8 +64,10 @@ class BackupWriter:
         self._first_size = 0
         self._encoder: Encoder | None = None
         self._descriptor = -1
-        self._codec: StoredCodec = "raw"
-        self._chosen = False  # until then the codec is not yet what it will be
+        self._codec = "raw"
+        self._streamed: StoredCodec | None = None  # until it is chosen
+        self._jpegxl = jpegxl
+        self._waits_for_the_whole = False  # a JPEG that may be stored as JPEG XL
         self._name = ""
         self._raw_size = self._stored_size = 0
         self._raw_sha256, self._stored_sha256 = hashlib.sha256(), hashlib.sha256()
@@ -147,26 +158,30 @@ class BackupWriter:
         if self._size is not None and self._raw_size > self._size:
             raise BackupDamaged(f"more than the {self._size} bytes of the object arrived")
         self._raw_sha256.update(chunk)
-        if self._chosen:
+        if self._streamed:
             self._store(self._encoder or self._begin(), chunk)
             return
         self._first.append(chunk)
         self._first_size += len(chunk)
-        if self._first_size >= PROBE_BYTES:
-            self._choose(b"".join(self._first))
-            if self._codec == "raw":
-                self._begin()
+        if self._first_size >= PROBE_BYTES and not self._waits_for_the_whole:
+            self._look(b"".join(self._first))
 
-    def _choose(self, head: bytes) -> None:
-        self._codec, self._chosen = choose_codec(head), True
+    def _look(self, head: bytes) -> None:
+        """Choose the codec; what may become JPEG XL is collected to its end first."""
+        self._waits_for_the_whole = self._jpegxl and jxl.may_transcode(head, self._size)
+        if not self._waits_for_the_whole and self._choose(head) == "raw":
+            self._begin()
+
+    def _choose(self, head: bytes) -> StoredCodec:
+        codec = self._codec = self._streamed = choose_codec(head)
+        return codec
 
     def _begin(self) -> Encoder:
         """Make the encoder: only now, for whoever writes may have to wait for its memory."""
         head = b"".join(self._first)
         self._first.clear()
-        if not self._chosen:
-            self._choose(head)
-        encoder = self._encoder = Encoder(self._codec, self._level, self._size)
+        codec = self._streamed or self._choose(head)
+        encoder = self._encoder = Encoder(codec, self._level, self._size)
         if not self._packed_below:
             self._open_file()
         self._store(encoder, head)
@@ -205,12 +220,30 @@ class BackupWriter:
     def _end(self) -> None:
         if self._size is not None and self._raw_size != self._size:
             raise BackupDamaged(f"{self._raw_size} of the object's {self._size} bytes arrived")
-        encoder = self._encoder or self._begin()
-        self._put(self._timed(encoder.finish))
+        if not self._end_as_jpegxl():
+            encoder = self._encoder or self._begin()
+            self._put(self._timed(encoder.finish))
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
         self._ended = True
+
+    def _end_as_jpegxl(self) -> bool:
+        """Whether it was stored as JPEG XL: a JPEG, given back exactly by it, and smaller."""
+        if self._streamed or not self._jpegxl:
+            return False
+        jpeg = b"".join(self._first)
+        if not jxl.may_transcode(jpeg, self._size):
+            return False
+        if (encoded := jxl.transcoded(jpeg, most_as_jpegxl(jpeg))) is None:
+            return False
+        self._first.clear()
+        self._codec = jxl.CODEC
+        if not self._packed_below:
+            self._open_file()
+        for piece in Encoder("raw", self._level, len(encoded)).encode(encoded):
+            self._put(piece)
+        return True
 
     def _discard_if_free(self) -> None:
         if not self._lock.acquire(blocking=False):
