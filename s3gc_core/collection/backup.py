@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -18,6 +17,7 @@ from s3gc_core.bucket import (
     ObjectHeaders,
     ObjectUnreadable,
 )
+from s3gc_core.collection.cores import usable_cores
 from s3gc_core.judgement import PlanItem
 from s3gc_core.parallel import in_parallel
 from s3gc_core.vault import (
@@ -78,7 +78,7 @@ class BackupRun:
         self._floor = floor
         self._jpegxl = jpegxl
         self._check = check
-        self._cores = os.cpu_count() or 1
+        self._cores = usable_cores()
         self._encoding = 0.0
         self._since: float | None = None
         self._encoded_at_once = asyncio.Semaphore(min(self._cores + 1, _ENCODED_AT_ONCE))

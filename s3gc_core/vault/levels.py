@@ -20,8 +20,9 @@ _HUGE_LEVEL = 9
 
 
 class Spent(NamedTuple):
-    """What a batch took: `encoding` seconds inside zstd, all threads together, for `objects`
-    objects; `elapsed` seconds from the end of the batch before to the end of its backups.
+    """What a batch took: `encoding` seconds of processor time inside zstd, all threads together,
+    for `objects` objects; `elapsed` seconds by the clock, from the end of the batch before to the
+    end of its backups.
     """
 
     encoding: float
@@ -30,9 +31,9 @@ class Spent(NamedTuple):
 
 
 def next_level(level: int, spent: Spent, *, cores: int, highest: int, floor: int) -> int:
-    """The level of the next batch: a step down where, of all that could encode at a time, more
-    than half did on average; a step up where hardly any did; never under `floor`, never over
-    `highest`. A floor that is not under `highest` keeps the level as it is.
+    """The level of the next batch: a step down where encoding took more than half of what the
+    cores could do in that time; a step up where it took hardly any; never under `floor`, never
+    over `highest`. A floor that is not under `highest` keeps the level as it is.
     """
     lanes = min(cores, spent.objects)
     if floor >= highest or not lanes or spent.elapsed <= 0:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from s3gc_core.collection import backup, execute
+from s3gc_core.collection.cores import usable_cores
 from s3gc_core.errors import OperationCancelled
 from s3gc_core.jobs import EventKind, JobJournal, job_events
 from s3gc_core.vault import Intent, Spent, next_level
@@ -37,6 +40,22 @@ async def recorded(world: World, operation_id: str) -> dict[str, str]:
             for entry in page
             if isinstance(entry.record, Intent)
         }
+
+
+@pytest.mark.parametrize(
+    ("told", "most"),
+    [("150000 100000", 2), ("50000 100000", 1), ("100000 100000\n", 1)],
+)
+def test_a_container_has_the_cores_that_its_quota_pays_for(
+    tmp_path: Path, told: str, most: int
+) -> None:
+    (tmp_path / "cpu.max").write_text(told)
+    everything = usable_cores(tmp_path / "missing")
+    assert everything >= 1
+    assert usable_cores(tmp_path / "cpu.max") == min(most, everything)
+    for unlimited in ("max 100000", "", "odd", "5 0"):
+        (tmp_path / "cpu.max").write_text(unlimited)
+        assert usable_cores(tmp_path / "cpu.max") == everything
 
 
 async def test_what_encoding_holds_back_goes_on_at_a_lower_level_and_says_so(
