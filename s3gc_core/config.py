@@ -247,7 +247,11 @@ class Config:
     schedule_cron: str = "02:30"
     databases: tuple[DatabaseConfig, ...] = ()
     sources: tuple[SourceConfig, ...] = ()
+    # zstd levels: the first, and how far down it goes where encoding is what all else waits for.
     compression_level: int = 19
+    compression_floor: int = 3
+    # A JPEG is backed up as JPEG XL where that gives back exactly its bytes (extra `images`).
+    jpegxl: bool = False
     max_concurrency: int = 32
     plan_lifetime_hours: int = 24
     vault_horizon_days: int = 90

@@ -40,6 +40,8 @@ SCALARS: dict[str, Rule[object]] = {
     "vault_path": rules.vault_path,
     "schedule_cron": rules.schedule,
     "compression_level": rules.whole_number(1, 22),
+    "compression_floor": rules.whole_number(1, 22),
+    "jpegxl": rules.flag,
     "max_concurrency": rules.whole_number(1, 256),
     "plan_lifetime_hours": rules.whole_number(1, 720),
     "vault_horizon_days": rules.whole_number(1, 36500),
@@ -126,6 +128,8 @@ class Settings(TypedDict, total=False):
     cdc_over: str | None
     cdc_connection_url: str | None
     compression_level: int
+    compression_floor: int
+    jpegxl: bool
     max_concurrency: int
     plan_lifetime_hours: int
     vault_horizon_days: int
@@ -186,6 +190,7 @@ def validated(
     for name, rule in SCALARS.items():
         if name in settings or name == "bucket":
             values[name] = findings.take((name,), rule, settings.get(name), None)
+    _check_floor(values, findings)
     for name, each in LISTS.items():
         if name in settings:
             values[name] = _list(name, each, settings[name], findings)
@@ -203,6 +208,17 @@ def validated(
     if findings.problems:
         raise ConfigurationError(findings.problems, origin=origin)
     return Config(**values, databases=databases, sources=sources)
+
+
+def _check_floor(values: Mapping[str, Any], findings: Findings) -> None:
+    """A floor that is over the level would make backups stronger than the level allows."""
+    level, floor = (
+        values.get("compression_level", DEFAULTS["compression_level"]),
+        values.get("compression_floor"),
+    )
+    if isinstance(level, int) and isinstance(floor, int) and floor > level:
+        allowed = f"1 to compression_level ({level}), which makes it fixed"
+        findings.add(("compression_floor",), floor, allowed)
 
 
 def _list(name: str, rule: Rule[str], value: object, findings: Findings) -> tuple[str, ...]:

@@ -13,10 +13,11 @@ from s3gc_core.bucket import Bucket, StoreCapabilities, probe_store
 from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config, UnsafeStore
 from s3gc_core.databases import Database, open_database
-from s3gc_core.errors import S3gcError
+from s3gc_core.errors import CodecMissing, S3gcError
 from s3gc_core.judgement import CLOCK_DIFFERENCE, versioning_note
 from s3gc_core.local_store import refuse_network_file_system
 from s3gc_core.references import table_read
+from s3gc_core.vault import require_jpegxl
 
 LEAST_FREE_BYTES = 1 << 30
 
@@ -28,6 +29,8 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
     """
     yield _vault_folder(config)
     yield _free_space(config)
+    if config.jpegxl:
+        yield _jpegxl()
     async with Bucket.open(config, SystemClock()) as bucket:
         async for check in _bucket_checks(bucket, config, write_probe=write_probe):
             yield check
@@ -68,6 +71,14 @@ def _free_space(config: Config) -> Check:
         fix = "free some, or move vault_path to a larger disk"
         return Check("free space", False, f"only {free} bytes are free for backups", fix)
     return Check("free space", True, f"{free} bytes are free for backups")
+
+
+def _jpegxl() -> Check:
+    try:
+        require_jpegxl()
+    except CodecMissing as error:
+        return failed("jpegxl", error)
+    return Check("jpegxl", True, "JPEG files can be backed up as JPEG XL, and read back")
 
 
 async def _bucket_checks(

@@ -37,7 +37,7 @@ from s3gc_core.judgement import (
     vault_horizon,
 )
 from s3gc_core.parallel import to_the_end
-from s3gc_core.vault import Outcome, Result, StoreProbed
+from s3gc_core.vault import Outcome, Result, StoreProbed, require_jpegxl
 
 # Results after which an execution that is gone on with need not look at a key again.
 _ENDED = frozenset({Outcome.DELETED, Outcome.CHANGED, Outcome.VANISHED, Outcome.KEPT})
@@ -48,7 +48,8 @@ class OperationSummary(msgspec.Struct, frozen=True):
 
     Of an execution: `planned` objects = those in `counts` + `done_before`, by earlier executions of
     the same plan. `deletes`: how they were bound to what was backed up; None where none was sent.
-    `noncurrent`: of `bytes` what a versioned bucket still keeps, so what is not freed. Of a
+    `noncurrent`: of `bytes` what a versioned bucket still keeps, so what is not freed. `encodings`:
+    how many objects were backed up by which codec and level (`zstd 19`, `raw`, `jxl`). Of a
     restore: `unhidden` objects came back by removing their delete marker.
     """
 
@@ -62,6 +63,7 @@ class OperationSummary(msgspec.Struct, frozen=True):
     deletes: DeleteModes | None = None
     noncurrent: int = 0
     unhidden: int = 0
+    encodings: dict[str, int] = {}
 
 
 async def execute(
@@ -94,6 +96,8 @@ async def execute(
         if parts.config.require_second_person:
             check_second_person(plan, history, executor=actor())
         parts.refuse_nothing_tracked()
+        if parts.config.jpegxl:
+            require_jpegxl()
         if parts.config.mode is not Mode.AUDIT_ONLY:
             horizon, restored = parts.config.vault_horizon_days, parts.config.database_restore_days
             refuse(vault_horizon(horizon, restored))
@@ -158,6 +162,7 @@ async def execute(
         done_before=len(finished),
         deletes=deletes,
         noncurrent=execution.bytes_noncurrent,
+        encodings=dict(execution.encodings),
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import msgspec
@@ -18,6 +20,7 @@ from s3gc_core.bucket import (
     ObjectState,
     ObjectUnreadable,
 )
+from s3gc_core.collection.cores import usable_cores
 from s3gc_core.judgement import PlanItem
 from s3gc_core.parallel import in_parallel
 from s3gc_core.vault import (
@@ -27,7 +30,10 @@ from s3gc_core.vault import (
     Intent,
     Outcome,
     Result,
+    Spent,
     StoredBackup,
+    level_of,
+    next_level,
 )
 
 # What goes through memory at a time, and the size up to which an object is written in one go.
@@ -36,6 +42,8 @@ CHUNK = 1 << 20
 _LARGE = 8 << 20
 _LARGE_AT_ONCE = 2
 _MD5 = re.compile("[0-9a-f]{32}")
+# Objects over a MiB that are being encoded at once: each takes up to 25 MB (vault.encoding).
+_ENCODED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,12 @@ class Backups:
 
 
 class BackupRun:
-    """Backs up batches of one operation, several objects at a time, in bounded memory."""
+    """Backs up batches of one operation, several objects at a time, in bounded memory.
+
+    `level` is the zstd level of the next batch: the highest at first, then as strong as leaves the
+    encoding off what everything else waits for, and never under `floor`. `check` is called between
+    two chunks of an object, and may raise to end the batch there: nothing of it is relied on then.
+    """
 
     def __init__(
         self,
@@ -56,14 +69,24 @@ class BackupRun:
         operation_id: str,
         *,
         level: int,
+        floor: int,
+        jpegxl: bool,
         concurrency: int,
         ask_tags_always: bool,
         etags_are_md5: bool,
+        check: Callable[[], None],
     ) -> None:
         self._bucket = bucket
         self._files = files
         self._operation_id = operation_id
-        self._level = level
+        self.level = self._highest = level
+        self._floor = floor
+        self._jpegxl = jpegxl
+        self._check = check
+        self._cores = usable_cores()
+        self._encoding = 0.0
+        self._since: float | None = None
+        self._encoded_at_once = asyncio.Semaphore(min(self._cores + 1, _ENCODED_AT_ONCE))
         self._at_once = asyncio.Semaphore(concurrency)
         self._large_at_once = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._ask_tags_always = ask_tags_always
@@ -71,6 +94,7 @@ class BackupRun:
 
     async def back_up(self, items: Sequence[PlanItem]) -> Backups:
         """Back up a batch; when it returns, every intent's file is durable, read back and equal."""
+        self._since = self._since or time.perf_counter()
         outcomes = await in_parallel(self._one(item) for item in items)
         intents = [outcome for outcome in outcomes if isinstance(outcome, Intent)]
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
@@ -81,6 +105,7 @@ class BackupRun:
         ]
         damaged = await self._compare_all(intents)
         bad = {result.key for result in damaged}
+        self._choose_level(intents)
         return Backups([i for i in intents if i.key not in bad], [*results, *damaged])
 
     async def _one(self, item: PlanItem) -> Intent | Result:
@@ -102,20 +127,18 @@ class BackupRun:
                     return other
                 if problem := unrestorable(headers):
                     return Result(item.key, Outcome.FAILED, problem)
-                md5 = hashlib.md5(usedforsecurity=False)
+                level = level_of(state.size, self.level, self._floor)
                 writer = self._files.open_writer(
-                    self._operation_id, item.key, self._level, state.size, headers
+                    self._operation_id,
+                    item.key,
+                    level,
+                    state.size,
+                    headers,
+                    jpegxl=self._jpegxl,
                 )
-                try:
-                    async for chunk in reading.chunks(CHUNK):
-                        await asyncio.to_thread(_take, chunk, writer, md5)
-                    if self._etags_are_md5 and (problem := other_bytes(state, md5.hexdigest())):
-                        writer.abandon()
-                        return Result(item.key, Outcome.FAILED, problem)
-                    backup = await asyncio.to_thread(writer.close)
-                except BaseException:
-                    writer.abandon()
-                    raise
+                written = await self._write(writer, reading.chunks(CHUNK), state)
+                if isinstance(written, str):
+                    return Result(item.key, Outcome.FAILED, written)
         except ObjectChanged as error:
             return Result(item.key, Outcome.CHANGED, error.what)
         except ObjectGone as error:
@@ -129,8 +152,42 @@ class BackupRun:
             state.size,
             state.last_modified,
             headers,
-            backup,
+            written,
         )
+
+    async def _write(
+        self, writer: BackupWriter, chunks: AsyncIterator[bytes], state: ObjectState
+    ) -> StoredBackup | str:
+        """The backup; or why these bytes cannot be the object's."""
+        md5 = hashlib.md5(usedforsecurity=False)
+        try:
+            async with AsyncExitStack() as turn:
+                has_turn = False
+                async for chunk in chunks:
+                    self._check()
+                    if writer.encodes and not has_turn:
+                        await turn.enter_async_context(self._encoded_at_once)
+                        has_turn = True
+                    await asyncio.to_thread(_take, chunk, writer, md5)
+                if self._etags_are_md5 and (problem := other_bytes(state, md5.hexdigest())):
+                    writer.abandon()
+                    return problem
+                backup = await asyncio.to_thread(writer.close)
+        except BaseException:
+            writer.abandon()
+            raise
+        self._encoding += writer.encoding_seconds
+        return backup
+
+    def _choose_level(self, intents: Sequence[Intent]) -> None:
+        """Look at what the batch took. Whatever came between two batches is in its time, too."""
+        now = time.perf_counter()
+        encoded = sum(1 for intent in intents if intent.backup.level)
+        spent = Spent(self._encoding, encoded, now - (self._since or now))
+        self.level = next_level(
+            self.level, spent, cores=self._cores, highest=self._highest, floor=self._floor
+        )
+        self._encoding, self._since = 0.0, now
 
     async def _compare_all(self, intents: Sequence[Intent]) -> list[Result]:
         """Read everything back; results of those that are not what they must be."""

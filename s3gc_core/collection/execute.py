@@ -94,6 +94,8 @@ class Execution:
     bytes_deleted: int = 0
     # Of those, what a versioned bucket still keeps, as noncurrent versions.
     bytes_noncurrent: int = 0
+    # Backups by codec and level, such as `zstd 19`.
+    encodings: Counter[str] = field(default_factory=Counter)
     _pending: list[Result] = field(default_factory=list)
 
     async def run(self, finished: frozenset[str]) -> None:
@@ -111,9 +113,12 @@ class Execution:
             self.files,
             self.operation_id,
             level=self.config.compression_level,
+            floor=self.config.compression_floor,
+            jpegxl=self.config.jpegxl,
             concurrency=self.config.max_concurrency,
             ask_tags_always=self.ask_tags_always,
             etags_are_md5=self.etags_are_md5,
+            check=self.journal.refuse_if_cancelled,
         )
         try:
             dropped = await self._drop_drifted(finished)
@@ -179,7 +184,9 @@ class Execution:
     async def _collect(self, batch: list[PlanItem], backups: BackupRun) -> None:
         self.journal.step("back up")
         await self._check_space(batch)
+        level = backups.level
         backed_up = await backups.back_up(batch)
+        self._note_encodings(backed_up.intents, level, backups.level)
         self.bytes_backed_up += sum(intent.size for intent in backed_up.intents)
         self._note(backed_up.results)
         claimed = await self._commit(backed_up.intents)
@@ -198,6 +205,12 @@ class Execution:
         if cleared:
             self.journal.step("delete")
             await to_the_end(self._delete([intents[i.key] for i in cleared]))
+
+    def _note_encodings(self, intents: Sequence[Intent], level: int, next_level: int) -> None:
+        self.encodings.update(intent.backup.encoding for intent in intents)
+        if next_level != level:
+            self.journal.encodes_at(level, next_level)
+            log.info("compression_level", before=level, now=next_level)
 
     async def _record_only(self, batch: list[PlanItem]) -> None:
         cleared, kept = await self._judge_again(batch)

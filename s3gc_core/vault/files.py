@@ -75,15 +75,25 @@ class BackupFiles:
         level: int,
         size: int | None,
         headers: ObjectHeaders | None = None,
+        *,
+        jpegxl: bool = False,
     ) -> BackupWriter:
         """A writer for one object's backup; touches no disk yet.
 
         `level` is zstd's, for what compresses; `size` (bytes) is checked where it is given;
-        `headers` are noted beside the bytes in a pack.
+        `headers` are noted beside the bytes in a pack. With `jpegxl` a JPEG is stored as JPEG XL
+        where that gives back exactly its bytes.
         """
         checked_operation_id(operation_id)
         return BackupWriter(
-            self._vault, operation_id, key, level, size, headers, self._packed_below
+            self._vault,
+            operation_id,
+            key,
+            level,
+            size,
+            headers,
+            self._packed_below,
+            jpegxl=jpegxl,
         )
 
     async def settle(

@@ -23,7 +23,9 @@ MANIFEST = "manifest.jsonl"
 
 
 class ManifestLine(msgspec.Struct, frozen=True):
-    """A backup: its object, and where its stored bytes lie. `offset` and `member` in packs only."""
+    """A backup: its object, and where its stored bytes lie. `offset` and `member` in packs only;
+    `level` is zstd's, else 0.
+    """
 
     key: str
     path: str
@@ -38,6 +40,7 @@ class ManifestLine(msgspec.Struct, frozen=True):
     version_id: str | None
     last_modified: datetime
     headers: ObjectHeaders
+    level: int = 0
 
 
 class ManifestWriter:
@@ -119,4 +122,5 @@ def _line(state: BackupState) -> ManifestLine:
         intent.version_id,
         intent.last_modified,
         intent.headers,
+        backup.level,
     )

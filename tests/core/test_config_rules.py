@@ -49,6 +49,7 @@ GOOD: list[tuple[str, object, object]] = [
     *[("expected_bucket_owner", who, who) for who in ("", "0123456789" + "12")],
     *[("checksums", str(when), when) for when in Checksums],
     *[("require_second_person", flag, flag) for flag in (True, False)],
+    *[("jpegxl", flag, flag) for flag in (True, False)],
     *[("unsafe_store", str(choice), choice) for choice in UnsafeStore],
     *[("database_search", str(where), where) for where in DatabaseSearch],
     *[("database_search_max_bytes", count, count) for count in (1, (1 << 63) - 1)],
@@ -63,6 +64,7 @@ GOOD: list[tuple[str, object, object]] = [
     ],
     ("schedule_cron", "0 0 31 2 1", "0 0 31 2 1"),  # on Mondays, day 31 or not
     *[("compression_level", level, level) for level in (1, 22)],
+    *[("compression_floor", level, level) for level in (1, 19)],
     *[("max_concurrency", count, count) for count in (1, 256)],
     *[("plan_lifetime_hours", hours, hours) for hours in (1, 720)],
     *[("vault_horizon_days", days, days) for days in (1, 36500)],
@@ -117,6 +119,7 @@ BAD: list[tuple[str, object]] = [
     *[("max_database_mb_per_second", count) for count in (-1, 1_000_001, *NO_NUMBER)],
     *[("database_search_skip", name) for name in ("", ".", "a..b", "*", "/", 7, None)],
     *[("heal", heal) for heal in ("", "Restore", "yes", None, True)],
+    *[("jpegxl", flag) for flag in ("", "true", None, 1)],
     *[("require_second_person", flag) for flag in ("", "true", "yes", None, 0, 1)],
     *[("retention_days", days) for days in (0, -1, 3651, *NO_NUMBER)],
     *[("vault_path", path) for path in ("", " ", "a\0b", None, 5, b"vault")],
@@ -136,6 +139,7 @@ BAD: list[tuple[str, object]] = [
         for text in ("0 0 31 2 *", "0 0 30 feb *", "0 0 31 4,6 *", "\u0661 * * * *")
     ],
     *[("compression_level", level) for level in (0, 23, *NO_NUMBER)],
+    *[("compression_floor", level) for level in (0, 23, *NO_NUMBER)],
     *[("max_concurrency", count) for count in (0, 257, *NO_NUMBER)],
     *[("plan_lifetime_hours", hours) for hours in (0, 721, *NO_NUMBER)],
     *[("vault_horizon_days", days) for days in (0, 36501, *NO_NUMBER)],

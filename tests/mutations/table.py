@@ -458,6 +458,20 @@ VAULT = (
         function="abandon",
     ),
     Mutation(
+        "JPEG XL is decoded and compared before it is used",
+        "s3gc_core/vault/jpegxl.py",
+        "if len(encoded) > most:",
+        ("tests/core/vault/test_jpegxl.py::test_what_does_not_come_back_exactly_is_not_used",),
+        before="if len(encoded) > most or _decoded(imagecodecs, encoded) != jpeg:",
+    ),
+    Mutation(
+        "a decoder of pictures sees only what we stored",
+        "s3gc_core/vault/stored_bytes.py",
+        "if False:",
+        ("tests/core/vault/test_jpegxl.py::test_a_damaged_one_never_reaches_the_decoder",),
+        before="if backup.codec == jpegxl.CODEC:",
+    ),
+    Mutation(
         "a purge takes no pack that others need",
         "s3gc_core/vault/files.py",
         "if True:\n            self._unlink",

@@ -86,6 +86,14 @@ async def test_by_hand_the_fix_is_shown_as_well(small: SmallWorld) -> None:
     assert f"fix: chmod 700 {small.world.config.vault_path}" in ran.text
 
 
+async def test_jpegxl_needs_its_codec(small: SmallWorld) -> None:
+    (small.cli.folder / "imagecodecs.py").write_text("raise ImportError('not here')")
+    paths = os.pathsep.join([str(small.cli.folder), os.environ.get("PYTHONPATH", "")])
+    missing = await small.cli.batch("doctor", S3GC_JPEGXL="true", PYTHONPATH=paths)
+    assert (missing.code, set(failures(missing))) == (6, {"jpegxl"})
+    assert "s3gc[images]" in failures(missing)["jpegxl"]
+
+
 async def test_no_database_and_no_tables(small: SmallWorld) -> None:
     small.write_config(databases=(), sources=())
     ran = await small.cli.batch("doctor")

@@ -37,6 +37,7 @@ async def test_a_backup_says_exactly_what_lies_where(vault: Path, files: BackupF
         hashlib.sha256(data).hexdigest(),
         len(frame),
         hashlib.sha256(frame).hexdigest(),
+        level=3,
     )
     assert names_in(vault) == {name}
     await files.verify(backup)
@@ -211,6 +212,8 @@ async def test_abandon_does_not_wait_for_a_thread_that_writes(
     """A cancelled task abandons while its thread still writes: that thread cleans up."""
     await files.create_operation(OPERATION)
     writer = files.open_writer(OPERATION, "k", 19, None)
+    # Encoding begins with what comes after the first MiB.
+    writer.write(prose(1 << 20))
     writing = asyncio.create_task(asyncio.to_thread(writer.write, prose(6 << 20)))
     deadline = asyncio.get_running_loop().time() + 20
     while not names_in(vault):
