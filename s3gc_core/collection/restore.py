@@ -37,8 +37,8 @@ from s3gc_core.vault import (
     RestoreOutcome,
 )
 
-# Objects restored at a time between two audit commits.
-_BATCH = 64
+# Objects restored at a time between two audit commits, each of which waits for the disk.
+_BATCH = 256
 
 _WRITTEN = frozenset({RestoreOutcome.RESTORED, RestoreOutcome.EXPORTED})
 _AS_INTENDED = _WRITTEN | {RestoreOutcome.ALREADY_THERE}
@@ -131,7 +131,13 @@ class Restore:
 
     async def _restore_batch(self, batch: list[DeletedObject]) -> None:
         there = [placed(backup.intent, self.elsewhere) for backup in batch]
-        overwriting = [await self._etag_to_overwrite(intent.key) for intent in there]
+        at_once = asyncio.Semaphore(self.concurrency)
+
+        async def to_overwrite(intent: Intent) -> str | None:
+            async with at_once:
+                return await self._etag_to_overwrite(intent.key)
+
+        overwriting = await in_parallel(map(to_overwrite, there))
         if self.elsewhere is None:
             # Elsewhere an object whose end nobody heard of is simply found there next time.
             intents = [
@@ -139,7 +145,6 @@ class Restore:
                 for backup, etag in zip(batch, overwriting, strict=True)
             ]
             await self.audit.append(self.operation_id, intents)
-        at_once = asyncio.Semaphore(self.concurrency)
 
         async def one(backup: DeletedObject, intent: Intent, etag: str | None) -> Restored:
             async with at_once:
