@@ -37,8 +37,8 @@ from s3gc_core.vault import (
     RestoreOutcome,
 )
 
-# Objects restored at a time between two audit commits.
-_BATCH = 64
+# Objects restored at a time between two audit commits, each of which waits for the disk.
+_BATCH = 256
 # Why a key is left alone: its backup, or its object, may be another one in a moment.
 CLAIMED = "another operation is deleting it or bringing it back just now"
 
@@ -133,8 +133,14 @@ class Restore:
 
     async def _restore_batch(self, batch: list[DeletedObject]) -> None:
         there = [placed(backup.intent, self.elsewhere) for backup in batch]
-        overwriting = [await self._etag_to_overwrite(intent.key) for intent in there]
         claimed: frozenset[str] = frozenset()
+        at_once = asyncio.Semaphore(self.concurrency)
+
+        async def to_overwrite(intent: Intent) -> str | None:
+            async with at_once:
+                return await self._etag_to_overwrite(intent.key)
+
+        overwriting = await in_parallel(map(to_overwrite, there))
         if self.elsewhere is None:
             # Elsewhere an object whose end nobody heard of is simply found there next time.
             intents = [
@@ -142,7 +148,6 @@ class Restore:
                 for backup, etag in zip(batch, overwriting, strict=True)
             ]
             claimed = await self.audit.claim(self.operation_id, intents)
-        at_once = asyncio.Semaphore(self.concurrency)
 
         async def one(backup: DeletedObject, intent: Intent, etag: str | None) -> Restored:
             if intent.key in claimed:

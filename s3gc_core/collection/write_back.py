@@ -19,7 +19,8 @@ MAX_KEY_BYTES = 1024
 # What concerns one object alone, and does not stop the others.
 OF_ONE_OBJECT = (BackupDamaged, ObjectChanged, ObjectGone, ObjectUnreadable)
 
-Compare: TypeAlias = Callable[[Bucket, Intent], Awaitable[str | None]]
+# See `differences`.
+Compare: TypeAlias = Callable[[Bucket, Intent, str | None], Awaitable[str | None]]
 
 
 class Written(NamedTuple):
@@ -74,10 +75,9 @@ async def write_back(
             return there
         try:
             # The whole file is proven before its first byte goes to the bucket.
-            await files.verify(backup.backup)
             etag = await bucket.put(
                 backup.key,
-                files.read(backup.backup),
+                await files.proven(backup.backup),
                 size=backup.size,
                 headers=backup.headers,
                 if_match=overwrite_etag,
@@ -88,7 +88,7 @@ async def write_back(
                 reason = f"{error.what}, and shows no object there"
                 return Written(RestoreOutcome.FAILED, None, reason)
             return await _occupied(bucket, backup, compare)
-        unequal = await compare(bucket, backup)
+        unequal = await compare(bucket, backup, etag)
     except OF_ONE_OBJECT as error:
         return Written(RestoreOutcome.FAILED, None, error.what)
     if unequal is not None:
@@ -145,7 +145,7 @@ async def _in_the_way(
 
 async def _occupied(bucket: Bucket, backup: Intent, compare: Compare) -> Written:
     """Another object lives at the key: the same one, or a newer one that stays."""
-    unequal = await compare(bucket, backup)
+    unequal = await compare(bucket, backup, None)
     if unequal is None:
         return Written(RestoreOutcome.ALREADY_THERE, backup.etag)
     return Written(RestoreOutcome.NEWER_KEPT, None, unequal)

@@ -47,6 +47,8 @@ from s3gc_core.vault.writer import BackupWriter
 
 # Threads that sync files at once: three to four times the rate of one (vault notes, section 3).
 SYNC_THREADS = 16
+# Up to this an object is read, compared and handed on by one visit to the disk and one thread.
+HELD_BYTES = 1 << 20
 
 
 class BackupFiles:
@@ -149,6 +151,17 @@ class BackupFiles:
             # Cancelled midway, the thread still is in it, and ends it by dropping it.
             if inspect.getgeneratorstate(chunks) != inspect.GEN_RUNNING:
                 chunks.close()
+
+    async def proven(self, backup: StoredBackup) -> AsyncIterator[bytes]:
+        """The object's bytes, all of them read from the disk and compared before this returns.
+
+        What is small is held in memory until it is taken, at most `HELD_BYTES`; what is not is
+        read twice. Raises `BackupDamaged`, `VaultUnreachable`.
+        """
+        if backup.raw_size > HELD_BYTES:
+            await self.verify(backup)
+            return self.read(backup)
+        return _one_piece(await asyncio.to_thread(self._whole, backup))
 
     def open_raw(self, backup: StoredBackup) -> Generator[bytes, None, None]:
         """The object's bytes in chunks of at most 1 MiB. For a thread.
@@ -268,6 +281,9 @@ class BackupFiles:
         for _ in checked_bytes(self._vault, backup, from_disk=True):
             pass
 
+    def _whole(self, backup: StoredBackup) -> bytes:
+        return b"".join(checked_bytes(self._vault, backup, from_disk=True))
+
     def _verify_packed(self, backups: Sequence[StoredBackup]) -> list[BackupDamaged | None]:
         found: list[BackupDamaged | None] = []
         for path, of_pack in groupby(backups, key=lambda backup: backup.path):
@@ -294,6 +310,11 @@ class BackupFiles:
             return
         except OSError as error:
             raise disk_failure(f"removing {place_of(operation_id, name)}", error) from error
+
+
+async def _one_piece(data: bytes) -> AsyncIterator[bytes]:
+    if data:
+        yield data
 
 
 def _damage(descriptor: int, backup: StoredBackup) -> BackupDamaged | None:

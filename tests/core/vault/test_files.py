@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.vault import BackupDamaged, BackupFiles, BackupNotDurable, StoredBackup, backup_name
+from s3gc_core.vault.files import HELD_BYTES
 from tests.core.vault.builders import LATER, OPERATION, backed_up, names_in, noise, prose
 
 
@@ -381,3 +382,16 @@ async def test_each_recorded_value_is_compared(files: BackupFiles) -> None:
             with pytest.raises(BackupDamaged):
                 await files.verify(msgspec.structs.replace(backup, **{name: value}))
         await files.verify(backup)
+
+
+@pytest.mark.parametrize("size", [0, 1, HELD_BYTES, HELD_BYTES + 1])
+async def test_no_byte_comes_before_all_are_proven(
+    vault: Path, files: BackupFiles, size: int
+) -> None:
+    data = noise(size)
+    backup = await backed_up(files, "a.jpg", data)
+    assert b"".join([chunk async for chunk in await files.proven(backup)]) == data
+    path = vault / backup.path
+    path.write_bytes(path.read_bytes() + b"!")
+    with pytest.raises(BackupDamaged):
+        await files.proven(backup)
