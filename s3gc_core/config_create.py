@@ -43,6 +43,8 @@ SCALARS: dict[str, Rule[object]] = {
     "compression_floor": rules.whole_number(1, 22),
     "jpegxl": rules.flag,
     "max_concurrency": rules.whole_number(1, 256),
+    "max_requests_per_second": rules.whole_number(0, 1_000_000, "0 sets no limit"),
+    "max_bandwidth_mb_per_second": rules.whole_number(0, 1_000_000, "0 sets no limit"),
     "plan_lifetime_hours": rules.whole_number(1, 720),
     "vault_horizon_days": rules.whole_number(1, 36500),
     "database_restore_days": rules.whole_number(0, 36500),
@@ -131,6 +133,8 @@ class Settings(TypedDict, total=False):
     compression_floor: int
     jpegxl: bool
     max_concurrency: int
+    max_requests_per_second: int
+    max_bandwidth_mb_per_second: int
     plan_lifetime_hours: int
     vault_horizon_days: int
     database_restore_days: int

@@ -70,6 +70,11 @@ jpegxl = false
 # Requests to the object store at the same time, at most: 1 to 256.
 max_concurrency = 32
 
+# Requests to the object store a second, and million bytes a second of objects read and written, at
+# most, all work of one command together; 0 sets no limit.
+max_requests_per_second = 0
+max_bandwidth_mb_per_second = 0
+
 # A plan that is not executed within this many hours is worthless: 1 to 720.
 plan_lifetime_hours = 24
 

@@ -33,6 +33,7 @@ from s3gc_core.bucket.objects import (
     ObjectState,
     OldVersions,
 )
+from s3gc_core.bucket.pace import Pace
 from s3gc_core.bucket.reading import ObjectBody
 from s3gc_core.bucket.uploads import UploadInProgress
 from s3gc_core.bucket.writing import Writer
@@ -229,5 +230,6 @@ class Bucket:
 
         By head-compare-delete, what differs at a HEAD right before its delete is kept.
         """
-        async with connect(self._config, attempts=1, keys=self._keys) as once:
+        config, pace = self._config, Pace.unlimited()
+        async with connect(config, attempts=1, keys=self._keys, pace=pace) as once:
             return await comparing.delete_by_modes(self.connection, once, modes, objects)

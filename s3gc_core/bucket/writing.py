@@ -132,6 +132,7 @@ class Writer:
             return await self._put_parts(where, exact, size, headers, condition)
         async with self._body(exact, size) as (body, md5):
             await exact.end()
+            await self._connection.pace.body(size)
             request = where | parameters(headers) | condition
             with store_errors(f"writing {key!r}", key=key):
                 answer = await self._connection.s3.put_object(
@@ -177,7 +178,9 @@ class Writer:
         key = upload["Key"]
         while exact.taken < size or not parts:
             number = len(parts) + 1
-            async with self._body(exact, min(part_size, size - exact.taken)) as (body, md5):
+            length = min(part_size, size - exact.taken)
+            async with self._body(exact, length) as (body, md5):
+                await self._connection.pace.body(length)
                 with store_errors(f"writing part {number} of {key!r}", key=key):
                     answer = await self._connection.s3.upload_part(
                         **upload, PartNumber=number, Body=body, ContentMD5=md5

@@ -47,6 +47,8 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_COMPRESSION_FLOOR": ("compression_floor",),
         "S3GC_JPEGXL": ("jpegxl",),
         "S3GC_MAX_CONCURRENCY": ("max_concurrency",),
+        "S3GC_MAX_REQUESTS_PER_SECOND": ("max_requests_per_second",),
+        "S3GC_MAX_BANDWIDTH_MB_PER_SECOND": ("max_bandwidth_mb_per_second",),
         "S3GC_PLAN_LIFETIME_HOURS": ("plan_lifetime_hours",),
         "S3GC_VAULT_HORIZON_DAYS": ("vault_horizon_days",),
         "S3GC_DATABASE_RESTORE_DAYS": ("database_restore_days",),

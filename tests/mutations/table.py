@@ -416,9 +416,9 @@ DELETES = (
     Mutation(
         "a delete that was compared is sent once",
         "s3gc_core/bucket/client.py",
-        "connect(self._config, keys=self._keys) as once",
+        "connect(config, keys=self._keys, pace=pace) as once",
         (_UNSAFE + "a_delete_without_an_answer_is_not_sent_again",),
-        before="connect(self._config, attempts=1, keys=self._keys) as once",
+        before="connect(config, attempts=1, keys=self._keys, pace=pace) as once",
     ),
 )
 
