@@ -38,8 +38,10 @@ if TYPE_CHECKING:
         BodyLengthWrong,
         ObjectChanged,
         ObjectGone,
+        ObjectRefused,
         ObjectUnreadable,
         StoreFailed,
+        WriteDenied,
     )
     from s3gc_core.bucket.listing import ListingIncomplete
     from s3gc_core.bucket.reading import ObjectBody
@@ -57,8 +59,10 @@ else:
         "BodyLengthWrong": "failures",
         "ObjectChanged": "failures",
         "ObjectGone": "failures",
+        "ObjectRefused": "failures",
         "ObjectUnreadable": "failures",
         "StoreFailed": "failures",
+        "WriteDenied": "failures",
         "ListingIncomplete": "listing",
         "ObjectBody": "reading",
         "UploadInProgress": "uploads",
@@ -87,6 +91,7 @@ __all__ = [
     "ObjectChanged",
     "ObjectGone",
     "ObjectHeaders",
+    "ObjectRefused",
     "ObjectState",
     "ObjectUnreadable",
     "OldVersions",
@@ -94,6 +99,7 @@ __all__ = [
     "StoreFailed",
     "UploadInProgress",
     "Versioning",
+    "WriteDenied",
     "create_bucket",
     "probe_store",
     "remove_old_probes",

@@ -182,7 +182,8 @@ class Bucket:
         Never unconditional: only if nothing lives at the key, or, with `if_match`, only over the
         object with that ETag. Raises `ObjectChanged` where that does not hold, `ObjectGone` where
         the object to be replaced is gone, `BodyLengthWrong` where the source is shorter or longer;
-        then nothing was written. Cancelled or failed, no part of an upload stays behind.
+        `ObjectRefused` where the store takes others but not this one, `WriteDenied` where it does
+        not say; then nothing was written. Cancelled or failed, no part of an upload stays behind.
         """
         if if_match is not None and not if_match.strip('"* '):
             raise ValueError("an empty ETag would overwrite whatever is there")

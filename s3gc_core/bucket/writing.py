@@ -133,7 +133,7 @@ class Writer:
         async with self._body(exact, size) as (body, md5):
             await exact.end()
             request = where | parameters(headers) | condition
-            with store_errors(f"writing {key!r}", key=key):
+            with store_errors(f"writing {key!r}", key=key, writing=True):
                 answer = await self._connection.s3.put_object(
                     Body=body, ContentMD5=md5, ContentLength=size, **request
                 )
@@ -155,12 +155,12 @@ class Writer:
             started.append(answer["UploadId"])
 
         try:
-            with store_errors(f"writing {key!r}", key=key):
+            with store_errors(f"writing {key!r}", key=key, writing=True):
                 await to_the_end(start())
             upload = {**where, "UploadId": started[0]}
             parts = await self._send_parts(upload, exact, size, part_size_for(size, headers))
             await exact.end()
-            with store_errors(f"writing {key!r}", key=key):
+            with store_errors(f"writing {key!r}", key=key, writing=True):
                 request = upload | condition | {"MultipartUpload": {"Parts": parts}}
                 finished = await s3.complete_multipart_upload(**request)
             return str(finished["ETag"])
@@ -178,7 +178,8 @@ class Writer:
         while exact.taken < size or not parts:
             number = len(parts) + 1
             async with self._body(exact, min(part_size, size - exact.taken)) as (body, md5):
-                with store_errors(f"writing part {number} of {key!r}", key=key):
+                doing = f"writing part {number} of {key!r}"
+                with store_errors(doing, key=key, writing=True):
                     answer = await self._connection.s3.upload_part(
                         **upload, PartNumber=number, Body=body, ContentMD5=md5
                     )
