@@ -131,6 +131,7 @@ async def execute(
             check_allowed=partial(_check_granted, parts, plan, history, count=False),
             listed=await _listed(parts),
             deletes=deletes or DeleteModes(),
+            object_lock=(await parts.bucket.bucket_lock()).enabled,
         )
         try:
             await execution.run(finished)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from s3gc_core.bucket.objects import (
     BackedUp,
+    BucketLock,
     BucketVersioning,
     DeleteMode,
     DeleteModes,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         WriteDenied,
     )
     from s3gc_core.bucket.listing import ListingIncomplete
+    from s3gc_core.bucket.locking import in_force
     from s3gc_core.bucket.reading import ObjectBody
     from s3gc_core.bucket.uploads import UploadInProgress
 else:
@@ -64,6 +66,7 @@ else:
         "StoreFailed": "failures",
         "WriteDenied": "failures",
         "ListingIncomplete": "listing",
+        "in_force": "locking",
         "ObjectBody": "reading",
         "UploadInProgress": "uploads",
     }
@@ -79,6 +82,7 @@ __all__ = [
     "BackedUp",
     "BodyLengthWrong",
     "Bucket",
+    "BucketLock",
     "BucketVersioning",
     "DeleteAnswerWrong",
     "DeleteMode",
@@ -101,6 +105,7 @@ __all__ = [
     "Versioning",
     "WriteDenied",
     "create_bucket",
+    "in_force",
     "probe_store",
     "remove_old_probes",
     "stays_noncurrent",

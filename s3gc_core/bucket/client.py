@@ -9,18 +9,30 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import msgspec
 from botocore.exceptions import ClientError
 
-from s3gc_core.bucket import comparing, deleting, listing, marks, reading, uploads, versions
+from s3gc_core.bucket import (
+    comparing,
+    deleting,
+    listing,
+    locking,
+    marks,
+    reading,
+    uploads,
+    versions,
+)
 from s3gc_core.bucket.connection import CHECK_ATTEMPTS, Connection, Keys, connect, is_aws
 from s3gc_core.bucket.failures import StoreFailed, status_of, store_errors
 from s3gc_core.bucket.objects import (
     BackedUp,
+    BucketLock,
     BucketVersioning,
     DeleteModes,
     DeleteResult,
     ListedObject,
     ObjectHeaders,
+    ObjectLock,
     ObjectState,
     OldVersions,
 )
@@ -126,6 +138,18 @@ class Bucket:
         asked.
         """
         return await versions.versioning(self.connection)
+
+    async def bucket_lock(self) -> BucketLock:
+        """Whether Object Lock is on here. A store that does not know it (501) has none."""
+        return await locking.bucket_lock(self.connection)
+
+    async def object_lock(self, key: str, *, enabled: bool | None) -> ObjectLock:
+        """The lock of the current object; `enabled` is what `bucket_lock` said.
+
+        Raises `ObjectGone`, and `ObjectUnreadable` where it may not be asked.
+        """
+        lock = await locking.object_lock(self.connection, key, enabled=enabled)
+        return msgspec.structs.replace(lock, seen_at=self._clock.bucket_now(lock.seen_at))
 
     async def hidden_version(self, key: str, marker: str) -> ObjectState | None:
         """The version that the delete marker `marker` hides, if removing the marker would make

@@ -26,7 +26,7 @@ from s3gc_core.bucket import (
     stays_noncurrent,
 )
 from s3gc_core.clock import Clock
-from s3gc_core.collection.backup import BackupRun
+from s3gc_core.collection.backup import BackupRun, would_end
 from s3gc_core.collection.classification import classify_intent
 from s3gc_core.collection.drift import drifted
 from s3gc_core.collection.last_check import LastCheck
@@ -67,7 +67,7 @@ class Execution:
 
     `check_allowed` raises, before any batch, where the execution may go no further. `listed` is
     about how many objects the bucket has; `deletes` is how this store's deletes can be bound to
-    what was backed up.
+    what was backed up; `object_lock` is whether the bucket has it on, None where nobody knows.
     """
 
     config: Config
@@ -85,6 +85,7 @@ class Execution:
     check_allowed: Callable[[], Awaitable[None]]
     listed: int
     deletes: DeleteModes
+    object_lock: bool | None = False
     counts: Counter[str] = field(default_factory=Counter)
     bytes_backed_up: int = 0
     bytes_deleted: int = 0
@@ -109,6 +110,7 @@ class Execution:
             level=self.config.compression_level,
             concurrency=self.config.max_concurrency,
             ask_tags_always=self.ask_tags_always,
+            object_lock=self.object_lock,
         )
         try:
             dropped = await self._drop_drifted(finished)
@@ -194,7 +196,8 @@ class Execution:
 
     async def _record_only(self, batch: list[PlanItem]) -> None:
         cleared, kept = await self._judge_again(batch)
-        would = [Result(item.key, Outcome.WOULD_DELETE) for item in cleared]
+        at_once = self.config.max_concurrency
+        would = await would_end(self.bucket, cleared, self.object_lock, concurrency=at_once)
         self._note([*would, *kept])
         await self._commit([])
 
