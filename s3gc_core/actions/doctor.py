@@ -112,6 +112,7 @@ async def _bucket_checks(
             " (and to execute and restore: s3:DeleteObject, s3:PutObject, s3:PutObjectTagging)",
         )
     yield await _versions(bucket)
+    yield await _object_lock(bucket)
     difference = abs(await bucket.server_now() - SystemClock().now())
     near = difference <= CLOCK_DIFFERENCE
     fix = "" if near else "synchronise this machine's clock (NTP)"
@@ -140,8 +141,28 @@ async def _versions(bucket: Bucket) -> Check:
         versioning_note(told.status) or "the bucket keeps no versions: what is deleted is freed"
     )
     if told.mfa_delete:
-        detail += " MFA delete is on: a restore writes the backup, as it may not remove markers."
+        detail += (
+            " MFA delete is on: a restore writes the backup, as it may not remove markers, and"
+            " versions of probe and drill objects stay."
+        )
     return Check("versions", True, detail)
+
+
+async def _object_lock(bucket: Bucket) -> Check:
+    """Whether objects may be locked here, and what a restore locks again."""
+    try:
+        told = await bucket.bucket_lock()
+    except S3gcError as error:
+        return failed("object lock", error)
+    if told.enabled is None:
+        missing = "s3:GetBucketObjectLockConfiguration is missing"
+        return Check("object lock", True, f"{missing}: each object is asked for its lock")
+    if not told.enabled:
+        return Check("object lock", True, "off: no object is locked")
+    detail = "on: what is under a legal hold or retained is kept"
+    if told.default_retention:
+        detail += f"; whatever a restore writes is locked anew ({told.default_retention})"
+    return Check("object lock", True, detail)
 
 
 async def _database_checks(

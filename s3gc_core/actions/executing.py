@@ -142,6 +142,7 @@ async def execute(
             listed=await _listed(parts),
             deletes=deletes or DeleteModes(),
             replica_has=replica_has,
+            object_lock=(await parts.bucket.bucket_lock()).enabled,
         )
         try:
             await execution.run(finished)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from s3gc_core import collection
+from s3gc_core import collection, log
 from s3gc_core import config_rules as rules
 from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.actions.operations import OperationRun
@@ -106,6 +106,8 @@ async def _restore_into(
     *,
     overwrite: bool,
 ) -> OperationSummary:
+    if retained := (await bucket.bucket_lock()).default_retention:
+        log.warning("restored_objects_are_locked", bucket=bucket.name, retention=retained)
     restore = Restore(
         bucket,
         parts.audit,

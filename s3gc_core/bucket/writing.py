@@ -134,7 +134,7 @@ class Writer:
             await exact.end()
             await self._connection.pace.body(size)
             request = where | parameters(headers) | condition
-            with store_errors(f"writing {key!r}", key=key):
+            with store_errors(f"writing {key!r}", key=key, writing=True):
                 answer = await self._connection.s3.put_object(
                     Body=body, ContentMD5=md5, ContentLength=size, **request
                 )
@@ -156,12 +156,12 @@ class Writer:
             started.append(answer["UploadId"])
 
         try:
-            with store_errors(f"writing {key!r}", key=key):
+            with store_errors(f"writing {key!r}", key=key, writing=True):
                 await to_the_end(start())
             upload = {**where, "UploadId": started[0]}
             parts = await self._send_parts(upload, exact, size, part_size_for(size, headers))
             await exact.end()
-            with store_errors(f"writing {key!r}", key=key):
+            with store_errors(f"writing {key!r}", key=key, writing=True):
                 request = upload | condition | {"MultipartUpload": {"Parts": parts}}
                 finished = await s3.complete_multipart_upload(**request)
             return str(finished["ETag"])
@@ -178,10 +178,11 @@ class Writer:
         key = upload["Key"]
         while exact.taken < size or not parts:
             number = len(parts) + 1
+            doing = f"writing part {number} of {key!r}"
             length = min(part_size, size - exact.taken)
             async with self._body(exact, length) as (body, md5):
                 await self._connection.pace.body(length)
-                with store_errors(f"writing part {number} of {key!r}", key=key):
+                with store_errors(doing, key=key, writing=True):
                     answer = await self._connection.s3.upload_part(
                         **upload, PartNumber=number, Body=body, ContentMD5=md5
                     )

@@ -19,6 +19,7 @@ from s3gc_core.bucket import (
     ObjectHeaders,
     ObjectState,
     ObjectUnreadable,
+    in_force,
 )
 from s3gc_core.collection.cores import usable_cores
 from s3gc_core.judgement import PlanItem
@@ -75,7 +76,9 @@ class BackupRun:
         ask_tags_always: bool,
         etags_are_md5: bool,
         check: Callable[[], None],
+        object_lock: bool | None = False,
     ) -> None:
+        """`object_lock`: whether it is on in this bucket; None where that is not known."""
         self._bucket = bucket
         self._files = files
         self._operation_id = operation_id
@@ -91,6 +94,7 @@ class BackupRun:
         self._large_at_once = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._ask_tags_always = ask_tags_always
         self._etags_are_md5 = etags_are_md5
+        self._object_lock = object_lock
 
     async def back_up(self, items: Sequence[PlanItem]) -> Backups:
         """Back up a batch; when it returns, every intent's file is durable, read back and equal."""
@@ -117,6 +121,8 @@ class BackupRun:
 
     async def _read_and_write(self, item: PlanItem) -> Intent | Result:
         try:
+            if reason := await locked(self._bucket, item.key, self._object_lock):
+                return Result(item.key, Outcome.KEPT, reason)
             async with self._bucket.read(item.key, if_match=item.etag) as reading:
                 state = reading.state
                 tags = {}
@@ -239,6 +245,35 @@ def other_bytes(state: ObjectState, md5: str) -> str | None:
     if not _MD5.fullmatch(told) or state.headers.encryption not in (None, "AES256"):
         return None
     return None if told == md5 else f"the store answered bytes of MD5 {md5} for ETag {told}"
+
+
+async def locked(bucket: Bucket, key: str, object_lock: bool | None) -> str | None:
+    """Why Object Lock keeps an object; `object_lock` says whether it is on in the bucket.
+
+    Raises `ObjectGone`, and `ObjectUnreadable` where the lock may not be asked: that is no answer.
+    """
+    if object_lock is False:
+        return None
+    return in_force(await bucket.object_lock(key, enabled=object_lock))
+
+
+async def would_end(
+    bucket: Bucket, items: Sequence[PlanItem], object_lock: bool | None, *, concurrency: int
+) -> list[Result]:
+    """How objects that the last judgement cleared would end, as far as their locks know."""
+    at_once = asyncio.Semaphore(concurrency)
+
+    async def one(key: str) -> Result:
+        try:
+            async with at_once:
+                reason = await locked(bucket, key, object_lock)
+        except ObjectGone as error:
+            return Result(key, Outcome.VANISHED, error.what)
+        except ObjectUnreadable as error:
+            return Result(key, Outcome.FAILED, error.what)
+        return Result(key, Outcome.KEPT if reason else Outcome.WOULD_DELETE, reason or "")
+
+    return await in_parallel(one(item.key) for item in items)
 
 
 def unproven(intent: Intent, damage: BackupDamaged | None) -> Result | None:

@@ -26,7 +26,7 @@ from s3gc_core.bucket import (
     stays_noncurrent,
 )
 from s3gc_core.clock import Clock
-from s3gc_core.collection.backup import BackupRun
+from s3gc_core.collection.backup import BackupRun, would_end
 from s3gc_core.collection.classification import classify_intent
 from s3gc_core.collection.drift import drifted
 from s3gc_core.collection.last_check import LastCheck
@@ -68,7 +68,8 @@ class Execution:
 
     `check_allowed` raises, before any batch, where the execution may go no further. `listed` is
     about how many objects the bucket has; `deletes` is how this store's deletes can be bound to
-    what was backed up. `replica_has` returns once what was recorded is as durable as was asked for,
+    what was backed up; `object_lock` is whether the bucket has it on, None where nobody knows.
+    `replica_has` returns once what was recorded is as durable as was asked for,
     and raises where it is not: then nothing of the batch is deleted.
     """
 
@@ -89,6 +90,7 @@ class Execution:
     listed: int
     deletes: DeleteModes
     replica_has: Callable[[], Awaitable[None]]
+    object_lock: bool | None = False
     counts: Counter[str] = field(default_factory=Counter)
     bytes_backed_up: int = 0
     bytes_deleted: int = 0
@@ -119,6 +121,7 @@ class Execution:
             ask_tags_always=self.ask_tags_always,
             etags_are_md5=self.etags_are_md5,
             check=self.journal.refuse_if_cancelled,
+            object_lock=self.object_lock,
         )
         try:
             dropped = await self._drop_drifted(finished)
@@ -214,7 +217,8 @@ class Execution:
 
     async def _record_only(self, batch: list[PlanItem]) -> None:
         cleared, kept = await self._judge_again(batch)
-        would = [Result(item.key, Outcome.WOULD_DELETE) for item in cleared]
+        at_once = self.config.max_concurrency
+        would = await would_end(self.bucket, cleared, self.object_lock, concurrency=at_once)
         self._note([*would, *kept])
         await self._commit([])
 

@@ -10,14 +10,20 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from s3gc_core.bucket import Bucket, ObjectChanged, ObjectGone, ObjectUnreadable
+from s3gc_core.bucket import (
+    Bucket,
+    ObjectChanged,
+    ObjectGone,
+    ObjectRefused,
+    ObjectUnreadable,
+)
 from s3gc_core.collection.comparison import differences
 from s3gc_core.vault import BackupDamaged, BackupFiles, Intent, RestoreOutcome
 
 # Bytes of UTF-8 that a key may have (S3 user guide).
 MAX_KEY_BYTES = 1024
 # What concerns one object alone, and does not stop the others.
-OF_ONE_OBJECT = (BackupDamaged, ObjectChanged, ObjectGone, ObjectUnreadable)
+OF_ONE_OBJECT = (BackupDamaged, ObjectChanged, ObjectGone, ObjectRefused, ObjectUnreadable)
 
 # See `differences`.
 Compare: TypeAlias = Callable[[Bucket, Intent, str | None], Awaitable[str | None]]
@@ -64,6 +70,7 @@ async def write_back(
     """Write one object as it was backed up to `backup.key`, and compare what is there then.
 
     Never over an object but the one with `overwrite_etag`, and not where the same is there.
+    Raises `WriteDenied`, `BucketUnreachable`, `StoreFailed`: those concern more than this object.
     """
     if len(backup.key.encode()) > MAX_KEY_BYTES:
         return Written(RestoreOutcome.FAILED, None, f"its key is over {MAX_KEY_BYTES} bytes there")

@@ -20,6 +20,7 @@ _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
+_LOCKED = "tests/core/collection/test_locked.py::test_"
 _TIDY = "tests/core/collection/test_tidy.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
@@ -422,6 +423,33 @@ DELETES = (
     ),
 )
 
+LOCKS = (
+    Mutation(
+        "what Object Lock protects is kept",
+        "s3gc_core/collection/backup.py",
+        "return None",
+        (
+            _LOCKED + "what_is_locked_is_kept_and_what_is_not_goes",
+            _LOCKED + "a_lock_that_may_not_be_asked_is_no_answer",
+        ),
+        function="locked",
+    ),
+    Mutation(
+        "a legal hold has no end",
+        "s3gc_core/bucket/locking.py",
+        "if False:",
+        (_LOCKED + "what_is_locked_is_kept_and_what_is_not_goes",),
+        before="if lock.legal_hold:",
+    ),
+    Mutation(
+        "a store that does not say until when retains for ever",
+        "s3gc_core/bucket/locking.py",
+        "if lock.until is None:\n        return None",
+        (_LOCKED + "which_lock_is_in_force",),
+        before="if lock.mode is None and lock.until is None:\n        return None",
+    ),
+)
+
 VAULT = (
     Mutation(
         "read-back",
@@ -504,4 +532,4 @@ HEALING = (
     ),
 )
 
-TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES, *VAULT, *HEALING)
+TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES, *LOCKS, *VAULT, *HEALING)

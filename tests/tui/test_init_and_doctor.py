@@ -54,6 +54,7 @@ async def test_doctor_finds_nothing_wrong(small: SmallWorld) -> None:
         "right to list",
         "right to read",
         "versions",
+        "object lock",
         "clock",
     ]
     source = ["store", "database main", "main:users.avatar"]
