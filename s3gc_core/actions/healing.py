@@ -98,10 +98,10 @@ def _deleted_key(entry: Entry) -> str | None:
 
 
 async def _is_back(parts: Parts, one: Returned) -> bool:
+    upto = await parts.registry.vaulted_upto()
     if await parts.bucket.head(one.key) is None:
         return False
-    await parts.registry.forget_returned([one.key])
-    return True
+    return await parts.registry.forget_returned([one.key], upto)
 
 
 async def _restore(parts: Parts, keys: Sequence[str]) -> None:

@@ -31,8 +31,8 @@ async def delete_by_modes(
     """See `Bucket.delete_by_modes`. `once` sends every request once, and waits for no pace."""
 
     async def compared(key: str, _: str) -> DeleteResult:
-        # For both at once: between the look and the delete nobody may wait.
-        await connection.pace.requests(2)
+        # Between the last check and the delete nobody may wait; whoever comes next does.
+        connection.pace.sent(2)
         return await compare_and_delete(once, key, objects[key])
 
     return await delete_batch(

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 MB = 1_000_000
 # What may be saved up while nothing is asked, in seconds of the limit: no burst to speak of.
 _SAVED_SECONDS = 0.1
-# Never waits for a turn, though it counts: the databases were asked right before it.
-_AT_ONCE = frozenset({"DeleteObjects"})
+# Never wait for a turn, though they count: the databases were asked right before them.
+_AT_ONCE = frozenset({"DeleteObjects", "DeleteObject"})
 
 
 class Allowance:
@@ -72,9 +72,9 @@ class Pace:
         """For whoever has waited already."""
         return cls(0, 0)
 
-    async def requests(self, count: int) -> None:
-        """Wait until `count` requests may be sent."""
-        await self._wait(self._requests.take(count, self._clock()))
+    def sent(self, count: int) -> None:
+        """Count requests that could not wait: whoever comes next waits for them, too."""
+        self._requests.take(count, self._clock())
 
     async def body(self, size: int) -> None:
         """Wait until `size` bytes of a body may be sent, or were due."""

@@ -230,6 +230,9 @@ class Execution:
 
     async def _judge_again(self, batch: Sequence[PlanItem]) -> tuple[list[PlanItem], list[Result]]:
         """Ask the databases about this batch, now, and judge it with the scan's own judge."""
+        # Before the databases are asked, as it may have to wait for its turn. An older time only
+        # makes objects look younger.
+        bucket_now = await self.bucket.server_now()
         answer = await self.last_check.of([item.key for item in batch])
         found = answer.found
         judge = Judge(self.registry, rules_of(self.config), answer.open_since)
@@ -239,7 +242,7 @@ class Execution:
             near_holders=holders_of(found, near=True),
             current_since=self.plan.listed_at,
             now=self.clock.now(),
-            bucket_now=await self.bucket.server_now(),
+            bucket_now=bucket_now,
         )
         reasons = {j.object.key: j.reason for j in judged if j.verdict is not ObjectVerdict.ORPHAN}
         cleared = [item for item in batch if item.key not in reasons]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3gc_core.bucket import Bucket, ListedObject
+from s3gc_core.bucket import BackedUp, Bucket, DeleteMode, DeleteModes, DeleteOutcome, ListedObject
 from s3gc_core.bucket.connection import connect
 from s3gc_core.bucket.pace import Allowance, Pace
 from s3gc_core.clock import SystemClock
@@ -126,3 +126,37 @@ async def test_a_batch_of_deletes_counts_and_does_not_wait(bucket_config: Config
         assert waiting.now == before
         assert await bucket.head("k") is None
         assert waiting.now == pytest.approx(before + 2)
+
+
+@pytest.mark.parametrize(
+    "modes",
+    [
+        DeleteModes(batch=DeleteMode.CONDITIONAL_SINGLE),
+        DeleteModes(DeleteMode.HEAD_COMPARE, DeleteMode.HEAD_COMPARE),
+    ],
+    ids=str,
+)
+async def test_nobody_waits_between_the_last_check_and_a_delete(
+    bucket_config: Config, modes: DeleteModes
+) -> None:
+    """Key by key as well: a reference that comes meanwhile would come too late."""
+    waiting = Waiting()
+    pace = Pace(1, 0, clock=waiting.clock, sleep=waiting.sleep)
+    keys = ["a", "b", "c"]
+    async with connect(bucket_config, pace=pace) as connection:
+        bucket = Bucket(connection, bucket_config, SystemClock())
+        were = {}
+        for key in keys:
+            await bucket.put(key, pieces(b"x"), 1, PLAIN)
+            state = await bucket.head(key)
+            assert state is not None
+            were[key] = BackedUp(state.etag, state.size, state.last_modified)
+        before = waiting.now
+        answers = await bucket.delete_by_modes(modes, were)
+        assert waiting.now == before
+        assert {key: one.outcome for key, one in answers.items()} == dict.fromkeys(
+            keys, DeleteOutcome.DELETED
+        )
+        assert [await bucket.head(key) for key in keys] == [None] * 3
+    # They counted all the same.
+    assert waiting.now >= before + 3
