@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import asdict
 
 from s3gc_core.collection import Selection
-from s3gc_core.errors import ExitCode, NoSuchKey
+from s3gc_core.errors import ConfigurationError, ExitCode, NoSuchKey, Problem
 from s3gc_tui.context import Context
 
 
@@ -29,16 +30,24 @@ async def _stats(context: Context) -> ExitCode:
 
 
 async def _verify(context: Context) -> ExitCode:
+    sample, seed = context.args.sample, context.args.seed
+    if seed is not None and sample is None:
+        problem = Problem("--seed", str(seed), "a sample to draw by it: --sample N")
+        raise ConfigurationError([problem], origin="command line")
+    if sample is not None and seed is None:
+        seed = 1 + secrets.randbelow(1 << 32)
     async with context.collector() as collector:
         checked = damaged = 0
-        async for key, reason in collector.verify_backups(sample=context.args.sample):
+        async for key, reason in collector.verify_backups(sample=sample, seed=seed):
             checked += 1
             if reason is not None:
                 damaged += 1
                 context.emit(
                     {"type": "damaged", "key": key, "reason": reason, "text": f"{key}: {reason}"}
                 )
-    return context.summary("partial" if damaged else "done", checked=checked, damaged=damaged)
+    drawn = {} if sample is None else {"sample": sample, "seed": seed}
+    outcome = "partial" if damaged else "done"
+    return context.summary(outcome, checked=checked, damaged=damaged, **drawn)
 
 
 async def _find(context: Context) -> ExitCode:
