@@ -169,11 +169,18 @@ async def foresee(
 
 
 async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) -> OperationSummary:
-    """Write deleted objects into a folder; the bucket is not touched."""
+    """Write deleted objects into a folder, unless they are there; the bucket is not touched."""
     await _refuse_nothing_found(parts, selection)
     arguments = {**_in_words(selection), "to": str(folder)}
     async with parts.operation("restore", arguments=arguments) as run:
-        restore = FolderRestore(parts.audit, parts.files, run.journal, run.operation_id, folder)
+        restore = FolderRestore(
+            parts.audit,
+            parts.files,
+            run.journal,
+            run.operation_id,
+            folder,
+            parts.config.max_concurrency,
+        )
         try:
             await restore.run(selection)
         finally:

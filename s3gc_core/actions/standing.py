@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from s3gc_core.actions.parts import Parts
+from s3gc_core.collection import draw
 from s3gc_core.config import Codec, Config
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import LeaseHolder, lease_holder
@@ -18,7 +19,15 @@ from s3gc_core.judgement import Plan, PlanHistory, PlanState, ScanSummary, Tripp
 from s3gc_core.judgement.guards import RunFacts, SourceFacts, reverse_match
 from s3gc_core.replica import ReplicaLag, open_replica, replica_lag
 from s3gc_core.replica import verify_replica as verify_in
-from s3gc_core.vault import BackupDamaged, Drilled, LastRecord, Purged, ScanRecorded, Verified
+from s3gc_core.vault import (
+    BackupDamaged,
+    BackupState,
+    Drilled,
+    LastRecord,
+    Purged,
+    ScanRecorded,
+    Verified,
+)
 
 # Scans that the history of a source goes back.
 SCANS_REMEMBERED = 30
@@ -167,21 +176,18 @@ async def _purged_bytes(parts: Parts, packs: set[str]) -> int:
 
 
 async def verify_backups(
-    parts: Parts, *, sample: int | None = None
+    parts: Parts, *, sample: int | None = None, seed: int | None = None
 ) -> AsyncIterator[tuple[str, str | None]]:
     """Read backups from disk and compare their hashes; yields (key, what is wrong or None).
 
-    With `sample`, about that many, chosen by chance. Whoever reads to the end has it recorded.
+    With `sample`, so many of them, each as likely as any other; the same log and `seed` draw the
+    same. Whoever reads to the end has it recorded.
     """
     checked = damaged = 0
-    share = 1.0
-    if sample is not None:
-        total = (await vault_stats(parts)).backups
-        share = sample / total if total else 1.0
-    async for page in parts.audit.backups():
+    if sample is not None and seed is None:
+        seed = secrets.randbelow(1 << 32)
+    async for page in _to_verify(parts, sample, seed):
         for entry in page:
-            if random.random() >= share:  # a sample, not a secret
-                continue
             checked += 1
             try:
                 await parts.files.verify(entry.intent.backup)
@@ -190,7 +196,17 @@ async def verify_backups(
                 yield entry.intent.key, error.what
             else:
                 yield entry.intent.key, None
-    await parts.audit.append(new_id(), [Verified(checked, damaged, sample)])
+    await parts.audit.append(new_id(), [Verified(checked, damaged, sample, seed)])
+
+
+async def _to_verify(
+    parts: Parts, sample: int | None, seed: int | None
+) -> AsyncIterator[list[BackupState]]:
+    if sample is not None and seed is not None:
+        yield await draw(parts.audit, sample, seed)
+        return
+    async for page in parts.audit.backups():
+        yield page
 
 
 async def verify_replica(

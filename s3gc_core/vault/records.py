@@ -197,11 +197,12 @@ class Purged(Record, frozen=True, tag="purged"):
 
 
 class Verified(Record, frozen=True, tag="verified"):
-    """Backups were read back and compared: all of them, or about `sample` chosen by chance."""
+    """Backups were read back and compared: all of them, or `sample` chosen by chance, by `seed`."""
 
     checked: int
     damaged: int
     sample: int | None = None
+    seed: int | None = None
 
 
 class Drilled(Record, frozen=True, tag="drilled"):

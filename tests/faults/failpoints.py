@@ -17,7 +17,9 @@ from typing import Any
 
 from s3gc_core.bucket import Bucket, deleting
 from s3gc_core.collection import execute, recovery, restore
+from s3gc_core.collection.below import Below
 from s3gc_core.collection.execute import Execution
+from s3gc_core.collection.folder import Folder
 from s3gc_core.judgement import Catalogue
 from s3gc_core.references import catching_up
 from s3gc_core.replica import ReplicaStore
@@ -53,6 +55,8 @@ POINTS: dict[str, tuple[Any, str]] = {
     "head": (Bucket, "head"),
     "put": (Bucket, "put"),
     "compare": (restore, "differences"),
+    "folder-publish": (Below, "publish"),
+    "folder-index": (Folder, "_index"),
     "classify": (recovery, "classify_intent"),
     "remove-stray": (BackupFiles, "remove"),
     "add-listing": (Catalogue, "add_listing"),
