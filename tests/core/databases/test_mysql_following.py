@@ -582,6 +582,8 @@ async def test_lag_counts_the_transactions_since_one(db: Followed) -> None:
 
 
 async def test_what_other_names_left_is_listed_with_its_end(db: Followed) -> None:
+    # The server is shared: other tests may have left beats of theirs.
+    await db.app.execute("DROP DATABASE IF EXISTS s3gc")
     await made(db)
     other = MysqlFollowing(db.url, "main", "registry_2")
     await other.begin([db.watched("t", "k")])
@@ -623,6 +625,7 @@ async def test_a_slow_reader_is_waited_for(db: Followed) -> None:
 
 
 async def test_begin_names_what_is_in_the_way(db: Followed) -> None:
+    await db.app.execute("DROP DATABASE IF EXISTS s3gc")
     await db.app.execute("CREATE TABLE t (id INT, k TEXT)")
     with pytest.raises(FollowingRefused, match="no primary key"):
         await db.following.begin([db.watched("t", "k")])
