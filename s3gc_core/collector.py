@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from s3gc_core.actions import (
@@ -23,6 +25,7 @@ from s3gc_core.actions import (
     reporting,
     restoring,
     scanning,
+    scheduled,
     since,
     standing,
     streams,
@@ -39,6 +42,7 @@ from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.registry import Rebuilt, RegistryStats
 from s3gc_core.actions.reporting import Reported
 from s3gc_core.actions.restoring import Foreseen, OtherBucket
+from s3gc_core.actions.scheduled import Timed
 from s3gc_core.actions.standing import MatchHistory, Status, VaultStats
 from s3gc_core.actions.streams import StreamStatus
 from s3gc_core.bucket import Bucket
@@ -148,6 +152,20 @@ class Collector:
         """
         session.check("rebuild the vault")
         return await replicating.rebuild_vault(config, clock or SystemClock(), progress)
+
+    @asynccontextmanager
+    async def of_schedule(self, kind: Timed, slot: datetime | None) -> AsyncIterator[bool]:
+        """Do what the block does for this slot (UTC) of a schedule, which the audit log then says.
+
+        False where another process has done it already. Without a slot: true, and nothing is said.
+        Raises `VaultBusy` where another scheduled run is at work.
+        """
+        if slot is None:
+            yield True
+            return
+        async with scheduled.only_run(self.audit, self.config.vault_path, kind, slot) as is_open:
+            self._parts = replace(self._parts, scheduled=scheduled.label(kind, slot))
+            yield is_open
 
     async def scan(self, accept: Sequence[str] = (), reason: str = "") -> ScanSummary:
         """One scan; its plan (if any) waits for approval. `blocked` names tripped guards.

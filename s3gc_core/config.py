@@ -245,6 +245,11 @@ class Config:
     url_patterns: tuple[str, ...] = ()
     vault_path: Path = Path("s3gc_vault")
     schedule_cron: str = "02:30"
+    # Runs start up to so much later than the schedule says, each vault always by the same time.
+    schedule_jitter_seconds: int = 0
+    # When `s3gc serve` drills, and how many backups; empty: never.
+    drill_cron: str = ""
+    drill_sample: int = 20
     databases: tuple[DatabaseConfig, ...] = ()
     sources: tuple[SourceConfig, ...] = ()
     # zstd levels: the first, and how far down it goes where encoding is what all else waits for.

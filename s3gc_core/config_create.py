@@ -39,6 +39,9 @@ SCALARS: dict[str, Rule[object]] = {
     "retention_days": rules.whole_number(1, 3650, rules.RETENTION_FLOOR),
     "vault_path": rules.vault_path,
     "schedule_cron": rules.schedule,
+    "schedule_jitter_seconds": rules.whole_number(0, 43_200),
+    "drill_cron": rules.optional_schedule,
+    "drill_sample": rules.whole_number(1, 100_000),
     "compression_level": rules.whole_number(1, 22),
     "compression_floor": rules.whole_number(1, 22),
     "jpegxl": rules.flag,
@@ -123,6 +126,9 @@ class Settings(TypedDict, total=False):
     url_patterns: Sequence[str]
     vault_path: str | PathLike[str]
     schedule_cron: str
+    schedule_jitter_seconds: int
+    drill_cron: str
+    drill_sample: int
     tables: Mapping[str, object]
     database: str | Mapping[str, object] | DatabaseConfig | None
     databases: Sequence[str | Mapping[str, object] | DatabaseConfig] | None

@@ -36,12 +36,17 @@ def find_config(config: Path | None = None, profile: str | None = None) -> Path:
     elif profile is not None:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*", profile):
             raise _wrong("--profile", shown(profile), "letters, digits, - _ and .")
-        path, setting = user_config_path("s3gc") / f"{profile}.toml", "--profile"
+        path, setting = profiles_folder() / f"{profile}.toml", "--profile"
     else:
         path, setting = Path(FILE_NAME), "configuration file"
     if not path.is_file():
         raise _wrong(setting, f"{shown(path)} (not there)", _WRITE_ONE)
     return path
+
+
+def profiles_folder() -> Path:
+    """Where profiles lie, each as NAME.toml."""
+    return user_config_path("s3gc")
 
 
 def load_config(path: Path, environ: Mapping[str, str] | None = None) -> Config:

@@ -23,6 +23,7 @@ from s3gc_core.config import (
     RequestPayer,
     UnsafeStore,
 )
+from s3gc_core.config_schedule import ALLOWED as SCHEDULE_ALLOWED
 from s3gc_core.config_schedule import BadSchedule, parse_schedule
 from s3gc_core.database_url import ALLOWED, DatabaseUrl, Engine
 from s3gc_core.errors import ConfigurationError, Problem
@@ -279,12 +280,17 @@ def absolute_file(value: object) -> str:
 def schedule(value: object) -> str:
     """`HH:MM` or five cron fields, UTC."""
     if not isinstance(value, str):
-        raise Unusable("HH:MM in UTC, or five cron fields: minute hour day month weekday")
+        raise Unusable(SCHEDULE_ALLOWED)
     try:
         parse_schedule(value)
     except BadSchedule as bad:
         raise Unusable(str(bad)) from None
     return value
+
+
+def optional_schedule(value: object) -> str:
+    """As `schedule`, or empty for never."""
+    return "" if value == "" else schedule(value)
 
 
 def database_url(value: object) -> str:

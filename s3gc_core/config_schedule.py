@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+
+from cronsim import CronSim, CronSimError
+
+ALLOWED = "HH:MM in UTC, or five cron fields: minute hour day month weekday"
 
 _DAILY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_LAST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+# No field of a schedule is longer than all of its minutes, one by one.
+_LONGEST_FIELD = 200
+# The library takes "4-4/2" for "4/2", where crontab(5) has the 4 alone.
+_STEP_OF_ONE = re.compile(r"\b0*(\w+)-0*\1/|\b[a-z]+-[0-9]+/|\b[0-9]+-[a-z]+/", re.IGNORECASE)
+# By the library's word for a field.
+_FIELDS = {
+    "minute": "minute within 0-59",
+    "hour": "hour within 0-23",
+    "day-of-month": "day of month within 1-31, in one of the months",
+    "month": "month within 1-12 or jan-dec",
+    "day-of-week": "weekday within 0-7 or sun-sat",
+}
 
 
 class BadSchedule(ValueError):
@@ -18,74 +31,47 @@ class BadSchedule(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The minutes at which a run starts. Weekdays count from Sunday = 0.
+    """Moments at which runs are due, as crontab(5) has them. Made by `parse_schedule`.
 
-    `either_day`: day of month and weekday are both given, and one of them is enough (crontab(5)).
+    `fields` are the five of cron: where day and weekday are both given, one of them is enough.
     """
 
-    minutes: frozenset[int]
-    hours: frozenset[int]
-    days: frozenset[int]
-    months: frozenset[int]
-    weekdays: frozenset[int]
-    either_day: bool
+    fields: str
 
-    def matches(self, moment: datetime) -> bool:
-        """Whether a run starts in the minute of `moment` (UTC)."""
-        day = moment.day in self.days
-        weekday = moment.isoweekday() % 7 in self.weekdays
-        return (
-            moment.minute in self.minutes
-            and moment.hour in self.hours
-            and moment.month in self.months
-            and (day or weekday if self.either_day else day and weekday)
-        )
+    def after(self, moment: datetime) -> datetime:
+        """The first moment after this one. Both are UTC."""
+        return next(CronSim(self.fields, moment.astimezone(UTC)))
+
+    def until(self, moment: datetime) -> datetime:
+        """The last moment that is not after this one. Both are UTC."""
+        # The library looks for what is strictly before.
+        whole = moment.astimezone(UTC).replace(second=0, microsecond=0)
+        return next(CronSim(self.fields, whole.replace(second=1), reverse=True))
 
 
 def parse_schedule(text: str) -> Schedule:
     """The schedule that `text` writes. Raises `BadSchedule`."""
     daily = _DAILY.fullmatch(text)
     fields = f"{int(daily[2])} {int(daily[1])} * * *".split() if daily else text.split()
-    if len(fields) != 5:
-        raise BadSchedule("HH:MM in UTC, or five cron fields: minute hour day month weekday")
-    schedule = Schedule(
-        minutes=_field("minute", fields[0], 0, 59),
-        hours=_field("hour", fields[1], 0, 23),
-        days=_field("day of month", fields[2], 1, 31),
-        months=_field("month", fields[3], 1, 12, _MONTHS),
-        weekdays=frozenset(n % 7 for n in _field("weekday", fields[4], 0, 7, _WEEKDAYS)),
-        either_day=not fields[2].startswith("*") and not fields[4].startswith("*"),
-    )
-    if not schedule.either_day and all(
-        min(schedule.days) > _LAST_DAYS[month - 1] for month in schedule.months
-    ):
+    # The library knows a sixth field, of seconds.
+    if len(fields) != 5 or max(map(len, fields)) > _LONGEST_FIELD:
+        raise BadSchedule(ALLOWED)
+    if any(map(_STEP_OF_ONE.search, fields)):
+        raise BadSchedule("a step through a range of more than one, such as 4-8/2")
+    schedule = Schedule(" ".join(fields))
+    now = datetime(2000, 1, 1, tzinfo=UTC)
+    problem = ""
+    try:
+        schedule.after(now)
+        schedule.until(now)
+    except CronSimError as error:
+        problem = str(error).removeprefix("Bad ")
+    except StopIteration:
+        problem = "never"
+    if problem == "never":
         raise BadSchedule("a day that exists in one of the months (this never starts)")
+    if problem:
+        field = _FIELDS.get(problem)
+        syntax = "* or a list, range or step of these"
+        raise BadSchedule(f"{field}, {syntax}" if field else ALLOWED)
     return schedule
-
-
-def _field(
-    name: str, text: str, low: int, high: int, words: tuple[str, ...] = ()
-) -> frozenset[int]:
-    """One field: a list of `*`, `a`, `a-b`, each with an optional `/step`."""
-    found: set[int] = set()
-    for part in text.lower().split(","):
-        span, slash, step = part.partition("/")
-        first, dash, last = span.partition("-")
-        if span == "*":
-            start, end = low, high
-        else:
-            start = _number(name, first, low, high, words)
-            end = _number(name, last, low, high, words) if dash else high if slash else start
-        stride = _number(name, step, 1, high, ()) if slash else 1
-        if start > end:
-            raise BadSchedule(f"{name} as a rising range within {low}-{high}")
-        found.update(range(start, end + 1, stride))
-    return frozenset(found)
-
-
-def _number(name: str, text: str, low: int, high: int, words: tuple[str, ...]) -> int:
-    if text in words:
-        return words.index(text) + low
-    if not re.fullmatch(r"[0-9]{1,2}", text) or not low <= int(text) <= high:
-        raise BadSchedule(f"{name} within {low}-{high}, * or a list, range or step of these")
-    return int(text)

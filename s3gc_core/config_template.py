@@ -56,6 +56,14 @@ vault_path = "./s3gc_vault"
 # When unattended runs start, in UTC: HH:MM, or a cron expression of five fields.
 schedule_cron = "02:30"
 
+# Unattended runs and drills start up to so many seconds (43200 at most) later than that: each
+# vault always by the same time, so that many of them do not ask one server at once.
+schedule_jitter_seconds = 0
+
+# When `s3gc serve` restores some backups for trial, written as above; "": never. And how many.
+drill_cron = ""
+drill_sample = 20
+
 # How hard backups are compressed: zstd level, 1 to 22. What level 1 saves less than 3 % of is kept
 # as it is. Where everything else waits for the encoder, it goes down, but not under the floor; with
 # a floor equal to the level it is fixed.

@@ -14,6 +14,7 @@
     ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
     ├── ResultsUnbalanced           1   an execution's results do not account for its plan
     ├── JobNotStarted               1   the process of a job could not be started
+    ├── NotServing                  1   no service serves this vault, or it hangs
     ├── VaultBusy                   5   another operation holds the vault
     ├── StreamTaken                 5   another process reads the change stream
     ├── Unreachable                 6   BucketUnreachable, DatabaseUnreachable, RightMissing,
@@ -377,6 +378,13 @@ class VaultBusy(S3gcError):
     exit_code = ExitCode.BUSY
     why = "two operations at once could judge each other's half-finished work"
     next_step = "wait for it to end (`s3gc status` shows it)"
+
+
+class NotServing(S3gcError):
+    """No service serves this vault, or it has shown no sign of life for too long."""
+
+    why = "nothing runs by schedule, and no database is followed"
+    next_step = "start `s3gc serve`, or look at its log"
 
 
 class StreamTaken(S3gcError):

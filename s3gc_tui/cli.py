@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Add: TypeAlias = Callable[..., argparse.ArgumentParser]
 
+_SCHEDULED = "what `serve` says: the schedule's time that this is for, which is done only once"
 VERDICTS = ("orphan", "keep", "held")
 
 
@@ -135,6 +136,18 @@ def _scanning(add: Add) -> None:
         help="with --stop: take away what the servers keep for it, such as slots",
     )
     follow.add_argument("--print-unit", action="store_true", help="print a unit for systemd")
+    serve = add("serve", help="schedule, follower, drills and replica, in the foreground")
+    serve.add_argument("--also", action="append", default=[], metavar="NAME", help="this profile")
+    serve.add_argument("--all-profiles", action="store_true", help="all of the folder of profiles")
+    serve.add_argument("--check", action="store_true", help="whether it lives: exit 0, or 1")
+    for what, told in (
+        ("unit", "a unit for systemd"),
+        ("containerfile", "a Containerfile for a checkout of s3gc"),
+        ("compose", "a compose file that goes with it"),
+    ):
+        serve.add_argument(
+            f"--print-{what}", dest="prints", action="store_const", const=what, help=f"print {told}"
+        )
     scan = add("scan", help="list, read the references, judge, make a plan")
     scan.add_argument(
         "--accept",
@@ -208,7 +221,8 @@ def _deciding(add: Add) -> None:
     revoke = actions.add_parser("revoke", help="take a grant back")
     revoke.add_argument("id")
     revoke.add_argument("--reason", required=True)
-    add("run", help="one whole cycle in the configured mode")
+    run = add("run", help="one whole cycle in the configured mode")
+    run.add_argument("--scheduled", type=parse_time, metavar="TIME", help=_SCHEDULED)
 
 
 def _restoring(add: Add) -> None:
@@ -245,6 +259,7 @@ def _restoring(add: Add) -> None:
     drill.add_argument(
         "--seed", type=positive, metavar="S", help="draw as the drill that told this seed did"
     )
+    drill.add_argument("--scheduled", type=parse_time, metavar="TIME", help=_SCHEDULED)
     vault = add("vault", help="backups and the audit log")
     actions = vault.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("stats", help="backups, bytes before and after, free space")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from s3gc_core.actions.operations import OperationRun, operation
 from s3gc_core.actions.replicating import Acknowledged, acknowledging, replicate_after
+from s3gc_core.actions.scheduled import ARGUMENT
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock, utc_now
 from s3gc_core.config import Config
@@ -41,6 +42,8 @@ class Parts:
     catalogue: Catalogue
     audit: AuditLog
     files: BackupFiles
+    # The run of a schedule that all this is done for (see `scheduled.label`); empty: for none.
+    scheduled: str = ""
 
     @asynccontextmanager
     async def operation(
@@ -52,6 +55,7 @@ class Parts:
         healing: bool = False,
     ) -> AsyncIterator[OperationRun]:
         """Hold the vault for one operation (see `operations.operation`), and ship it afterwards."""
+        of_schedule = {ARGUMENT: self.scheduled} if self.scheduled else {}
         try:
             async with operation(
                 self.audit,
@@ -62,7 +66,7 @@ class Parts:
                 what=what,
                 progress=self.progress,
                 plan_id=plan_id,
-                arguments=arguments,
+                arguments={**(arguments or {}), **of_schedule},
                 healing=healing,
             ) as run:
                 yield run

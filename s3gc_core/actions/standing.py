@@ -14,7 +14,7 @@ from s3gc_core.actions.parts import Parts
 from s3gc_core.collection import draw
 from s3gc_core.config import Codec, Config
 from s3gc_core.ids import new_id
-from s3gc_core.jobs import LeaseHolder, lease_holder
+from s3gc_core.jobs import SERVICE_FILE, LeaseHolder, ServiceState, lease_holder, read_service
 from s3gc_core.judgement import Plan, PlanHistory, PlanState, ScanSummary, Tripped, plan_histories
 from s3gc_core.judgement.guards import RunFacts, SourceFacts, reverse_match
 from s3gc_core.replica import ReplicaLag, open_replica, replica_lag
@@ -36,7 +36,8 @@ SCANS_REMEMBERED = 30
 @dataclass(frozen=True, slots=True)
 class Status:
     """How things stand. `to_recover` counts steps that an ended operation left open; `drill` is the
-    last restore drill, `replica` how far the configured replica is behind.
+    last restore drill, `replica` how far the configured replica is behind, `service` what the live
+    service of the vault tells; None where nobody serves it.
     """
 
     mode: str
@@ -48,6 +49,7 @@ class Status:
     audit_records: int
     drill: LastRecord[Drilled] | None = None
     replica: ReplicaLag | None = None
+    service: ServiceState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,15 @@ async def status(parts: Parts) -> Status:
         seq,
         await parts.audit.last(Drilled),
         await replica_lag(parts.config, parts.audit, parts.clock.now()),
+        await asyncio.to_thread(service_of, parts.config),
     )
+
+
+def service_of(config: Config) -> ServiceState | None:
+    """What the vault's service tells, where one is alive."""
+    if lease_holder(config.vault_path, SERVICE_FILE) is None:
+        return None
+    return read_service(config.vault_path)
 
 
 async def vault_stats(parts: Parts) -> VaultStats:

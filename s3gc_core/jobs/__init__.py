@@ -20,6 +20,8 @@ from s3gc_core.jobs.lease import (
     FOLLOWER_FILE,
     HEALING_FILE,
     LEASE_FILE,
+    SCHEDULED_FILE,
+    SERVICE_FILE,
     LeaseHolder,
     actor,
     lease_holder,
@@ -45,6 +47,13 @@ from s3gc_core.jobs.records import (
     job_folder,
     jobs_folder,
 )
+from s3gc_core.jobs.service_state import (
+    FollowerState,
+    ServiceState,
+    TimedState,
+    read_service,
+    write_service,
+)
 from s3gc_core.jobs.start import KEPT_OUTPUTS, JobOutcome, StartedJob, job_outcome, start_job
 
 __all__ = [
@@ -54,9 +63,12 @@ __all__ = [
     "KEPT_JOURNALS",
     "KEPT_OUTPUTS",
     "LEASE_FILE",
+    "SCHEDULED_FILE",
+    "SERVICE_FILE",
     "Control",
     "ControlState",
     "EventKind",
+    "FollowerState",
     "Job",
     "JobEvent",
     "JobEvents",
@@ -66,8 +78,10 @@ __all__ = [
     "JobState",
     "LeaseHolder",
     "Progress",
+    "ServiceState",
     "Standing",
     "StartedJob",
+    "TimedState",
     "Wish",
     "actor",
     "find_job",
@@ -80,9 +94,11 @@ __all__ = [
     "operation_of",
     "person",
     "read_control",
+    "read_service",
     "request_cancel",
     "request_pause",
     "request_resume",
     "start_job",
     "vault_lease",
+    "write_service",
 ]

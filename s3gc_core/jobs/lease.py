@@ -21,6 +21,9 @@ LEASE_FILE = "lease"
 HEALING_FILE = "healing"
 # Held by whoever keeps the registry true to the change streams, beside an operation.
 FOLLOWER_FILE = "follower"
+# Held by the service of a vault, and by a run that a service's schedule has started.
+SERVICE_FILE = "service"
+SCHEDULED_FILE = "scheduled"
 _ATTEMPTS = 5
 
 
@@ -56,7 +59,8 @@ def vault_lease(
 ) -> Iterator[None]:
     """Hold the vault for one operation; raises `VaultBusy` where another process holds it.
 
-    With `FOLLOWER_FILE`, hold its change streams; with `HEALING_FILE`, its healing.
+    With `FOLLOWER_FILE`, hold its change streams; with `HEALING_FILE`, its healing; with
+    `SERVICE_FILE` and `SCHEDULED_FILE`, be its service, or its only scheduled run.
 
     The lock is the kernel's (flock): it goes away with the process, however that ends.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from s3gc_core.actions.scheduled import Timed
 from s3gc_core.errors import ExitCode
 from s3gc_tui.context import Context
 
@@ -9,7 +10,13 @@ from s3gc_tui.context import Context
 async def run(context: Context) -> ExitCode:
     """Drill, and tell each object that did not come back as it was."""
     args = context.args
-    async with context.collector() as collector:
+    slot = args.scheduled
+    async with (
+        context.collector() as collector,
+        collector.of_schedule(Timed.DRILL, slot) as is_open,
+    ):
+        if not is_open:
+            return context.summary("nothing-to-do", scheduled=slot)
         found = await collector.drill(sample=args.sample, to=args.to, seed=args.seed)
         async for page in collector.drill_differences(found.operation_id):
             for one in page:

@@ -7,6 +7,7 @@ for approval, but for what a grant covers (mode execute): that is executed at on
 from __future__ import annotations
 
 from s3gc_core.actions.granting import GrantAnswer
+from s3gc_core.actions.scheduled import Timed
 from s3gc_core.collector import Collector
 from s3gc_core.config import Mode
 from s3gc_core.errors import ExitCode
@@ -17,18 +18,25 @@ from s3gc_tui.context import EXIT_OF, Context
 
 async def run(context: Context) -> ExitCode:
     """Execute what is approved, scan, and execute what grants cover."""
+    slot = context.args.scheduled
+    async with context.collector() as collector, collector.of_schedule(Timed.RUN, slot) as is_open:
+        if not is_open:
+            return context.summary("nothing-to-do", scheduled=slot)
+        return await _cycle(context, collector)
+
+
+async def _cycle(context: Context, collector: Collector) -> ExitCode:
     codes: list[ExitCode] = []
-    async with context.collector() as collector:
-        plan = None
-        if collector.config.mode is not Mode.DRY_RUN:
-            plan = await collector.approved_plan()
-        if plan is not None:
-            codes.append(await _execute(context, collector, plan))
-        summary = await collector.scan()
-        if collector.config.mode is Mode.EXECUTE and summary.plan_id is not None:
-            for covered in await _approve(context, collector, summary.plan_id):
-                codes.append(await _execute(context, collector, covered))
-        scanned = scan.tell(context, summary)
+    plan = None
+    if collector.config.mode is not Mode.DRY_RUN:
+        plan = await collector.approved_plan()
+    if plan is not None:
+        codes.append(await _execute(context, collector, plan))
+    summary = await collector.scan()
+    if collector.config.mode is Mode.EXECUTE and summary.plan_id is not None:
+        for covered in await _approve(context, collector, summary.plan_id):
+            codes.append(await _execute(context, collector, covered))
+    scanned = scan.tell(context, summary)
     return next((code for code in (scanned, *codes) if code is not ExitCode.DONE), ExitCode.DONE)
 
 

@@ -14,6 +14,7 @@ from s3gc_tui.context import Context
 
 if TYPE_CHECKING:
     from s3gc_core.actions.streams import StreamStatus
+    from s3gc_core.jobs import ServiceState
     from s3gc_core.replica import ReplicaLag
 
 
@@ -49,7 +50,24 @@ async def run(context: Context) -> ExitCode:
         last_drill_age_days=_days_since(drill.at) if drill else None,
         audit_records=status.audit_records,
         **_replica(status.replica),
+        **_service(status.service),
     )
+
+
+def _service(service: ServiceState | None) -> dict[str, object]:
+    if service is None:
+        return {"serving_since": None}
+    told: dict[str, object] = {"serving_since": service.since}
+    for kind, timed in service.timed.items():
+        told[f"next_{kind}"] = timed.next_at
+        told[f"last_{kind}_slot"] = timed.last_slot
+        told[f"last_{kind}_outcome"] = timed.last_outcome or None
+        told[f"{kind}_problem"] = timed.problem or timed.waits or None
+    follower = service.follower
+    if follower.state != "none":
+        told["follower"] = ": ".join(filter(None, (follower.state, follower.detail)))
+        told["follower_restarts"] = follower.restarts
+    return told
 
 
 def _replica(lag: ReplicaLag | None) -> dict[str, object]:

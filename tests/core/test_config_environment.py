@@ -43,6 +43,9 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_RETENTION_DAYS": ("retention_days",),
         "S3GC_VAULT_PATH": ("vault_path",),
         "S3GC_SCHEDULE_CRON": ("schedule_cron",),
+        "S3GC_SCHEDULE_JITTER_SECONDS": ("schedule_jitter_seconds",),
+        "S3GC_DRILL_CRON": ("drill_cron",),
+        "S3GC_DRILL_SAMPLE": ("drill_sample",),
         "S3GC_COMPRESSION_LEVEL": ("compression_level",),
         "S3GC_COMPRESSION_FLOOR": ("compression_floor",),
         "S3GC_JPEGXL": ("jpegxl",),
@@ -180,6 +183,8 @@ def test_an_empty_variable_is_not_dropped(variable: str) -> None:
         assert create_config_from_env(environ=environ).exclude_prefixes == ()
     elif variable == "S3GC_AUDIT_ANCHOR_FILE":
         assert create_config_from_env(environ=environ).audit_anchor_file == ""
+    elif variable == "S3GC_DRILL_CRON":
+        assert create_config_from_env(environ=environ).drill_cron == ""
     elif variable == "S3GC_EXPECTED_BUCKET_OWNER":
         assert create_config_from_env(environ=environ).expected_bucket_owner == ""
     elif variable == "S3GC_DATABASE_SEARCH_SKIP":

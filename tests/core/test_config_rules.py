@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -64,6 +64,9 @@ GOOD: list[tuple[str, object, object]] = [
         ("schedule_cron", text, text)
         for text in ("00:00", "23:59", "* * * * *", "*/5 0-6,22 1,15 jan-mar mon-fri", "0 0 29 2 *")
     ],
+    *[("drill_cron", text, text) for text in ("", "04:00", "0 5 * * sun")],
+    *[("schedule_jitter_seconds", seconds, seconds) for seconds in (0, 43_200)],
+    *[("drill_sample", count, count) for count in (1, 100_000)],
     ("schedule_cron", "0 0 31 2 1", "0 0 31 2 1"),  # on Mondays, day 31 or not
     *[("compression_level", level, level) for level in (1, 22)],
     *[("compression_floor", level, level) for level in (1, 19)],
@@ -142,6 +145,12 @@ BAD: list[tuple[str, object]] = [
         ("schedule_cron", text)
         for text in ("0 0 31 2 *", "0 0 30 feb *", "0 0 31 4,6 *", "\u0661 * * * *")
     ],
+    *[("drill_cron", text) for text in (" ", "25:00", "0 0 30 2 *", None, 4)],
+    *[("schedule_jitter_seconds", seconds) for seconds in (-1, 43_201, *NO_NUMBER)],
+    *[("drill_sample", count) for count in (0, 100_001, *NO_NUMBER)],
+    # The library would take these for a step from 4 on; for the last there is no number.
+    *[("schedule_cron", text) for text in ("4-04/2 * * * *", "* * * * thu-4/2", "9" * 5000)],
+    ("schedule_cron", f"{'9' * 5000} * * * *"),
     *[("compression_level", level) for level in (0, 23, *NO_NUMBER)],
     *[("compression_floor", level) for level in (0, 23, *NO_NUMBER)],
     *[("max_concurrency", count) for count in (0, 257, *NO_NUMBER)],
@@ -326,34 +335,51 @@ def test_template_columns() -> None:
             rules.template_columns(refused)
 
 
-def _moments(text: str, *moments: str) -> list[bool]:
+def _starts(text: str, *moments: str) -> list[bool]:
+    """Whether a run is due at each moment, asked from before and from after it."""
     schedule = parse_schedule(text)
-    return [schedule.matches(datetime.fromisoformat(m).replace(tzinfo=UTC)) for m in moments]
+    found = []
+    for moment in (datetime.fromisoformat(m).replace(tzinfo=UTC) for m in moments):
+        late = moment + timedelta(seconds=59, microseconds=999_999)
+        found.append(schedule.after(moment - timedelta(seconds=1)) == moment)
+        assert [schedule.until(moment) == moment, schedule.until(late) == moment] == found[-1:] * 2
+        assert schedule.after(moment) > moment
+    return found
 
 
 def test_when_a_schedule_starts() -> None:
     # 2026-11-22 is a Sunday.
-    assert _moments("02:30", "2026-11-21T02:30", "2026-11-21T02:31", "2026-11-21T14:30") == [
+    assert _starts("02:30", "2026-11-21T02:30", "2026-11-21T02:31", "2026-11-21T14:30") == [
         True,
         False,
         False,
     ]
     for sunday in ("0", "7", "sun"):
         expected = [True, False]
-        assert _moments(f"0 4 * * {sunday}", "2026-11-22T04:00", "2026-11-23T04:00") == expected
+        assert _starts(f"0 4 * * {sunday}", "2026-11-22T04:00", "2026-11-23T04:00") == expected
     # Either day is enough where both are given; both must fit where one is a star.
-    assert _moments("0 0 1 * mon", "2026-11-01T00:00", "2026-11-23T00:00", "2026-11-24T00:00") == [
+    assert _starts("0 0 1 * mon", "2026-11-01T00:00", "2026-11-23T00:00", "2026-11-24T00:00") == [
         True,
         True,
         False,
     ]
-    assert _moments("0 0 */2 * mon", "2026-11-23T00:00", "2026-11-30T00:00") == [True, False]
-    assert parse_schedule("5/20 * * * *").minutes == {5, 25, 45}
-    assert parse_schedule("* * * jan,6-8/2 *").months == {1, 6, 8}
+    assert _starts("0 0 */2 * mon", "2026-11-23T00:00", "2026-11-30T00:00") == [True, False]
+    minutes = [f"2026-11-22T00:{minute:02}" for minute in range(60)]
+    assert [m for m, is_due in enumerate(_starts("5/20 * * * *", *minutes)) if is_due] == [
+        5,
+        25,
+        45,
+    ]
+    months = [f"2026-{month:02}-01T00:00" for month in range(1, 13)]
+    assert [m for m, is_due in enumerate(_starts("* * * jan,6-8/2 *", *months), 1) if is_due] == [
+        1,
+        6,
+        8,
+    ]
 
 
 def test_a_bad_schedule_names_its_field() -> None:
     with pytest.raises(BadSchedule, match="hour within 0-23"):
         parse_schedule("0 24 * * *")
     with pytest.raises(BadSchedule, match="never starts"):
-        parse_schedule("0 0 30 2 *")
+        parse_schedule("0 0 */20 * 1L")

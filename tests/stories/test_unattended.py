@@ -44,7 +44,7 @@ async def unattended(world: World) -> tuple[ExitCode, list[Record]]:
     def emit(record: Record) -> None:
         told.append(record)
 
-    here = Here(Namespace(), emit, Output(None), silent, None, world)
+    here = Here(Namespace(scheduled=None), emit, Output(None), silent, None, world)
     return await run.run(here), told
 
 

@@ -1,0 +1,95 @@
+"""Runs of a schedule: each slot is begun once, by a process that may outlive who started it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from s3gc_core.ids import new_id
+from s3gc_core.jobs import SCHEDULED_FILE, actor, vault_lease
+from s3gc_core.vault import AuditLog, OperationStarted
+
+# The argument that an operation of a scheduled run has in the audit log: its kind and its slot.
+ARGUMENT = "scheduled"
+
+
+class Timed(StrEnum):
+    """What a schedule starts."""
+
+    RUN = "run"
+    DRILL = "drill"
+
+
+# The operation with which a scheduled run has done what it is for; what it executes goes before.
+_MAIN = {Timed.RUN: "scan", Timed.DRILL: "drill"}
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A scheduled run that has begun. `slot` is UTC; `outcomes` are those of its operations in
+    their order, such as `execute done, scan blocked`; one that has none yet is `not ended`.
+    """
+
+    slot: datetime
+    outcomes: str
+
+
+def label(kind: Timed, slot: datetime) -> str:
+    """How the audit log calls a run of the schedule."""
+    return f"{kind} {slot.isoformat()}"
+
+
+@asynccontextmanager
+async def only_run(
+    audit: AuditLog, vault_path: Path, kind: Timed, slot: datetime
+) -> AsyncIterator[bool]:
+    """Be the vault's only scheduled run as long as the block lasts; false where another process has
+    already done what this slot is for. Raises `VaultBusy` where one is at work.
+    """
+    with vault_lease(vault_path, new_id(), f"scheduled {kind}", actor(), file=SCHEDULED_FILE):
+        wanted = label(kind, slot)
+        async for page in audit.entries(kinds=("operation-started",), newest_first=True):
+            for entry in page:
+                started = entry.record
+                if not isinstance(started, OperationStarted) or started.what != _MAIN[kind]:
+                    continue
+                if started.arguments.get(ARGUMENT) == wanted:
+                    yield False
+                    return
+        yield True
+
+
+async def last_begun(audit: AuditLog, kind: Timed, now: datetime) -> Begun | None:
+    """The scheduled run that began last, but for one of a slot that is yet to come."""
+    operations: list[str] = []
+    found: datetime | None = None
+    async for page in audit.entries(kinds=("operation-started",), newest_first=True):
+        for entry in page:
+            slot = _slot_of(entry.record, kind)
+            if found is None and slot is not None and slot <= now:
+                found = slot
+            if found is not None and slot == found:
+                operations.append(entry.operation_id)
+            elif found is not None and slot is not None:
+                return await _begun(audit, found, operations)
+    return None if found is None else await _begun(audit, found, operations)
+
+
+def _slot_of(record: object, kind: Timed) -> datetime | None:
+    if not isinstance(record, OperationStarted):
+        return None
+    of_kind, _, slot = record.arguments.get(ARGUMENT, "").partition(" ")
+    return datetime.fromisoformat(slot) if of_kind == kind else None
+
+
+async def _begun(audit: AuditLog, slot: datetime, newest_first: list[str]) -> Begun:
+    outcomes = []
+    for operation_id in reversed(newest_first):
+        operation = await audit.operation(operation_id)
+        ending = operation.finished.outcome if operation.finished else "not ended"
+        outcomes.append(f"{operation.started.what} {ending}")
+    return Begun(slot, ", ".join(outcomes))

@@ -1,0 +1,86 @@
+"""`s3gc serve`: schedule, follower, drills and replica in the foreground, until it is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from s3gc_core import log
+from s3gc_core.actions.standing import service_of
+from s3gc_core.clock import utc_now
+from s3gc_core.config import Config
+from s3gc_core.config_file import find_config, load_config, profiles_folder
+from s3gc_core.errors import ConfigurationError, ExitCode, NotServing, Problem
+from s3gc_core.service import PRINTED, Profile, ServiceEvent, serve
+from s3gc_tui.context import Context
+
+# A service that has written nothing for so long hangs.
+_SILENT = timedelta(seconds=60)
+
+
+async def run(context: Context) -> ExitCode:
+    """Serve; or print what starts it elsewhere, or look whether it lives."""
+    args = context.args
+    if args.prints is not None:
+        # A unit that could not start would be no help; the others are for another machine.
+        profiles = list(_profiles(context)) if args.prints == "unit" else []
+        for line in PRINTED[args.prints](profiles).splitlines():
+            context.output.line(line)
+        return ExitCode.DONE
+    profiles = list(_profiles(context))
+    if args.check:
+        return await _check(context, profiles)
+    context.session().check("serve")
+    if os.environ.get("S3GC_ADMIN_API_KEY"):
+        log.warning("admin_api_absent", detail="S3GC_ADMIN_API_KEY is set, but no API is served")
+
+    def told(event: ServiceEvent) -> None:
+        words = event.event.replace("-", " ")
+        text = ": ".join(filter(None, (f"{event.profile} {words}", event.detail)))
+        record = {name: value for name, value in (event.record or {}).items() if name != "type"}
+        known = {"type": "service", "profile": event.profile, "service_event": event.event}
+        context.emit({**record, **known, "detail": event.detail, "text": text})
+
+    await serve(profiles, told)
+    return context.summary()
+
+
+def _profiles(context: Context) -> Iterator[Profile]:
+    """The one that the global options name, and those of --also, or all in the folder."""
+    args = context.args
+    names = list(dict.fromkeys(args.also))
+    if args.all_profiles:
+        if args.config is not None or args.profile is not None or names:
+            problem = Problem("--all-profiles", "with other profiles", "--all-profiles alone")
+            raise ConfigurationError([problem], origin="serve")
+        names = sorted(path.stem for path in profiles_folder().glob("*.toml"))
+        if not names:
+            folder = f"NAME.toml files in {profiles_folder()}"
+            raise ConfigurationError([Problem("--all-profiles", "none", folder)], origin="serve")
+    elif args.profile is not None and args.config is None:
+        names = list(dict.fromkeys([args.profile, *names]))
+    else:
+        path = find_config(args.config, args.profile).absolute()
+        yield Profile(path.stem, ("--config", str(path)), _load(path))
+    for name in names:
+        yield Profile(name, ("--profile", name), _load(find_config(None, name)))
+
+
+def _load(path: Path) -> Config:
+    return load_config(path, os.environ)
+
+
+async def _check(context: Context, profiles: list[Profile]) -> ExitCode:
+    """Whether a service of each profile lives: for the health checks of containers."""
+    for profile in profiles:
+        state = await asyncio.to_thread(service_of, profile.config)
+        if state is None:
+            raise NotServing(f"profile {profile.name} is not served")
+        silent = utc_now() - state.heartbeat_at
+        if silent > _SILENT:
+            seconds = f"{silent.total_seconds():.0f} s"
+            raise NotServing(f"the service of profile {profile.name} is silent for {seconds}")
+    return context.summary(profiles=[profile.name for profile in profiles])
