@@ -41,8 +41,16 @@ class LeaseHolder:
 def actor() -> str:
     """Who acts, for the audit log: user@host, and where an SSH session comes from."""
     origin = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
-    user = os.environ.get("SUDO_USER") or getpass.getuser()
+    user = os.environ.get("SUDO_USER") or _user()
     return f"{user}@{socket.gethostname()}" + (f" from {origin}" if origin else "")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        # In a container a process may run under a number that no file of users knows.
+        return f"uid-{os.getuid()}"
 
 
 def person(who: str) -> str:

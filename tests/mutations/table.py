@@ -27,6 +27,7 @@ _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 _WAITING = "tests/core/replica/test_waiting.py::test_"
 _SHIPPING = "tests/core/replica/test_shipping.py::test_"
 _REBUILDING = "tests/core/replica/test_rebuilding.py::test_"
+_SERVING = "tests/service/long_serving.py::test_"
 
 GUARDS_FILE = "s3gc_core/judgement/guards.py"
 _LAYERS_FILE = "s3gc_core/judgement/layers.py"
@@ -532,4 +533,42 @@ HEALING = (
     ),
 )
 
-TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES, *LOCKS, *VAULT, *HEALING)
+SERVICE = (
+    Mutation(
+        "a slot of a schedule is done once",
+        "s3gc_core/actions/scheduled.py",
+        "if False:",
+        (_SERVING + "a_slot_is_done_once_whoever_is_told_to",),
+        before="if started.arguments.get(ARGUMENT) == wanted:",
+    ),
+    Mutation(
+        "one scheduled run at a time",
+        "s3gc_core/actions/scheduled.py",
+        "file=new_id()",
+        (_SERVING + "a_slot_is_done_once_whoever_is_told_to",),
+        before="file=SCHEDULED_FILE",
+    ),
+    Mutation(
+        "what ran is in the audit log, not in a service's memory",
+        "s3gc_core/service/scheduled_runs.py",
+        "return None",
+        (_SERVING + "what_was_missed_runs_once_and_never_again",),
+        function="_last",
+    ),
+    Mutation(
+        "no two profiles share a vault",
+        "s3gc_core/service/profiles.py",
+        "return",
+        ("tests/service/test_command.py::test_what_is_refused_at_the_start",),
+        function="refuse_shared",
+    ),
+    Mutation(
+        "one service for a vault",
+        "s3gc_core/service/serving.py",
+        "file=new_id()",
+        ("tests/service/test_command.py::test_a_life_of_serving",),
+        before="file=SERVICE_FILE",
+    ),
+)
+
+TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES, *LOCKS, *VAULT, *HEALING, *SERVICE)

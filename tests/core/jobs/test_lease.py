@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -242,6 +243,13 @@ def test_actor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert actor() == "someone@host from 10.0.0.7"
     monkeypatch.setenv("SUDO_USER", "real")
     assert actor() == "real@host from 10.0.0.7"
+
+
+def test_an_actor_that_no_file_of_users_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SUDO_USER", "SSH_CONNECTION", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 1_999_999_999)
+    assert actor() == f"uid-1999999999@{socket.gethostname()}"
 
 
 @pytest.mark.parametrize(
