@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from s3gc_core import log
 from s3gc_core.actions.parts import Parts
+from s3gc_core.errors import PlanChanged
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import actor
 from s3gc_core.judgement import (
@@ -29,9 +30,13 @@ async def approve(
 ) -> Plan:
     """Approve a plan, or a part of it, which then becomes a frozen plan of its own.
 
-    Raises `PlanFinished`, `PlanExpired`, `NoSuchPlan`, `NoSuchKey` (nothing selected).
+    Raises `PlanFinished`, `PlanExpired`, `NoSuchPlan`, `NoSuchKey` (nothing selected), and
+    `PlanChanged` where its scan was killed before the audit log had it.
     """
     plan = await _undecided(parts, plan_id)
+    if (await plan_history(parts.audit, plan)).recorded_sha256 is None:
+        # Never executable, it would be in the way of every unattended run until it expires.
+        raise PlanChanged(f"plan {plan_id} is not in the audit log: its scan did not end")
     operation_id = new_id()
     records: list[PlanRecorded | PlanDecided] = []
     if prefixes or keys:

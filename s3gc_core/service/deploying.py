@@ -43,6 +43,8 @@ WatchdogSec=60
 # It ends its children itself, each at a safe point; only what is left then is killed.
 KillMode=mixed
 TimeoutStopSec={stop}
+# A run that takes more memory than there is ends alone.
+OOMPolicy=continue
 NoNewPrivileges=yes
 ProtectSystem=full
 PrivateTmp=yes

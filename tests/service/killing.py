@@ -27,6 +27,8 @@ from tests.stories.staging import ORPHANS, USED, body_of, claimed, upload
 SPEED = 120.0
 # The longest that is waited before something is killed.
 LONGEST_SECONDS = 1.0
+# How long the service may take in the end to delete what was approved; some runs.
+CLEAN_SECONDS = 120.0
 
 
 @dataclass(slots=True)
@@ -119,10 +121,16 @@ class Killing:
         await service.kill()
 
     async def _until_clean(self, service: Service) -> None:
-        async with asyncio.timeout(120):
-            while await self._scene.world.keys() & self.orphans:
-                await self._approve()
-                await service.until("ended", "run-failed")
+        try:
+            async with asyncio.timeout(CLEAN_SECONDS):
+                while await self._scene.world.keys() & self.orphans:
+                    await self._approve()
+                    await service.until("ended", "run-failed")
+        except TimeoutError:
+            operations = (await self._scene.operations())[-6:]
+            raise AssertionError(
+                f"{self._scene.state()}\n{service.events[-6:]}\n{operations}\n{self.toll}"
+            ) from None
 
     async def _check(self) -> None:
         world = self._scene.world
