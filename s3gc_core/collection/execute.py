@@ -31,7 +31,7 @@ from s3gc_core.collection.classification import classify_intent
 from s3gc_core.collection.drift import drifted
 from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.collection.restore import CLAIMED
-from s3gc_core.config import Config, Mode
+from s3gc_core.config import Config, Images, Mode
 from s3gc_core.errors import VaultFull
 from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement import (
@@ -98,6 +98,8 @@ class Execution:
     bytes_noncurrent: int = 0
     # Backups by codec and level, such as `zstd 19`.
     encodings: Counter[str] = field(default_factory=Counter)
+    # Backups that do not give back what the object was.
+    lossy: int = 0
     _pending: list[Result] = field(default_factory=list)
 
     async def run(self, finished: frozenset[str]) -> None:
@@ -117,6 +119,7 @@ class Execution:
             level=self.config.compression_level,
             floor=self.config.compression_floor,
             jpegxl=self.config.jpegxl,
+            compact=self.config.images is Images.COMPACT,
             concurrency=self.config.max_concurrency,
             ask_tags_always=self.ask_tags_always,
             etags_are_md5=self.etags_are_md5,
@@ -211,6 +214,7 @@ class Execution:
 
     def _note_encodings(self, intents: Sequence[Intent], level: int, next_level: int) -> None:
         self.encodings.update(intent.backup.encoding for intent in intents)
+        self.lossy += sum(intent.backup.is_lossy for intent in intents)
         if next_level != level:
             self.journal.encodes_at(level, next_level)
             log.info("compression_level", before=level, now=next_level)

@@ -3,6 +3,8 @@
 from s3gc_core.vault.anchors import Anchor
 from s3gc_core.vault.audit import AuditLog
 from s3gc_core.vault.backup_states import GONE, BackupState, DeletedObject
+from s3gc_core.vault.compact import require_compact
+from s3gc_core.vault.compact_rules import is_called_picture, may_be_lossy
 from s3gc_core.vault.encoding import Encoder, choose_codec, decode
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable
 from s3gc_core.vault.files import BackupFiles
@@ -11,12 +13,14 @@ from s3gc_core.vault.levels import Spent, level_of, next_level
 from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.operations import LastRecord, Operation
 from s3gc_core.vault.records import (
+    COMPACT,
     AnyRecord,
     Bound,
     ColumnDecided,
     DrillDiffered,
     Drilled,
     Entry,
+    Fidelity,
     Granted,
     GrantRevoked,
     Intent,
@@ -38,6 +42,7 @@ from s3gc_core.vault.records import (
 from s3gc_core.vault.writer import BackupWriter
 
 __all__ = [
+    "COMPACT",
     "GONE",
     "Anchor",
     "AnyRecord",
@@ -54,6 +59,7 @@ __all__ = [
     "Drilled",
     "Encoder",
     "Entry",
+    "Fidelity",
     "GrantRevoked",
     "Granted",
     "Intent",
@@ -77,7 +83,10 @@ __all__ = [
     "backup_name",
     "choose_codec",
     "decode",
+    "is_called_picture",
     "level_of",
+    "may_be_lossy",
     "next_level",
+    "require_compact",
     "require_jpegxl",
 ]
