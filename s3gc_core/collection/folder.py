@@ -16,7 +16,7 @@ import msgspec
 from s3gc_core.bucket import ObjectHeaders
 from s3gc_core.collection.below import IN_THE_WAY, PART, Below, Found
 from s3gc_core.collection.restore import Selection, select
-from s3gc_core.collection.write_back import LOSSY, LOSSY_REFUSED, Written
+from s3gc_core.collection.write_back import LOSSY, Written, refused_as_lossy
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.jobs import JobJournal
 from s3gc_core.parallel import in_parallel, to_the_end
@@ -240,8 +240,7 @@ class FolderRestore:
     async def _one(self, folder: Folder, backup: DeletedObject) -> Restored:
         outcome, reason = RestoreOutcome.FAILED, ""
         lossy = backup.intent.backup.is_lossy
-        if lossy and not self.accept_lossy:
-            refused = Written(RestoreOutcome.LOSSY_REFUSED, None, LOSSY_REFUSED)
+        if refused := refused_as_lossy(backup.intent, accept_lossy=self.accept_lossy):
             return refused.of(backup.intent.key, backup.operation_id)
         try:
             placed = await folder.write(self.files, backup)

@@ -74,6 +74,13 @@ def placed(backup: Intent, elsewhere: Elsewhere | None) -> Intent:
     return msgspec.structs.replace(backup, key=elsewhere.prefix + backup.key)
 
 
+def refused_as_lossy(backup: Intent, *, accept_lossy: bool) -> Written | None:
+    """What a restore says of an object whose compact copy nobody accepted; None of all others."""
+    if not backup.backup.is_lossy or accept_lossy:
+        return None
+    return Written(RestoreOutcome.LOSSY_REFUSED, None, LOSSY_REFUSED)
+
+
 def is_compact_copy(backup: Intent, size: int) -> bool:
     """Whether what is at a key, and equal to the backup, is its compact copy, by its size (bytes).
 
@@ -105,8 +112,8 @@ async def write_back(
         overwrite = overwrite_etag is not None
         if (there := await _in_the_way(bucket, backup, compare, overwrite=overwrite)) is not None:
             return there
-        if backup.backup.is_lossy and not accept_lossy:
-            return Written(RestoreOutcome.LOSSY_REFUSED, None, LOSSY_REFUSED)
+        if refused := refused_as_lossy(backup, accept_lossy=accept_lossy):
+            return refused
         try:
             # The whole file is proven before its first byte goes to the bucket.
             etag = await bucket.put(
@@ -152,8 +159,8 @@ async def foresee(
         return Written(RestoreOutcome.FAILED, None, error.what)
     if there is not None:
         return there
-    if backup.backup.is_lossy and not accept_lossy:
-        return Written(RestoreOutcome.LOSSY_REFUSED, None, LOSSY_REFUSED)
+    if refused := refused_as_lossy(backup, accept_lossy=accept_lossy):
+        return refused
     if not await asyncio.to_thread(files.is_present, backup.backup):
         return Written(RestoreOutcome.FAILED, None, "its backup file is missing or cut")
     if backup.backup.is_lossy:

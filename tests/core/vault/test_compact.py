@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import zlib
 from pathlib import Path
@@ -262,6 +265,34 @@ def test_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert most[0] <= 2
 
 
-def test_the_bomb_was_one() -> None:
-    """The guard would not be seen to fail where the picture is small enough anyway."""
+def test_a_bomb_is_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where the rules would have it: the decoder refuses it by itself."""
+    (bomb,) = EXACT[WhyExact.BOMB]
     assert MOST_PIXELS < 7_100**2 < MOST_PIXELS * 2
+    monkeypatch.setattr(compact, "why_exact", lambda _: None)
+    assert compacted(bomb, len(bomb)) is WhyExact.BOMB
+
+
+def test_a_copy_that_is_not_faithful_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compact, "is_faithful", lambda *_: False)
+    assert compacted(PHOTO, len(PHOTO)) is WhyExact.UNFAITHFUL
+
+
+def test_the_limits_of_a_decoder() -> None:
+    """By the system, so whatever a picture makes of it: not raised again, and no file opened."""
+    program = (
+        "import resource, sys\n"
+        "from s3gc_core.vault.compact_decoder import limit\n"
+        "limit(1 << 30, 20)\n"
+        "names = ('AS', 'CPU', 'NOFILE', 'FSIZE', 'CORE')\n"
+        "print([resource.getrlimit(getattr(resource, 'RLIMIT_' + n)) for n in names])\n"
+        "try:\n"
+        "    open('/dev/null')\n"
+        "except OSError as error:\n"
+        "    print(error.errno)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    limits = [(1 << 30,) * 2, (20, 20), (3, 3), (0, 0), (0, 0)]
+    assert ran.stdout.splitlines() == [str(limits), str(errno.EMFILE)]
