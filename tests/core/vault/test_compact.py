@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import random
@@ -16,7 +17,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageCms
 
-from s3gc_core.vault import BackupDamaged, compact
+from s3gc_core.replica import checking
+from s3gc_core.vault import BackupDamaged, StoredBackup, compact
 from s3gc_core.vault.compact import Compact, compacted, refuse_unlike
 from s3gc_core.vault.compact_rules import MOST_PIXELS, WhyExact, most_bytes
 from tests.core.vault.builders import noise
@@ -84,7 +86,7 @@ EXACT = {
         b"\xff\xd8\xff\xda" + noise(30_000) + b"\xff\xd9",
     ],
     WhyExact.BOMB: [saved(Image.new("L", (7_100, 7_100)), "PNG", compress_level=1)],
-    WhyExact.SAVES_LITTLE: [jpeg(size=BIG, quality=60)],
+    WhyExact.SAVES_LITTLE: [jpeg(size=BIG, quality=60), jpeg(size=BIG, quality=85)],
     WhyExact.FORMAT: [noise(30_000), jpeg(size=(60, 60))],
 }
 CASES = [(why, data) for why, files in EXACT.items() for data in files]
@@ -296,3 +298,17 @@ def test_the_limits_of_a_decoder() -> None:
     )
     limits = [(1 << 30,) * 2, (20, 20), (3, 3), (0, 0), (0, 0)]
     assert ran.stdout.splitlines() == [str(limits), str(errno.EMFILE)]
+
+
+def test_from_a_replica_the_copy_itself_is_compared() -> None:
+    data = jpeg()
+    digest = hashlib.sha256(data).hexdigest()
+    size = len(data)
+    backup = StoredBackup(
+        "p", "compact", 9 * size, "0" * 64, size, digest, fidelity="lossy", width=320, height=240
+    )
+    assert checking._compare(io.BytesIO(data), backup) is None
+    for wrong in (data[:-1], data + b"\0", data[:-3] + b"\0" + data[-2:]):
+        told = checking._compare(io.BytesIO(wrong), backup)
+        assert told is not None
+        assert "other stored bytes" in told
