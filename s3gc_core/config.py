@@ -248,6 +248,8 @@ class Config:
     databases: tuple[DatabaseConfig, ...] = ()
     sources: tuple[SourceConfig, ...] = ()
     compression_level: int = 19
+    # Equal bytes are stored once.
+    deduplicate: bool = True
     max_concurrency: int = 32
     plan_lifetime_hours: int = 24
     vault_horizon_days: int = 90

@@ -59,6 +59,9 @@ schedule_cron = "02:30"
 # How hard backups are compressed: zstd level, 1 to 22.
 compression_level = 19
 
+# Whether equal bytes are stored once in the vault, whatever the keys of their objects are.
+deduplicate = true
+
 # Requests to the object store at the same time, at most: 1 to 256.
 max_concurrency = 32
 

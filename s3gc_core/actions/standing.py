@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from s3gc_core.actions.parts import Parts
+from s3gc_core.actions.storing_once import Bytes, Shared, bytes_of, shared
 from s3gc_core.config import Codec, Config
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import LeaseHolder, lease_holder
@@ -18,7 +19,15 @@ from s3gc_core.judgement import Plan, PlanHistory, PlanState, ScanSummary, Tripp
 from s3gc_core.judgement.guards import RunFacts, SourceFacts, reverse_match
 from s3gc_core.replica import ReplicaLag, open_replica, replica_lag
 from s3gc_core.replica import verify_replica as verify_in
-from s3gc_core.vault import BackupDamaged, Drilled, LastRecord, Purged, ScanRecorded, Verified
+from s3gc_core.vault import (
+    BackupDamaged,
+    Drilled,
+    LastRecord,
+    Purged,
+    ScanRecorded,
+    StoredBackup,
+    Verified,
+)
 
 # Scans that the history of a source goes back.
 SCANS_REMEMBERED = 30
@@ -47,7 +56,8 @@ class VaultStats:
 
     `verified_at` is when backups were last read back and compared, `verified` how many of them,
     `damaged` how many were found damaged. `purged_bytes` are those of purged backups in packs:
-    they stay until nothing in their pack is needed.
+    they stay until nothing in their pack is needed. `reused` backups share the bytes of others, so
+    that `saved_bytes` were not stored again; `stored_bytes` has each once.
     """
 
     backups: int
@@ -60,6 +70,8 @@ class VaultStats:
     verified: int = 0
     damaged: int = 0
     purged_bytes: int = 0
+    reused: int = 0
+    saved_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +152,8 @@ async def vault_stats(parts: Parts) -> VaultStats:
             oldest = entry.at if oldest is None else min(oldest, entry.at)
             if entry.intent.backup.offset is not None:
                 packs.add(entry.intent.backup.path)
+    once = await shared(parts)
+    stored -= once.saved
     free = await asyncio.to_thread(parts.files.free_space)
     verified = await parts.audit.last(Verified)
     return VaultStats(
@@ -152,17 +166,24 @@ async def vault_stats(parts: Parts) -> VaultStats:
         verified_at=verified.at if verified else None,
         verified=verified.record.checked if verified else 0,
         damaged=verified.record.damaged if verified else 0,
-        purged_bytes=await _purged_bytes(parts, packs),
+        purged_bytes=await _purged_bytes(parts, packs, once),
+        reused=once.reused,
+        saved_bytes=once.saved,
     )
 
 
-async def _purged_bytes(parts: Parts, packs: set[str]) -> int:
-    """Bytes of purged backups in packs that live on."""
+async def _purged_bytes(parts: Parts, packs: set[str], once: Shared) -> int:
+    """Bytes of purged backups in packs that live on, but for those that others share."""
     size = 0
     async for page in parts.audit.entries(kinds=("purged",)):
         for entry in page:
-            if isinstance(entry.record, Purged) and entry.record.path in packs:
-                size += entry.record.packed_bytes
+            record = entry.record
+            if isinstance(record, Purged) and record.path in packs and record.packed_bytes:
+                if once.places:
+                    intent = await parts.audit.intent(record.from_operation, record.key)
+                    if intent and parts.files.bytes_of(intent.backup) in once.places:
+                        continue
+                size += record.packed_bytes
     return size
 
 
@@ -172,25 +193,38 @@ async def verify_backups(
     """Read backups from disk and compare their hashes; yields (key, what is wrong or None).
 
     With `sample`, about that many, chosen by chance. Whoever reads to the end has it recorded.
+    Bytes that several backups share are read once.
     """
     checked = damaged = 0
+    once = await shared(parts)
+    known: dict[Bytes, str | None] = {}
     share = 1.0
     if sample is not None:
         total = (await vault_stats(parts)).backups
         share = sample / total if total else 1.0
     async for page in parts.audit.backups():
-        for entry in page:
-            if random.random() >= share:  # a sample, not a secret
-                continue
+        # A sample, not a secret.
+        chosen = [entry.intent for entry in page if random.random() < share]
+        places = await bytes_of(parts, [intent.backup for intent in chosen])
+        for intent, place in zip(chosen, places, strict=True):
             checked += 1
-            try:
-                await parts.files.verify(entry.intent.backup)
-            except BackupDamaged as error:
-                damaged += 1
-                yield entry.intent.key, error.what
+            if place in known:
+                wrong = known[place]
             else:
-                yield entry.intent.key, None
+                wrong = await _wrong(parts, intent.backup)
+                if place in once.places:
+                    known[place] = wrong
+            damaged += wrong is not None
+            yield intent.key, wrong
     await parts.audit.append(new_id(), [Verified(checked, damaged, sample)])
+
+
+async def _wrong(parts: Parts, backup: StoredBackup) -> str | None:
+    try:
+        await parts.files.verify(backup)
+    except BackupDamaged as error:
+        return error.what
+    return None
 
 
 async def verify_replica(

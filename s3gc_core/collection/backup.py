@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -15,9 +15,19 @@ from s3gc_core.bucket import (
     ObjectHeaders,
     ObjectUnreadable,
 )
+from s3gc_core.collection.deduplication import Deduplication, content_of, twins_of
 from s3gc_core.judgement import PlanItem
 from s3gc_core.parallel import in_parallel
-from s3gc_core.vault import BackupDamaged, BackupFiles, Intent, Outcome, Result, StoredBackup
+from s3gc_core.vault import (
+    AuditLog,
+    BackupDamaged,
+    BackupFiles,
+    CopyDamaged,
+    Intent,
+    Outcome,
+    Result,
+    StoredBackup,
+)
 
 # What goes through memory at a time, and the size up to which an object is written in one go.
 CHUNK = 1 << 20
@@ -28,10 +38,16 @@ _LARGE_AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Backups:
-    """What became of a batch: intents to record, and results of what could not be backed up."""
+    """What became of a batch: intents to record, and results of what could not be backed up.
+
+    `alarms` are about older copies that were found damaged, to be recorded; `remarks` (by key) of
+    objects that were stored anew for that.
+    """
 
     intents: list[Intent]
     results: list[Result]
+    alarms: list[CopyDamaged] = field(default_factory=list)
+    remarks: dict[str, str] = field(default_factory=dict)
 
 
 class BackupRun:
@@ -46,7 +62,11 @@ class BackupRun:
         level: int,
         concurrency: int,
         ask_tags_always: bool,
+        copies_in: AuditLog | None,
     ) -> None:
+        """`copies_in`: the log in which copies of equal bytes are looked for; None: they are not,
+        and every object's bytes are stored.
+        """
         self._bucket = bucket
         self._files = files
         self._operation_id = operation_id
@@ -54,20 +74,82 @@ class BackupRun:
         self._at_once = asyncio.Semaphore(concurrency)
         self._large_at_once = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._ask_tags_always = ask_tags_always
+        self._copies = None
+        if copies_in is not None:
+            self._copies = Deduplication(copies_in, files, self._at_once)
 
     async def back_up(self, items: Sequence[PlanItem]) -> Backups:
         """Back up a batch; when it returns, every intent's file is durable, read back and equal."""
         outcomes = await in_parallel(self._one(item) for item in items)
         intents = [outcome for outcome in outcomes if isinstance(outcome, Intent)]
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+        if self._copies is None:
+            intents, damaged = await self._store(intents)
+            return Backups(intents, [*results, *damaged])
+        done = await self._store_once(intents, self._copies)
+        return replace(done, results=[*results, *done.results])
+
+    async def _store(self, intents: Sequence[Intent]) -> tuple[list[Intent], list[Result]]:
+        """Settle backups and read them back: those that are good, results of all others."""
         settled = await self._files.settle(self._operation_id, [i.backup for i in intents])
-        intents = [
+        placed = [
             msgspec.structs.replace(intent, backup=backup)
             for intent, backup in zip(intents, settled, strict=True)
         ]
-        damaged = await self._compare_all(intents)
+        damaged = await self._compare_all(placed)
         bad = {result.key for result in damaged}
-        return Backups([i for i in intents if i.key not in bad], [*results, *damaged])
+        return [i for i in placed if i.key not in bad], damaged
+
+    async def _store_once(self, intents: Sequence[Intent], copies: Deduplication) -> Backups:
+        """Store what is not in the vault yet, and point all others to what is."""
+        old = await copies.old_copies(intent.backup for intent in intents)
+        pairs = [(i, old.proven.get(content_of(i.backup))) for i in intents]
+        reused, rest = await self._reuse(pairs)
+        firsts, twins = twins_of(rest)
+        stored, damaged = await self._store(firsts)
+        by_key = {intent.key: intent.backup for intent in stored}
+        # Twins of one that cannot be relied on are stored themselves.
+        again, unlinked = await self._reuse([(i, by_key.get(key)) for i, key in twins])
+        more, more_damaged = await self._store(unlinked)
+        pointing = [*reused, *again]
+        wrong = [size_differs(intent.key, intent.size, intent.backup) for intent in pointing]
+        remarks = {
+            intent.key: f"an older copy of its bytes is damaged: {alarm.path}"
+            for intent in intents
+            if (alarm := old.alarms.get(content_of(intent.backup))) is not None
+        }
+        return Backups(
+            [
+                *(i for i, result in zip(pointing, wrong, strict=True) if result is None),
+                *stored,
+                *more,
+            ],
+            [*damaged, *more_damaged, *(result for result in wrong if result is not None)],
+            list(old.alarms.values()),
+            remarks,
+        )
+
+    async def _reuse(
+        self, pairs: Sequence[tuple[Intent, StoredBackup | None]]
+    ) -> tuple[list[Intent], list[Intent]]:
+        """Intents that point to the proven copy each came with, and those that could not."""
+        with_copy = [(intent, copy) for intent, copy in pairs if copy is not None]
+        alone = [intent for intent, copy in pairs if copy is None]
+        pointing = [
+            msgspec.structs.replace(intent, backup=msgspec.structs.replace(copy, reused=True))
+            for intent, copy in with_copy
+            if copy.offset is not None
+        ]
+        to_link = [(intent, copy) for intent, copy in with_copy if copy.offset is None]
+        links = await self._files.link(
+            self._operation_id, [(intent.backup, copy) for intent, copy in to_link]
+        )
+        for (intent, _), link in zip(to_link, links, strict=True):
+            if link is None:
+                alone.append(intent)
+            else:
+                pointing.append(msgspec.structs.replace(intent, backup=link))
+        return pointing, alone
 
     async def _one(self, item: PlanItem) -> Intent | Result:
         async with self._at_once:

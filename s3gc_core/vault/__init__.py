@@ -8,10 +8,12 @@ from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable
 from s3gc_core.vault.files import BackupFiles
 from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.operations import LastRecord, Operation
+from s3gc_core.vault.packs import HeldBackup
 from s3gc_core.vault.records import (
     AnyRecord,
     Bound,
     ColumnDecided,
+    CopyDamaged,
     DrillDiffered,
     Drilled,
     Entry,
@@ -47,6 +49,7 @@ __all__ = [
     "BackupWriter",
     "Bound",
     "ColumnDecided",
+    "CopyDamaged",
     "DeletedObject",
     "DrillDiffered",
     "Drilled",
@@ -54,6 +57,7 @@ __all__ = [
     "Entry",
     "GrantRevoked",
     "Granted",
+    "HeldBackup",
     "Intent",
     "LastRecord",
     "Operation",

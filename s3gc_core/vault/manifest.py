@@ -23,7 +23,10 @@ MANIFEST = "manifest.jsonl"
 
 
 class ManifestLine(msgspec.Struct, frozen=True):
-    """A backup: its object, and where its stored bytes lie. `offset` and `member` in packs only."""
+    """A backup: its object, and where its stored bytes lie. `offset` and `member` in packs only.
+
+    One that is `reused` may lie in a pack of another operation, as its `path` says.
+    """
 
     key: str
     path: str
@@ -38,6 +41,7 @@ class ManifestLine(msgspec.Struct, frozen=True):
     version_id: str | None
     last_modified: datetime
     headers: ObjectHeaders
+    reused: bool
 
 
 class ManifestWriter:
@@ -119,4 +123,5 @@ def _line(state: BackupState) -> ManifestLine:
         intent.version_id,
         intent.last_modified,
         intent.headers,
+        backup.reused,
     )
