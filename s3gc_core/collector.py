@@ -521,8 +521,8 @@ class Collector:
             yield checked
 
     async def verify_backups(
-        self, *, sample: int | None = None
+        self, *, sample: int | None = None, seed: int | None = None
     ) -> AsyncIterator[tuple[str, str | None]]:
         """Read backups back and compare; yields (key, what is wrong or None)."""
-        async for checked in standing.verify_backups(self._parts, sample=sample):
+        async for checked in standing.verify_backups(self._parts, sample=sample, seed=seed):
             yield checked

@@ -247,10 +247,17 @@ class Config:
     schedule_cron: str = "02:30"
     databases: tuple[DatabaseConfig, ...] = ()
     sources: tuple[SourceConfig, ...] = ()
+    # zstd levels: the first, and how far down it goes where encoding is what all else waits for.
     compression_level: int = 19
     # Equal bytes are stored once.
     deduplicate: bool = True
+    compression_floor: int = 3
+    # A JPEG is backed up as JPEG XL where that gives back exactly its bytes (extra `images`).
+    jpegxl: bool = False
     max_concurrency: int = 32
+    # Of requests to the object store, and of the bytes of objects both ways (10**6); 0: no limit.
+    max_requests_per_second: int = 0
+    max_bandwidth_mb_per_second: int = 0
     plan_lifetime_hours: int = 24
     vault_horizon_days: int = 90
     # No database can be restored to an older state (guard `vault-horizon`).

@@ -40,7 +40,11 @@ SCALARS: dict[str, Rule[object]] = {
     "vault_path": rules.vault_path,
     "schedule_cron": rules.schedule,
     "compression_level": rules.whole_number(1, 22),
+    "compression_floor": rules.whole_number(1, 22),
+    "jpegxl": rules.flag,
     "max_concurrency": rules.whole_number(1, 256),
+    "max_requests_per_second": rules.whole_number(0, 1_000_000, "0 sets no limit"),
+    "max_bandwidth_mb_per_second": rules.whole_number(0, 1_000_000, "0 sets no limit"),
     "plan_lifetime_hours": rules.whole_number(1, 720),
     "vault_horizon_days": rules.whole_number(1, 36500),
     "database_restore_days": rules.whole_number(0, 36500),
@@ -128,7 +132,11 @@ class Settings(TypedDict, total=False):
     cdc_connection_url: str | None
     compression_level: int
     deduplicate: bool
+    compression_floor: int
+    jpegxl: bool
     max_concurrency: int
+    max_requests_per_second: int
+    max_bandwidth_mb_per_second: int
     plan_lifetime_hours: int
     vault_horizon_days: int
     database_restore_days: int
@@ -188,6 +196,7 @@ def validated(
     for name, rule in SCALARS.items():
         if name in settings or name == "bucket":
             values[name] = findings.take((name,), rule, settings.get(name), None)
+    _check_floor(values, findings)
     for name, each in LISTS.items():
         if name in settings:
             values[name] = _list(name, each, settings[name], findings)
@@ -205,6 +214,17 @@ def validated(
     if findings.problems:
         raise ConfigurationError(findings.problems, origin=origin)
     return Config(**values, databases=databases, sources=sources)
+
+
+def _check_floor(values: Mapping[str, Any], findings: Findings) -> None:
+    """A floor that is over the level would make backups stronger than the level allows."""
+    level, floor = (
+        values.get("compression_level", DEFAULTS["compression_level"]),
+        values.get("compression_floor"),
+    )
+    if isinstance(level, int) and isinstance(floor, int) and floor > level:
+        allowed = f"1 to compression_level ({level}), which makes it fixed"
+        findings.add(("compression_floor",), floor, allowed)
 
 
 def _list(name: str, rule: Rule[str], value: object, findings: Findings) -> tuple[str, ...]:

@@ -4,6 +4,7 @@
     ├── ConfigurationError          2   what the operator wrote cannot be used
     │   └── SourceMissing           2   a configured table or column does not exist
     ├── SourceUnreadable            2   a source is there but cannot be read faithfully
+    ├── CodecMissing                2   what backups are encoded with is not installed
     ├── Refused                     3   a rule or a guard says no; nothing was changed
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
     │   ├── PlanDrifted, PlanFinished, ConfirmationMismatch, SecondPersonNeeded, AuditBroken,
@@ -110,6 +111,17 @@ class SourceUnreadable(S3gcError):
     exit_code = ExitCode.USAGE
     why = "a value that is guessed or skipped would make its reference invisible"
     next_step = "correct the entry under [tables], or the column, and run again"
+
+
+class CodecMissing(S3gcError):
+    """Backups are to be encoded, or are encoded, with something that is not installed here.
+
+    It says nothing about the backups: they are as good as they were.
+    """
+
+    exit_code = ExitCode.USAGE
+    why = "a backup in JPEG XL is only read, and only written, by what can prove it is exact"
+    next_step = 'pip install "s3gc[images]", then run again (by hand: djxl IN.jxl OUT.jpg)'
 
 
 class Refused(S3gcError):

@@ -249,7 +249,10 @@ def _restoring(add: Add) -> None:
     actions = vault.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("stats", help="backups, bytes before and after, free space")
     verify = actions.add_parser("verify", help="read backups and compare their hashes")
-    verify.add_argument("--sample", type=positive, metavar="N", help="only about N of them")
+    verify.add_argument("--sample", type=positive, metavar="N", help="only N, chosen by chance")
+    verify.add_argument(
+        "--seed", type=positive, metavar="S", help="with --sample: draw as that which told this did"
+    )
     verify.add_argument("--replica", action="store_true", help="those in the replica")
     find = actions.add_parser("find", help="backups of a key, or of keys with a prefix")
     find.add_argument("key")

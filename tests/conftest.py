@@ -25,7 +25,25 @@ settings.register_profile("s3gc", deadline=None)
 settings.load_profile("s3gc")
 
 MakeBucket = Callable[[S3Server], Awaitable[Config]]
+# Files of few tests that take minutes: begun last, one of them would keep one worker alone busy.
+_FIRST = (
+    "tests/tui/hostile/",
+    "tests/worlds/",
+    "tests/faults/",
+    "tests/model/",
+    "tests/mutations/",
+    "tests/applications/",
+    "tests/proxy/",
+    "tests/identity/",
+    "tests/tui/bytes/",
+    "tests/tui/accidents/",
+)
 _bucket_numbers = count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; among those, and all others, the order stays."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_FIRST))
 
 
 @pytest.fixture(scope="session")

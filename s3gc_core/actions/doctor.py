@@ -13,10 +13,11 @@ from s3gc_core.bucket import Bucket, StoreCapabilities, probe_store
 from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config, UnsafeStore
 from s3gc_core.databases import Database, open_database
-from s3gc_core.errors import S3gcError
+from s3gc_core.errors import CodecMissing, S3gcError
 from s3gc_core.judgement import CLOCK_DIFFERENCE, versioning_note
 from s3gc_core.local_store import refuse_network_file_system
 from s3gc_core.references import table_read
+from s3gc_core.vault import require_jpegxl
 
 LEAST_FREE_BYTES = 1 << 30
 
@@ -28,6 +29,8 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
     """
     yield _vault_folder(config)
     yield _free_space(config)
+    if config.jpegxl:
+        yield _jpegxl()
     async with Bucket.open(config, SystemClock()) as bucket:
         async for check in _bucket_checks(bucket, config, write_probe=write_probe):
             yield check
@@ -70,6 +73,14 @@ def _free_space(config: Config) -> Check:
     return Check("free space", True, f"{free} bytes are free for backups")
 
 
+def _jpegxl() -> Check:
+    try:
+        require_jpegxl()
+    except CodecMissing as error:
+        return failed("jpegxl", error)
+    return Check("jpegxl", True, "JPEG files can be backed up as JPEG XL, and read back")
+
+
 async def _bucket_checks(
     bucket: Bucket, config: Config, *, write_probe: bool
 ) -> AsyncIterator[Check]:
@@ -101,6 +112,7 @@ async def _bucket_checks(
             " (and to execute and restore: s3:DeleteObject, s3:PutObject, s3:PutObjectTagging)",
         )
     yield await _versions(bucket)
+    yield await _object_lock(bucket)
     difference = abs(await bucket.server_now() - SystemClock().now())
     near = difference <= CLOCK_DIFFERENCE
     fix = "" if near else "synchronise this machine's clock (NTP)"
@@ -129,8 +141,28 @@ async def _versions(bucket: Bucket) -> Check:
         versioning_note(told.status) or "the bucket keeps no versions: what is deleted is freed"
     )
     if told.mfa_delete:
-        detail += " MFA delete is on: a restore writes the backup, as it may not remove markers."
+        detail += (
+            " MFA delete is on: a restore writes the backup, as it may not remove markers, and"
+            " versions of probe and drill objects stay."
+        )
     return Check("versions", True, detail)
+
+
+async def _object_lock(bucket: Bucket) -> Check:
+    """Whether objects may be locked here, and what a restore locks again."""
+    try:
+        told = await bucket.bucket_lock()
+    except S3gcError as error:
+        return failed("object lock", error)
+    if told.enabled is None:
+        missing = "s3:GetBucketObjectLockConfiguration is missing"
+        return Check("object lock", True, f"{missing}: each object is asked for its lock")
+    if not told.enabled:
+        return Check("object lock", True, "off: no object is locked")
+    detail = "on: what is under a legal hold or retained is kept"
+    if told.default_retention:
+        detail += f"; whatever a restore writes is locked anew ({told.default_retention})"
+    return Check("object lock", True, detail)
 
 
 async def _database_checks(

@@ -37,7 +37,7 @@ from s3gc_core.judgement import (
     vault_horizon,
 )
 from s3gc_core.parallel import to_the_end
-from s3gc_core.vault import Outcome, Result, StoreProbed
+from s3gc_core.vault import Outcome, Result, StoreProbed, require_jpegxl
 
 # Results after which an execution that is gone on with need not look at a key again.
 _ENDED = frozenset({Outcome.DELETED, Outcome.CHANGED, Outcome.VANISHED, Outcome.KEPT})
@@ -48,7 +48,8 @@ class OperationSummary(msgspec.Struct, frozen=True):
 
     Of an execution: `planned` objects = those in `counts` + `done_before`, by earlier executions of
     the same plan. `deletes`: how they were bound to what was backed up; None where none was sent.
-    `noncurrent`: of `bytes` what a versioned bucket still keeps, so what is not freed. Of a
+    `noncurrent`: of `bytes` what a versioned bucket still keeps, so what is not freed. `encodings`:
+    how many objects were backed up by which codec and level (`zstd 19`, `raw`, `jxl`). Of a
     restore: `unhidden` objects came back by removing their delete marker.
     """
 
@@ -62,6 +63,7 @@ class OperationSummary(msgspec.Struct, frozen=True):
     deletes: DeleteModes | None = None
     noncurrent: int = 0
     unhidden: int = 0
+    encodings: dict[str, int] = {}
 
 
 async def execute(
@@ -94,6 +96,8 @@ async def execute(
         if parts.config.require_second_person:
             check_second_person(plan, history, executor=actor())
         parts.refuse_nothing_tracked()
+        if parts.config.jpegxl:
+            require_jpegxl()
         if parts.config.mode is not Mode.AUDIT_ONLY:
             horizon, restored = parts.config.vault_horizon_days, parts.config.database_restore_days
             refuse(vault_horizon(horizon, restored))
@@ -114,7 +118,7 @@ async def execute(
             partial(hold_streams_if_free, parts.config.vault_path, "execute"),
         )
         await last_check.refuse_replicas()
-        deletes, ask_tags_always = await _probe_store(parts)
+        deletes, ask_tags_always, etags_are_md5 = await _probe_store(parts)
         if deletes is not None:
             await parts.audit.append(run.operation_id, [StoreProbed(deletes)])
             run.journal.deletes(str(deletes))
@@ -132,11 +136,13 @@ async def execute(
             operation_id=run.operation_id,
             plan=plan,
             ask_tags_always=ask_tags_always,
+            etags_are_md5=etags_are_md5,
             # The vault is held: nobody else uses the grant's budget meanwhile.
             check_allowed=partial(_check_granted, parts, plan, history, count=False),
             listed=await _listed(parts),
             deletes=deletes or DeleteModes(),
             replica_has=replica_has,
+            object_lock=(await parts.bucket.bucket_lock()).enabled,
         )
         try:
             await execution.run(finished)
@@ -157,6 +163,7 @@ async def execute(
         done_before=len(finished),
         deletes=deletes,
         noncurrent=execution.bytes_noncurrent,
+        encodings=dict(execution.encodings),
     )
 
 
@@ -198,14 +205,14 @@ async def _listed(parts: Parts) -> int:
     return scan.listed if scan else 0
 
 
-async def _probe_store(parts: Parts) -> tuple[DeleteModes | None, bool]:
-    """How to delete here, and whether to always ask for tags.
+async def _probe_store(parts: Parts) -> tuple[DeleteModes | None, bool, bool]:
+    """How to delete here, whether to always ask for tags, and whether ETags are MD5s.
 
     Raises `StoreUnsafe` where the store ignores conditions, unless the operator chose what to do
     then. A read that ignores them is refused all the same: nobody compares in its place.
     """
     if parts.config.mode is Mode.AUDIT_ONLY:
-        return None, False
+        return None, False, False
     await remove_old_probes(parts.bucket)
     capabilities = await probe_store(parts.bucket)
     chosen = parts.config.unsafe_store is UnsafeStore.HEAD_COMPARE and capabilities.conditional_read
@@ -214,7 +221,8 @@ async def _probe_store(parts: Parts) -> tuple[DeleteModes | None, bool]:
             "store-unsafe: with an ETag that differed, a probe object was read or deleted all the"
             f" same (by: {capabilities.ignored})"
         )
-    return capabilities.delete_modes, not capabilities.tag_count_reported
+    asked = not capabilities.tag_count_reported
+    return capabilities.delete_modes, asked, capabilities.etag_is_md5
 
 
 async def _check_balance(

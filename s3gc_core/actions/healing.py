@@ -21,8 +21,8 @@ from s3gc_core.vault import GONE, Entry, Result
 LOOK_SECONDS = 1.0
 # Objects brought back by one operation: so soon another can begin, which waits for that.
 _AT_ONCE = 64
-# How often it tries once more to bring back what could not be brought back.
-AGAIN_SECONDS = 60.0
+# After how long it tries once more to bring back what could not be brought back: from, up to.
+AGAIN_SECONDS = (2.0, 60.0)
 
 Alarm = Callable[[Returned], None]
 
@@ -51,13 +51,16 @@ async def heal(
 
 async def heal_for_ever(parts: Parts, alarm: Alarm) -> None:
     """Look again and again, until cancelled."""
-    tried: dict[str, float] = {}
+    least, most = AGAIN_SECONDS
+    # Not before when a key is tried again, and how long that was.
+    tried: dict[str, tuple[float, float]] = {}
     loop = asyncio.get_running_loop()
     while True:
         now = loop.time()
-        tried = {key: at for key, at in tried.items() if now - at < AGAIN_SECONDS}
         keys = frozenset(one.key for one in await parts.registry.returned())
-        later = tried.keys() | await _at_work(parts)
+        # What was given up, and is referred to once more, is as urgent as it was at first.
+        tried = {key: tried[key] for key in keys & tried.keys()}
+        later = {key for key, (at, _) in tried.items() if at > now} | await _at_work(parts)
         were_deleted = (await parts.audit.head())[0] > await parts.registry.vaulted_upto()
         if were_deleted or keys - later:
             try:
@@ -65,7 +68,9 @@ async def heal_for_ever(parts: Parts, alarm: Alarm) -> None:
             except S3gcError as error:
                 # Following goes on; what is to be healed is in the registry.
                 log.warning("healing_failed", what=error.what)
-            tried |= dict.fromkeys(keys - later, now)
+            for key in keys - later:
+                pause = min(2 * tried[key][1], most) if key in tried else least
+                tried[key] = (now + pause, pause)
         await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -93,10 +98,10 @@ def _deleted_key(entry: Entry) -> str | None:
 
 
 async def _is_back(parts: Parts, one: Returned) -> bool:
+    upto = await parts.registry.vaulted_upto()
     if await parts.bucket.head(one.key) is None:
         return False
-    await parts.registry.forget_returned([one.key])
-    return True
+    return await parts.registry.forget_returned([one.key], upto)
 
 
 async def _restore(parts: Parts, keys: Sequence[str]) -> None:

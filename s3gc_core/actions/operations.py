@@ -183,8 +183,14 @@ async def _recorded(
     """Record start and end of an operation in the audit log, and its end in the journal."""
     operation_id = run.operation_id
     error: str | None = None
+    recorded = True
     try:
-        await to_the_end(audit.append(operation_id, [started]))
+        try:
+            await to_the_end(audit.append(operation_id, [started]))
+        except S3gcError:
+            # What has no beginning in the log gets no end there.
+            recorded = False
+            raise
         log.info("operation_started", operation_id=operation_id, what=started.what)
         yield
     except asyncio.CancelledError:
@@ -207,11 +213,14 @@ async def _recorded(
         raise
     finally:
         finished = OperationFinished(run.outcome, run.counts, run.blocked, error)
-        await to_the_end(_finish(audit, run, finished))
+        await to_the_end(_finish(audit, run, finished, recorded=recorded))
         log.info("operation_finished", operation_id=operation_id, outcome=run.outcome)
 
 
-async def _finish(audit: AuditLog, run: OperationRun, finished: OperationFinished) -> None:
-    await audit.append(run.operation_id, [finished])
+async def _finish(
+    audit: AuditLog, run: OperationRun, finished: OperationFinished, *, recorded: bool
+) -> None:
+    if recorded:
+        await audit.append(run.operation_id, [finished])
     run.journal.finish(finished.outcome, finished.counts, finished.error)
     await audit.anchor()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from s3gc_core import collection
+from s3gc_core import collection, log
 from s3gc_core import config_rules as rules
 from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.actions.operations import OperationRun
@@ -106,6 +106,8 @@ async def _restore_into(
     *,
     overwrite: bool,
 ) -> OperationSummary:
+    if retained := (await bucket.bucket_lock()).default_retention:
+        log.warning("restored_objects_are_locked", bucket=bucket.name, retention=retained)
     restore = Restore(
         bucket,
         parts.audit,
@@ -167,11 +169,18 @@ async def foresee(
 
 
 async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) -> OperationSummary:
-    """Write deleted objects into a folder; the bucket is not touched."""
+    """Write deleted objects into a folder, unless they are there; the bucket is not touched."""
     await _refuse_nothing_found(parts, selection)
     arguments = {**_in_words(selection), "to": str(folder)}
     async with parts.operation("restore", arguments=arguments) as run:
-        restore = FolderRestore(parts.audit, parts.files, run.journal, run.operation_id, folder)
+        restore = FolderRestore(
+            parts.audit,
+            parts.files,
+            run.journal,
+            run.operation_id,
+            folder,
+            parts.config.max_concurrency,
+        )
         try:
             await restore.run(selection)
         finally:

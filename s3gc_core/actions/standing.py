@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ import msgspec
 
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.storing_once import Bytes, Shared, bytes_of, shared
+from s3gc_core.collection import draw
 from s3gc_core.config import Codec, Config
 from s3gc_core.ids import new_id
 from s3gc_core.jobs import LeaseHolder, lease_holder
@@ -21,6 +22,7 @@ from s3gc_core.replica import ReplicaLag, open_replica, replica_lag
 from s3gc_core.replica import verify_replica as verify_in
 from s3gc_core.vault import (
     BackupDamaged,
+    BackupState,
     Drilled,
     LastRecord,
     Purged,
@@ -188,23 +190,20 @@ async def _purged_bytes(parts: Parts, packs: set[str], once: Shared) -> int:
 
 
 async def verify_backups(
-    parts: Parts, *, sample: int | None = None
+    parts: Parts, *, sample: int | None = None, seed: int | None = None
 ) -> AsyncIterator[tuple[str, str | None]]:
     """Read backups from disk and compare their hashes; yields (key, what is wrong or None).
 
-    With `sample`, about that many, chosen by chance. Whoever reads to the end has it recorded.
-    Bytes that several backups share are read once.
+    With `sample`, so many of them, each as likely as any other; the same log and `seed` draw the
+    same. Whoever reads to the end has it recorded. Bytes that several backups share are read once.
     """
     checked = damaged = 0
+    if sample is not None and seed is None:
+        seed = secrets.randbelow(1 << 32)
     once = await shared(parts)
     known: dict[Bytes, str | None] = {}
-    share = 1.0
-    if sample is not None:
-        total = (await vault_stats(parts)).backups
-        share = sample / total if total else 1.0
-    async for page in parts.audit.backups():
-        # A sample, not a secret.
-        chosen = [entry.intent for entry in page if random.random() < share]
+    async for page in _to_verify(parts, sample, seed):
+        chosen = [entry.intent for entry in page]
         places = await bytes_of(parts, [intent.backup for intent in chosen])
         for intent, place in zip(chosen, places, strict=True):
             checked += 1
@@ -216,7 +215,17 @@ async def verify_backups(
                     known[place] = wrong
             damaged += wrong is not None
             yield intent.key, wrong
-    await parts.audit.append(new_id(), [Verified(checked, damaged, sample)])
+    await parts.audit.append(new_id(), [Verified(checked, damaged, sample, seed)])
+
+
+async def _to_verify(
+    parts: Parts, sample: int | None, seed: int | None
+) -> AsyncIterator[list[BackupState]]:
+    if sample is not None and seed is not None:
+        yield await draw(parts.audit, sample, seed)
+        return
+    async for page in parts.audit.backups():
+        yield page
 
 
 async def _wrong(parts: Parts, backup: StoredBackup) -> str | None:

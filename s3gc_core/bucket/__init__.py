@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from s3gc_core.bucket.objects import (
     BackedUp,
+    BucketLock,
     BucketVersioning,
     DeleteMode,
     DeleteModes,
@@ -38,10 +39,13 @@ if TYPE_CHECKING:
         BodyLengthWrong,
         ObjectChanged,
         ObjectGone,
+        ObjectRefused,
         ObjectUnreadable,
         StoreFailed,
+        WriteDenied,
     )
     from s3gc_core.bucket.listing import ListingIncomplete
+    from s3gc_core.bucket.locking import in_force
     from s3gc_core.bucket.reading import ObjectBody
     from s3gc_core.bucket.uploads import UploadInProgress
 else:
@@ -57,9 +61,12 @@ else:
         "BodyLengthWrong": "failures",
         "ObjectChanged": "failures",
         "ObjectGone": "failures",
+        "ObjectRefused": "failures",
         "ObjectUnreadable": "failures",
         "StoreFailed": "failures",
+        "WriteDenied": "failures",
         "ListingIncomplete": "listing",
+        "in_force": "locking",
         "ObjectBody": "reading",
         "UploadInProgress": "uploads",
     }
@@ -75,6 +82,7 @@ __all__ = [
     "BackedUp",
     "BodyLengthWrong",
     "Bucket",
+    "BucketLock",
     "BucketVersioning",
     "DeleteAnswerWrong",
     "DeleteMode",
@@ -87,6 +95,7 @@ __all__ = [
     "ObjectChanged",
     "ObjectGone",
     "ObjectHeaders",
+    "ObjectRefused",
     "ObjectState",
     "ObjectUnreadable",
     "OldVersions",
@@ -94,7 +103,9 @@ __all__ = [
     "StoreFailed",
     "UploadInProgress",
     "Versioning",
+    "WriteDenied",
     "create_bucket",
+    "in_force",
     "probe_store",
     "remove_old_probes",
     "stays_noncurrent",

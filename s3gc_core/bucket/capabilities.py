@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PROBE_PREFIX = ".s3gc-probe/"
 _BODY = b"s3gc asks whether this store keeps its word; this object may be deleted.\n"
+_BODY_MD5 = hashlib.md5(_BODY, usedforsecurity=False).hexdigest()
 _ULID = re.compile("[0-9A-HJKMNP-TV-Z]{26}")
 # A well-formed ETag that is not the probe's.
 _WRONG_ETAG = '"00000000000000000000000000000000"'
@@ -42,7 +43,7 @@ class StoreCapabilities:
     and the object survived. `conditional_read`: so was a read. `tag_count_reported`: GET says how
     many tags there are (else tags must be asked for object by object). `put_if_none_match`: an
     existing object was not overwritten. `takes_batches`: a batch with ETags was not refused as a
-    whole (else its keys go singly).
+    whole (else its keys go singly). `etag_is_md5`: that of an object put in one is its bytes' MD5.
     """
 
     conditional_delete: bool
@@ -52,6 +53,7 @@ class StoreCapabilities:
     tag_count_reported: bool
     versioning: Versioning
     takes_batches: bool = True
+    etag_is_md5: bool = False
 
     @property
     def safe(self) -> bool:
@@ -87,7 +89,7 @@ async def probe_store(bucket: Bucket) -> StoreCapabilities:
     key = f"{_our_prefix(bucket)}{new_id()}"
     versioning = (await bucket.versioning()).status
     async with _removed_at_the_end(bucket, key):
-        tag_count_reported = await _write_probe(bucket, key)
+        etag, tag_count_reported = await _write_probe(bucket, key)
         batch = _Batch()
         return StoreCapabilities(
             put_if_none_match=await _keeps_existing(bucket, key),
@@ -97,6 +99,7 @@ async def probe_store(bucket: Bucket) -> StoreCapabilities:
             conditional_batch_delete=await _survives(bucket, key, batch.delete),
             versioning=versioning,
             takes_batches=batch.taken,
+            etag_is_md5=etag.strip('"') == _BODY_MD5,
         )
 
 
@@ -122,8 +125,8 @@ async def _pieces() -> AsyncIterator[bytes]:
     yield _BODY
 
 
-async def _write_probe(bucket: Bucket, key: str) -> bool:
-    """Write the probe, with a tag if the store takes one; return whether GET counts it."""
+async def _write_probe(bucket: Bucket, key: str) -> tuple[str, bool]:
+    """Write the probe, with a tag if the store takes one; its ETag, and whether GET counts it."""
     tagged = ObjectHeaders(content_type="text/plain", tags={"s3gc": "probe"})
     try:
         etag = await bucket.put(key, _pieces(), len(_BODY), tagged)
@@ -131,15 +134,14 @@ async def _write_probe(bucket: Bucket, key: str) -> bool:
         raise
     except S3gcError:
         # No tags here (501), or no right to set them: then they cannot be counted either.
-        await _put_plain(bucket, key)
-        return False
+        return await _put_plain(bucket, key), False
     async with bucket.read(key, etag) as body:
-        return body.state.tag_count == 1
+        return etag, body.state.tag_count == 1
 
 
-async def _put_plain(bucket: Bucket, key: str) -> None:
+async def _put_plain(bucket: Bucket, key: str) -> str:
     headers = ObjectHeaders(content_type="text/plain")
-    await bucket.put(key, _pieces(), len(_BODY), headers)
+    return await bucket.put(key, _pieces(), len(_BODY), headers)
 
 
 async def _keeps_existing(bucket: Bucket, key: str) -> bool:

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import msgspec
 from botocore.exceptions import ClientError
 
 from s3gc_core.bucket import (
@@ -16,6 +17,7 @@ from s3gc_core.bucket import (
     deleting,
     immutable,
     listing,
+    locking,
     marks,
     reading,
     uploads,
@@ -25,14 +27,17 @@ from s3gc_core.bucket.connection import CHECK_ATTEMPTS, Connection, Keys, connec
 from s3gc_core.bucket.failures import StoreFailed, status_of, store_errors
 from s3gc_core.bucket.objects import (
     BackedUp,
+    BucketLock,
     BucketVersioning,
     DeleteModes,
     DeleteResult,
     ListedObject,
     ObjectHeaders,
+    ObjectLock,
     ObjectState,
     OldVersions,
 )
+from s3gc_core.bucket.pace import Pace
 from s3gc_core.bucket.reading import ObjectBody
 from s3gc_core.bucket.uploads import UploadInProgress
 from s3gc_core.bucket.writing import Writer
@@ -141,6 +146,18 @@ class Bucket:
         """
         return await versions.versioning(self.connection)
 
+    async def bucket_lock(self) -> BucketLock:
+        """Whether Object Lock is on here. A store that does not know it (501) has none."""
+        return await locking.bucket_lock(self.connection)
+
+    async def object_lock(self, key: str, *, enabled: bool | None) -> ObjectLock:
+        """The lock of the current object; `enabled` is what `bucket_lock` said.
+
+        Raises `ObjectGone`, and `ObjectUnreadable` where it may not be asked.
+        """
+        lock = await locking.object_lock(self.connection, key, enabled=enabled)
+        return msgspec.structs.replace(lock, seen_at=self._clock.bucket_now(lock.seen_at))
+
     async def hidden_version(self, key: str, marker: str) -> ObjectState | None:
         """The version that the delete marker `marker` hides, if removing the marker would make
         exactly that one current again; None where it would not, or nobody can tell.
@@ -196,7 +213,8 @@ class Bucket:
         Never unconditional: only if nothing lives at the key, or, with `if_match`, only over the
         object with that ETag. Raises `ObjectChanged` where that does not hold, `ObjectGone` where
         the object to be replaced is gone, `BodyLengthWrong` where the source is shorter or longer;
-        then nothing was written. Cancelled or failed, no part of an upload stays behind.
+        `ObjectRefused` where the store takes others but not this one, `WriteDenied` where it does
+        not say; then nothing was written. Cancelled or failed, no part of an upload stays behind.
         """
         if if_match is not None and not if_match.strip('"* '):
             raise ValueError("an empty ETag would overwrite whatever is there")
@@ -229,5 +247,6 @@ class Bucket:
 
         By head-compare-delete, what differs at a HEAD right before its delete is kept.
         """
-        async with connect(self._config, attempts=1, keys=self._keys) as once:
+        config, pace = self._config, Pace.unlimited()
+        async with connect(config, attempts=1, keys=self._keys, pace=pace) as once:
             return await comparing.delete_by_modes(self.connection, once, modes, objects)

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 async def delete_by_modes(
     connection: Connection, once: Connection, modes: DeleteModes, objects: Mapping[str, BackedUp]
 ) -> dict[str, DeleteResult]:
-    """See `Bucket.delete_by_modes`. `once` sends every request once."""
+    """See `Bucket.delete_by_modes`. `once` sends every request once, and waits for no pace."""
 
     async def compared(key: str, _: str) -> DeleteResult:
+        # Between the last check and the delete nobody may wait; whoever comes next does.
+        connection.pace.sent(2)
         return await compare_and_delete(once, key, objects[key])
 
     return await delete_batch(

@@ -33,6 +33,20 @@ class ObjectUnreadable(S3gcError):
     next_step = "make the object readable for these credentials, or exclude its prefix"
 
 
+class ObjectRefused(S3gcError):
+    """The store takes other objects, but not this one: its key's KMS, a header, a lock."""
+
+    why = "an object is written back exactly as it was, or not at all"
+    next_step = "mend what the store names, then restore again; or restore it with `--to DIR`"
+
+
+class WriteDenied(BucketUnreachable):
+    """Writing was denied, and the store does not say whether here only or everywhere."""
+
+    why = "what may not be written cannot be restored"
+    next_step = "grant these credentials s3:PutObject and s3:PutObjectTagging on the bucket"
+
+
 class StoreFailed(S3gcError):
     """The store refused a request, or gave an answer that makes no sense."""
 
@@ -55,6 +69,14 @@ _BAD_CREDENTIALS = frozenset(
 _WRONG_REGION = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
+# Refusals of a write that the next object would meet as well, however they are numbered: a bucket
+# that is full (Ceph, MinIO) or not ours to use, a store that is too busy (S3 error codes).
+_OF_ALL_WRITES = frozenset(
+    {"QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "InvalidBucketName", "InvalidBucketState"}
+    | {"AllAccessDisabled", "RequestTimeout", "ThrottlingException", "Throttling", "SlowDown"}
+)
+# How stores word a denial that is about the encryption key or the lock of one object.
+_OF_ITS_KEY_OR_LOCK = ("kms:", "object lock", "worm")
 _NO_CREDENTIALS = (
     boto.NoCredentialsError,
     boto.PartialCredentialsError,
@@ -84,17 +106,19 @@ def _said(error: boto.ClientError) -> str:
 
 
 @contextmanager
-def store_errors(doing: str, *, key: str | None = None, reading: bool = False) -> Iterator[None]:
+def store_errors(
+    doing: str, *, key: str | None = None, reading: bool = False, writing: bool = False
+) -> Iterator[None]:
     """Turn the client's errors into ours around one request.
 
     `doing` says what was tried. With `key`, refusals that concern this object become
-    `ObjectChanged`, `ObjectGone` and, when `reading`, `ObjectUnreadable`; all others become
-    `BucketUnreachable` or `StoreFailed`.
+    `ObjectChanged`, `ObjectGone` and, when `reading`, `ObjectUnreadable`, when `writing`,
+    `ObjectRefused`; all others become `BucketUnreachable` (`WriteDenied`) or `StoreFailed`.
     """
     try:
         yield
     except boto.ClientError as error:
-        raise _refusal(error, doing, key, reading) from error
+        raise _refusal(error, doing, key, reading=reading, writing=writing) from error
     except _NO_CREDENTIALS as error:
         raise BucketUnreachable(
             f"{doing}: no usable credentials ({error})",
@@ -112,7 +136,9 @@ def store_errors(doing: str, *, key: str | None = None, reading: bool = False) -
         raise StoreFailed(f"{doing}: {error}") from error
 
 
-def _refusal(error: boto.ClientError, doing: str, key: str | None, reading: bool) -> S3gcError:
+def _refusal(
+    error: boto.ClientError, doing: str, key: str | None, *, reading: bool, writing: bool
+) -> S3gcError:
     status, code = status_of(error), code_of(error)
     said = _said(error)
     if code in _BAD_CREDENTIALS:
@@ -142,6 +168,10 @@ def _refusal(error: boto.ClientError, doing: str, key: str | None, reading: bool
         # 400 is what S3 answers where the object needs its customer's encryption key (SSE-C).
         if reading and status in (400, 403):
             return ObjectUnreadable(f"{doing}: {key!r} cannot be read ({said})")
+        if writing and _concerns_this_write(status, code, said):
+            return ObjectRefused(f"{doing}: the store refuses this object ({said})")
+        if writing and code == "AccessDenied":
+            return WriteDenied(f"{doing}: access denied ({said})")
     if key is None and status == 404:
         return BucketUnreachable(
             f"{doing}: no such bucket ({said})",
@@ -153,3 +183,15 @@ def _refusal(error: boto.ClientError, doing: str, key: str | None, reading: bool
             next_step="grant these credentials s3:ListBucket and s3:GetObject on the bucket",
         )
     return StoreFailed(f"{doing}: the store refused it ({said})")
+
+
+def _concerns_this_write(status: int, code: str, said: str) -> bool:
+    """Whether another object might be written all the same. A bare denial says neither."""
+    if code in _OF_ALL_WRITES:
+        return False
+    if code.startswith("KMS."):
+        return True
+    if status == 403:
+        return any(words in said.lower() for words in _OF_ITS_KEY_OR_LOCK)
+    # 413: too large for this store. 501: it does not know one of the headers.
+    return status in (400, 409, 413, 501)

@@ -71,6 +71,9 @@ def check_page(page: dict[str, Any], prefix: str) -> list[ListedObject]:
             f"a page says it has {page['KeyCount']} keys and holds {len(entries)}"
         )
     listed = [_entry(entry) for entry in entries]
+    if len({item.key for item in listed}) != len(listed):
+        # Counted twice, it would also stand for one that is missing.
+        raise ListingIncomplete("a page names a key twice")
     for item in listed:
         if not item.key.startswith(prefix):
             raise ListingIncomplete(f"{item.key!r} was listed under prefix {prefix!r}")

@@ -134,6 +134,26 @@ class BucketVersioning(msgspec.Struct, frozen=True):
     mfa_delete: bool = False
 
 
+class BucketLock(msgspec.Struct, frozen=True):
+    """Whether Object Lock is on; `enabled` None: it may not be asked, so each object has to be.
+
+    `default_retention` in words (`GOVERNANCE, 30 days`), empty where there is none: whatever is
+    written is locked for so long.
+    """
+
+    enabled: bool | None
+    default_retention: str = ""
+
+
+class ObjectLock(msgspec.Struct, frozen=True):
+    """The lock of one object as of `seen_at` (the store's time). Times are UTC."""
+
+    mode: str | None
+    until: datetime | None
+    legal_hold: bool
+    seen_at: datetime
+
+
 # The version id of what was written while versioning was off or suspended. Unlike all others it is
 # used again and again, so it never says which object is meant.
 NULL_VERSION = "null"

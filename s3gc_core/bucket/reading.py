@@ -22,6 +22,7 @@ from s3gc_core.errors import BucketUnreachable
 
 if TYPE_CHECKING:
     from s3gc_core.bucket.connection import Connection
+    from s3gc_core.bucket.pace import Pace
 
 MIB = 1 << 20
 # First parts of the usual uploaders, likeliest first: boto3 and aws-cli, rclone, MinIO, s5cmd ...
@@ -32,9 +33,10 @@ _MULTIPART_ETAG = re.compile(r'-(\d+)"?$')
 class ObjectBody:
     """An object being read. `state` is that of exactly these bytes."""
 
-    def __init__(self, state: ObjectState, stream: Any) -> None:
+    def __init__(self, state: ObjectState, stream: Any, pace: Pace) -> None:
         self.state = state
         self._stream = stream
+        self._pace = pace
 
     async def chunks(self, size: int = MIB) -> AsyncIterator[bytes]:
         """Yield the bytes once, in pieces of at most `size` bytes.
@@ -48,6 +50,7 @@ class ObjectBody:
             if not chunk:
                 break
             seen += len(chunk)
+            await self._pace.body(len(chunk))
             yield chunk
         if seen != self.state.size:
             raise BucketUnreachable(
@@ -73,7 +76,7 @@ async def read(connection: Connection, key: str, if_match: str) -> AsyncIterator
             raise ObjectUnreadable(
                 f"reading {key!r}: the store hides {answer['MissingMeta']} metadata entries"
             )
-        yield ObjectBody(state_of(key, answer, first), stream)
+        yield ObjectBody(state_of(key, answer, first), stream, connection.pace)
 
 
 async def head(connection: Connection, key: str) -> ObjectState | None:
@@ -106,7 +109,7 @@ async def _head(connection: Connection, key: str) -> dict[str, Any] | None:
 async def tags(connection: Connection, key: str) -> dict[str, str]:
     """The object's tags. A store that knows no tags (501) has none.
 
-    Raises `ObjectGone`, `ObjectUnreadable`, `BucketUnreachable`.
+    Raises `ObjectGone`, `ObjectUnreadable`, `BucketUnreachable`, `StoreFailed` for an empty answer.
     """
     with store_errors(f"reading the tags of {key!r}", key=key, reading=True):
         try:
@@ -115,6 +118,8 @@ async def tags(connection: Connection, key: str) -> dict[str, str]:
             if status_of(error) == 501 or code_of(error) == "NotImplemented":
                 return {}
             raise
+    if "TagSet" not in answer:
+        raise StoreFailed(f"reading the tags of {key!r}: the answer holds none, not even no tags")
     return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import errno
 import hashlib
+import shutil
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
 
 MIB = 1 << 20
-# Above this an object goes in parts; up to this, one body is held in memory.
-MULTIPART_THRESHOLD = 64 * MIB
+# Up to this, one body is held in memory.
+IN_MEMORY = 64 * MIB
+SINGLE_PUT = 5 << 30  # S3 documentation: the largest object of one PUT
 DEFAULT_PART_SIZE = 16 * MIB
 MAX_PARTS = 10_000  # S3 documentation, "multipart upload limits"
 ABORT_TIMEOUT_SECONDS = 30
@@ -115,7 +117,7 @@ class Writer:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._budget = ByteBudget(MULTIPART_THRESHOLD)
+        self._budget = ByteBudget(IN_MEMORY)
 
     async def put(
         self,
@@ -128,12 +130,13 @@ class Writer:
         """See `Bucket.put`. `condition` is IfMatch or IfNoneMatch."""
         where = {"Bucket": self._connection.bucket, "Key": key}
         exact = ExactSource(source, size, key)
-        if size > MULTIPART_THRESHOLD or headers.part_size is not None:
+        if not await asyncio.to_thread(self._fits_one_put, size, headers):
             return await self._put_parts(where, exact, size, headers, condition)
         async with self._body(exact, size) as (body, md5):
             await exact.end()
+            await self._connection.pace.body(size)
             request = where | parameters(headers) | condition
-            with store_errors(f"writing {key!r}", key=key):
+            with store_errors(f"writing {key!r}", key=key, writing=True):
                 answer = await self._connection.s3.put_object(
                     Body=body, ContentMD5=md5, ContentLength=size, **request
                 )
@@ -155,12 +158,12 @@ class Writer:
             started.append(answer["UploadId"])
 
         try:
-            with store_errors(f"writing {key!r}", key=key):
+            with store_errors(f"writing {key!r}", key=key, writing=True):
                 await to_the_end(start())
             upload = {**where, "UploadId": started[0]}
             parts = await self._send_parts(upload, exact, size, part_size_for(size, headers))
             await exact.end()
-            with store_errors(f"writing {key!r}", key=key):
+            with store_errors(f"writing {key!r}", key=key, writing=True):
                 request = upload | condition | {"MultipartUpload": {"Parts": parts}}
                 finished = await s3.complete_multipart_upload(**request)
             return str(finished["ETag"])
@@ -177,8 +180,11 @@ class Writer:
         key = upload["Key"]
         while exact.taken < size or not parts:
             number = len(parts) + 1
-            async with self._body(exact, min(part_size, size - exact.taken)) as (body, md5):
-                with store_errors(f"writing part {number} of {key!r}", key=key):
+            doing = f"writing part {number} of {key!r}"
+            length = min(part_size, size - exact.taken)
+            async with self._body(exact, length) as (body, md5):
+                await self._connection.pace.body(length)
+                with store_errors(doing, key=key, writing=True):
                     answer = await self._connection.s3.upload_part(
                         **upload, PartNumber=number, Body=body, ContentMD5=md5
                     )
@@ -203,7 +209,7 @@ class Writer:
         Kept in memory, or, for the huge parts some uploaders make, in a nameless file beside the
         vault: the only folder known to be a local disk with room.
         """
-        if size <= MULTIPART_THRESHOLD:
+        if size <= IN_MEMORY:
             async with self._budget.hold(size):
                 # Of its final size at once: a buffer that grows is moved over and over, and what it
                 # leaves behind is given back late (parts of 16 MiB took 34 to 84 MiB).
@@ -216,6 +222,13 @@ class Writer:
             with spool_errors(size):
                 md5 = await exact.fill(file, size)
             yield file, md5
+
+    def _fits_one_put(self, size: int, headers: ObjectHeaders) -> bool:
+        if size <= IN_MEMORY:
+            return goes_in_one_put(size, headers, room=0)
+        with spool_errors(size):
+            room = shutil.disk_usage(self._connection.spool_folder).free
+        return goes_in_one_put(size, headers, room)
 
     def _spool_file(self) -> IO[bytes]:
         return tempfile.TemporaryFile(dir=self._connection.spool_folder)
@@ -230,6 +243,17 @@ def spool_errors(size: int) -> Iterator[None]:
         if error.errno == errno.ENOSPC:
             raise VaultFull(f"no room for a part of {size} bytes beside the vault") from error
         raise VaultUnreachable(f"cannot hold a part of {size} bytes: {error}") from error
+
+
+def goes_in_one_put(size: int, headers: ObjectHeaders, room: int) -> bool:
+    """Whether an object comes in one piece again, as it was: in parts it has another ETag.
+
+    `room` is the free space beside the vault (bytes), which a body too large for the memory needs:
+    where half of it would go, the object comes back in parts rather than not at all.
+    """
+    if headers.part_size is not None or size > SINGLE_PUT:
+        return False
+    return size <= IN_MEMORY or size <= room // 2
 
 
 def part_size_for(size: int, headers: ObjectHeaders) -> int:

@@ -2,7 +2,7 @@
 
 from s3gc_core.collection.balance import imbalance
 from s3gc_core.collection.comparison import differences, header_differences
-from s3gc_core.collection.drill import Drill, Scratch, ScratchFolder, ScratchPrefix
+from s3gc_core.collection.drill import Drill, Scratch, ScratchFolder, ScratchPrefix, draw
 from s3gc_core.collection.execute import Execution
 from s3gc_core.collection.export import Export
 from s3gc_core.collection.folder import FolderRestore, relative_name
@@ -28,6 +28,7 @@ __all__ = [
     "ScratchPrefix",
     "Selection",
     "differences",
+    "draw",
     "foresee",
     "header_differences",
     "imbalance",

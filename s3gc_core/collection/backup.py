@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import hashlib
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -13,8 +17,11 @@ from s3gc_core.bucket import (
     ObjectChanged,
     ObjectGone,
     ObjectHeaders,
+    ObjectState,
     ObjectUnreadable,
+    in_force,
 )
+from s3gc_core.collection.cores import usable_cores
 from s3gc_core.collection.deduplication import Deduplication, content_of, twins_of
 from s3gc_core.judgement import PlanItem
 from s3gc_core.parallel import in_parallel
@@ -22,11 +29,15 @@ from s3gc_core.vault import (
     AuditLog,
     BackupDamaged,
     BackupFiles,
+    BackupWriter,
     CopyDamaged,
     Intent,
     Outcome,
     Result,
+    Spent,
     StoredBackup,
+    level_of,
+    next_level,
 )
 
 # What goes through memory at a time, and the size up to which an object is written in one go.
@@ -34,6 +45,9 @@ CHUNK = 1 << 20
 # Larger objects hold an encoder with a window of megabytes: only so many at once.
 _LARGE = 8 << 20
 _LARGE_AT_ONCE = 2
+_MD5 = re.compile("[0-9a-f]{32}")
+# Objects over a MiB that are being encoded at once: each takes up to 25 MB (vault.encoding).
+_ENCODED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,12 @@ class Backups:
 
 
 class BackupRun:
-    """Backs up batches of one operation, several objects at a time, in bounded memory."""
+    """Backs up batches of one operation, several objects at a time, in bounded memory.
+
+    `level` is the zstd level of the next batch: the highest at first, then as strong as leaves the
+    encoding off what everything else waits for, and never under `floor`. `check` is called between
+    two chunks of an object, and may raise to end the batch there: nothing of it is relied on then.
+    """
 
     def __init__(
         self,
@@ -60,33 +79,50 @@ class BackupRun:
         operation_id: str,
         *,
         level: int,
+        floor: int,
+        jpegxl: bool,
         concurrency: int,
         ask_tags_always: bool,
         copies_in: AuditLog | None,
+        etags_are_md5: bool,
+        check: Callable[[], None],
+        object_lock: bool | None = False,
     ) -> None:
         """`copies_in`: the log in which copies of equal bytes are looked for; None: they are not,
-        and every object's bytes are stored.
+        and every object's bytes are stored. `object_lock`: whether it is on in this bucket; None
+        where that is not known.
         """
         self._bucket = bucket
         self._files = files
         self._operation_id = operation_id
-        self._level = level
+        self.level = self._highest = level
+        self._floor = floor
+        self._jpegxl = jpegxl
+        self._check = check
+        self._cores = usable_cores()
+        self._encoding = 0.0
+        self._since: float | None = None
+        self._encoded_at_once = asyncio.Semaphore(min(self._cores + 1, _ENCODED_AT_ONCE))
         self._at_once = asyncio.Semaphore(concurrency)
         self._large_at_once = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._ask_tags_always = ask_tags_always
         self._copies = None
         if copies_in is not None:
             self._copies = Deduplication(copies_in, files, self._at_once)
+        self._etags_are_md5 = etags_are_md5
+        self._object_lock = object_lock
 
     async def back_up(self, items: Sequence[PlanItem]) -> Backups:
         """Back up a batch; when it returns, every intent's file is durable, read back and equal."""
+        self._since = self._since or time.perf_counter()
         outcomes = await in_parallel(self._one(item) for item in items)
         intents = [outcome for outcome in outcomes if isinstance(outcome, Intent)]
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
         if self._copies is None:
-            intents, damaged = await self._store(intents)
-            return Backups(intents, [*results, *damaged])
-        done = await self._store_once(intents, self._copies)
+            done = Backups(*await self._store(intents))
+        else:
+            done = await self._store_once(intents, self._copies)
+        self._choose_level(intents)
         return replace(done, results=[*results, *done.results])
 
     async def _store(self, intents: Sequence[Intent]) -> tuple[list[Intent], list[Result]]:
@@ -160,24 +196,30 @@ class BackupRun:
 
     async def _read_and_write(self, item: PlanItem) -> Intent | Result:
         try:
+            if reason := await locked(self._bucket, item.key, self._object_lock):
+                return Result(item.key, Outcome.KEPT, reason)
             async with self._bucket.read(item.key, if_match=item.etag) as reading:
                 state = reading.state
                 tags = {}
                 if state.tag_count or self._ask_tags_always:
                     tags = await self._bucket.tags(item.key)
                 headers = msgspec.structs.replace(state.headers, tags=tags)
+                if (other := other_object(item, state)) is not None:
+                    return other
                 if problem := unrestorable(headers):
                     return Result(item.key, Outcome.FAILED, problem)
+                level = level_of(state.size, self.level, self._floor)
                 writer = self._files.open_writer(
-                    self._operation_id, item.key, self._level, state.size, headers
+                    self._operation_id,
+                    item.key,
+                    level,
+                    state.size,
+                    headers,
+                    jpegxl=self._jpegxl,
                 )
-                try:
-                    async for chunk in reading.chunks(CHUNK):
-                        await asyncio.to_thread(writer.write, chunk)
-                    backup = await asyncio.to_thread(writer.close)
-                except BaseException:
-                    writer.abandon()
-                    raise
+                written = await self._write(writer, reading.chunks(CHUNK), state)
+                if isinstance(written, str):
+                    return Result(item.key, Outcome.FAILED, written)
         except ObjectChanged as error:
             return Result(item.key, Outcome.CHANGED, error.what)
         except ObjectGone as error:
@@ -191,8 +233,42 @@ class BackupRun:
             state.size,
             state.last_modified,
             headers,
-            backup,
+            written,
         )
+
+    async def _write(
+        self, writer: BackupWriter, chunks: AsyncIterator[bytes], state: ObjectState
+    ) -> StoredBackup | str:
+        """The backup; or why these bytes cannot be the object's."""
+        md5 = hashlib.md5(usedforsecurity=False)
+        try:
+            async with AsyncExitStack() as turn:
+                has_turn = False
+                async for chunk in chunks:
+                    self._check()
+                    if writer.encodes and not has_turn:
+                        await turn.enter_async_context(self._encoded_at_once)
+                        has_turn = True
+                    await asyncio.to_thread(_take, chunk, writer, md5)
+                if self._etags_are_md5 and (problem := other_bytes(state, md5.hexdigest())):
+                    writer.abandon()
+                    return problem
+                backup = await asyncio.to_thread(writer.close)
+        except BaseException:
+            writer.abandon()
+            raise
+        self._encoding += writer.encoding_seconds
+        return backup
+
+    def _choose_level(self, intents: Sequence[Intent]) -> None:
+        """Look at what the batch took. Whatever came between two batches is in its time, too."""
+        now = time.perf_counter()
+        encoded = sum(1 for intent in intents if intent.backup.level)
+        spent = Spent(self._encoding, encoded, now - (self._since or now))
+        self.level = next_level(
+            self.level, spent, cores=self._cores, highest=self._highest, floor=self._floor
+        )
+        self._encoding, self._since = 0.0, now
 
     async def _compare_all(self, intents: Sequence[Intent]) -> list[Result]:
         """Read everything back; results of those that are not what they must be."""
@@ -213,6 +289,66 @@ class BackupRun:
             except BackupDamaged as error:
                 return error
         return None
+
+
+def _take(chunk: bytes, writer: BackupWriter, md5: hashlib._Hash) -> None:
+    md5.update(chunk)
+    writer.write(chunk)
+
+
+def other_object(item: PlanItem, state: ObjectState) -> Result | None:
+    """The result of an answer that, by its own headers, is not the approved object.
+
+    If-Match is the store's to keep; that it was kept can be seen.
+    """
+    if state.etag.strip('"') != item.etag.strip('"'):
+        reason = f"asked for ETag {item.etag}, the store answered {state.etag}"
+        return Result(item.key, Outcome.CHANGED, reason)
+    if state.size != item.size:
+        reason = f"the store listed {item.size} bytes and answered {state.size}"
+        return Result(item.key, Outcome.FAILED, reason)
+    return None
+
+
+def other_bytes(state: ObjectState, md5: str) -> str | None:
+    """Why bytes with this MD5 cannot be the object's; None where its ETag does not tell.
+
+    Only for stores where a probe showed that ETags are MD5s. What was put in parts, or encrypted
+    by other keys than S3's own, has an ETag of another kind (S3 API reference, "Object").
+    """
+    told = state.etag.strip('"')
+    if not _MD5.fullmatch(told) or state.headers.encryption not in (None, "AES256"):
+        return None
+    return None if told == md5 else f"the store answered bytes of MD5 {md5} for ETag {told}"
+
+
+async def locked(bucket: Bucket, key: str, object_lock: bool | None) -> str | None:
+    """Why Object Lock keeps an object; `object_lock` says whether it is on in the bucket.
+
+    Raises `ObjectGone`, and `ObjectUnreadable` where the lock may not be asked: that is no answer.
+    """
+    if object_lock is False:
+        return None
+    return in_force(await bucket.object_lock(key, enabled=object_lock))
+
+
+async def would_end(
+    bucket: Bucket, items: Sequence[PlanItem], object_lock: bool | None, *, concurrency: int
+) -> list[Result]:
+    """How objects that the last judgement cleared would end, as far as their locks know."""
+    at_once = asyncio.Semaphore(concurrency)
+
+    async def one(key: str) -> Result:
+        try:
+            async with at_once:
+                reason = await locked(bucket, key, object_lock)
+        except ObjectGone as error:
+            return Result(key, Outcome.VANISHED, error.what)
+        except ObjectUnreadable as error:
+            return Result(key, Outcome.FAILED, error.what)
+        return Result(key, Outcome.KEPT if reason else Outcome.WOULD_DELETE, reason or "")
+
+    return await in_parallel(one(item.key) for item in items)
 
 
 def unproven(intent: Intent, damage: BackupDamaged | None) -> Result | None:

@@ -6,7 +6,14 @@ import hashlib
 
 import msgspec
 
-from s3gc_core.bucket import Bucket, ObjectChanged, ObjectGone, ObjectHeaders, ObjectUnreadable
+from s3gc_core.bucket import (
+    Bucket,
+    ObjectChanged,
+    ObjectGone,
+    ObjectHeaders,
+    ObjectState,
+    ObjectUnreadable,
+)
 from s3gc_core.vault import Intent
 
 _CHUNK = 1 << 20
@@ -21,27 +28,43 @@ def header_differences(stored: ObjectHeaders, now: ObjectHeaders) -> list[str]:
     ]
 
 
-async def differences(bucket: Bucket, backup: Intent) -> str | None:
+async def differences(bucket: Bucket, backup: Intent, written: str | None = None) -> str | None:
     """How the object now at the key differs from the backup, in words; None where it is equal.
 
-    Reads the whole object.
+    Reads the whole object. `written` is the ETag of the one that we have just put there: the read
+    is bound to it, and tags are only asked for where we sent some or the store speaks of some.
     """
-    state = await bucket.head(backup.key)
-    if state is None:
-        return "no object is at the key"
-    if state.size != backup.size:
-        return f"the object at the key has {state.size} bytes, the backup {backup.size}"
+    etag = written
+    if etag is None:
+        state = await bucket.head(backup.key)
+        if state is None:
+            return "no object is at the key"
+        if unequal := _other_size(state, backup):
+            return unequal
+        etag = state.etag
     digest = hashlib.sha256()
     try:
-        async with bucket.read(backup.key, if_match=state.etag) as reading:
+        async with bucket.read(backup.key, if_match=etag) as reading:
+            if unequal := _other_size(reading.state, backup):
+                return unequal
             async for chunk in reading.chunks(_CHUNK):
                 digest.update(chunk)
-            headers = msgspec.structs.replace(
-                reading.state.headers, tags=await bucket.tags(backup.key)
-            )
+            tags = {}
+            if written is None or backup.headers.tags or reading.state.tag_count:
+                tags = await bucket.tags(backup.key)
+            headers = msgspec.structs.replace(reading.state.headers, tags=tags)
     except (ObjectChanged, ObjectGone, ObjectUnreadable) as error:
+        if written is not None and isinstance(error, ObjectChanged):
+            # Overwritten at once, or a store that spells ETags in two ways: look what is there.
+            return await differences(bucket, backup)
         return error.what
     if digest.hexdigest() != backup.backup.raw_sha256:
         return "the object at the key has other bytes than the backup"
     names = header_differences(backup.headers, headers)
     return f"the object at the key differs in {', '.join(names)}" if names else None
+
+
+def _other_size(state: ObjectState, backup: Intent) -> str | None:
+    if state.size == backup.size:
+        return None
+    return f"the object at the key has {state.size} bytes, the backup {backup.size}"

@@ -26,8 +26,10 @@ from s3gc_core.vault import (
 
 # What may differ between two backups of one content. A field that is added later has to be equal:
 # another fidelity or encryption is another content.
-_OF_THE_PLACE = frozenset({"path", "offset", "member", "stored_size", "stored_sha256", "reused"})
-_OF_THE_CONTENT = tuple(f for f in StoredBackup.__struct_fields__ if f not in _OF_THE_PLACE)
+_OF_THE_COPY = frozenset(
+    {"path", "offset", "member", "stored_size", "stored_sha256", "level", "reused"}
+)
+_OF_THE_CONTENT = tuple(f for f in StoredBackup.__struct_fields__ if f not in _OF_THE_COPY)
 
 Content = tuple[object, ...]
 Place = tuple[str, int | None]

@@ -131,8 +131,8 @@ class ScratchFolder:
         place = self._folder / f"{number:08}"
         found = DeletedObject(backup.operation_id, backup.at, backup.intent)
         try:
-            name = await Folder(place).write(self._files, found)
-            return await asyncio.to_thread(_compare, place, name, backup)
+            placed = await Folder(place).write(self._files, found)
+            return await asyncio.to_thread(_compare, place, placed.name, backup)
         except BackupDamaged as error:
             return error.what
         finally:

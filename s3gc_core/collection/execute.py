@@ -26,7 +26,7 @@ from s3gc_core.bucket import (
     stays_noncurrent,
 )
 from s3gc_core.clock import Clock
-from s3gc_core.collection.backup import BackupRun
+from s3gc_core.collection.backup import BackupRun, would_end
 from s3gc_core.collection.classification import classify_intent
 from s3gc_core.collection.drift import drifted
 from s3gc_core.collection.last_check import LastCheck
@@ -68,7 +68,8 @@ class Execution:
 
     `check_allowed` raises, before any batch, where the execution may go no further. `listed` is
     about how many objects the bucket has; `deletes` is how this store's deletes can be bound to
-    what was backed up. `replica_has` returns once what was recorded is as durable as was asked for,
+    what was backed up; `object_lock` is whether the bucket has it on, None where nobody knows.
+    `replica_has` returns once what was recorded is as durable as was asked for,
     and raises where it is not: then nothing of the batch is deleted.
     """
 
@@ -84,15 +85,19 @@ class Execution:
     operation_id: str
     plan: Plan
     ask_tags_always: bool
+    etags_are_md5: bool
     check_allowed: Callable[[], Awaitable[None]]
     listed: int
     deletes: DeleteModes
     replica_has: Callable[[], Awaitable[None]]
+    object_lock: bool | None = False
     counts: Counter[str] = field(default_factory=Counter)
     bytes_backed_up: int = 0
     bytes_deleted: int = 0
     # Of those, what a versioned bucket still keeps, as noncurrent versions.
     bytes_noncurrent: int = 0
+    # Backups by codec and level, such as `zstd 19`; `reused` whose bytes were there before.
+    encodings: Counter[str] = field(default_factory=Counter)
     _pending: list[Result] = field(default_factory=list)
     _remarks: dict[str, str] = field(default_factory=dict)  # of this batch, by key
 
@@ -111,9 +116,14 @@ class Execution:
             self.files,
             self.operation_id,
             level=self.config.compression_level,
+            floor=self.config.compression_floor,
+            jpegxl=self.config.jpegxl,
             concurrency=self.config.max_concurrency,
             ask_tags_always=self.ask_tags_always,
             copies_in=self.audit if self.config.deduplicate else None,
+            etags_are_md5=self.etags_are_md5,
+            check=self.journal.refuse_if_cancelled,
+            object_lock=self.object_lock,
         )
         try:
             dropped = await self._drop_drifted(finished)
@@ -179,7 +189,9 @@ class Execution:
     async def _collect(self, batch: list[PlanItem], backups: BackupRun) -> None:
         self.journal.step("back up")
         await self._check_space(batch)
+        level = backups.level
         backed_up = await backups.back_up(batch)
+        self._note_encodings(backed_up.intents, level, backups.level)
         self.bytes_backed_up += sum(intent.size for intent in backed_up.intents)
         self._note(backed_up.results)
         self._remarks = backed_up.remarks
@@ -202,9 +214,17 @@ class Execution:
             self.journal.step("delete")
             await to_the_end(self._delete([intents[i.key] for i in cleared]))
 
+    def _note_encodings(self, intents: Sequence[Intent], level: int, next_level: int) -> None:
+        backups = [intent.backup for intent in intents]
+        self.encodings.update("reused" if b.reused else b.encoding for b in backups)
+        if next_level != level:
+            self.journal.encodes_at(level, next_level)
+            log.info("compression_level", before=level, now=next_level)
+
     async def _record_only(self, batch: list[PlanItem]) -> None:
         cleared, kept = await self._judge_again(batch)
-        would = [Result(item.key, Outcome.WOULD_DELETE) for item in cleared]
+        at_once = self.config.max_concurrency
+        would = await would_end(self.bucket, cleared, self.object_lock, concurrency=at_once)
         self._note([*would, *kept])
         await self._commit([])
 
@@ -216,6 +236,9 @@ class Execution:
 
     async def _judge_again(self, batch: Sequence[PlanItem]) -> tuple[list[PlanItem], list[Result]]:
         """Ask the databases about this batch, now, and judge it with the scan's own judge."""
+        # Before the databases are asked, as it may have to wait for its turn. An older time only
+        # makes objects look younger.
+        bucket_now = await self.bucket.server_now()
         answer = await self.last_check.of([item.key for item in batch])
         found = answer.found
         judge = Judge(self.registry, rules_of(self.config), answer.open_since)
@@ -225,7 +248,7 @@ class Execution:
             near_holders=holders_of(found, near=True),
             current_since=self.plan.listed_at,
             now=self.clock.now(),
-            bucket_now=await self.bucket.server_now(),
+            bucket_now=bucket_now,
         )
         reasons = {j.object.key: j.reason for j in judged if j.verdict is not ObjectVerdict.ORPHAN}
         cleared = [item for item in batch if item.key not in reasons]

@@ -6,17 +6,19 @@ import asyncio
 import hashlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import IO
 
 import msgspec
 
 from s3gc_core.bucket import ObjectHeaders
+from s3gc_core.collection.below import IN_THE_WAY, PART, Below, Found
 from s3gc_core.collection.restore import Selection, select
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.jobs import JobJournal
+from s3gc_core.parallel import in_parallel, to_the_end
 from s3gc_core.vault import (
     AuditLog,
     BackupDamaged,
@@ -24,6 +26,7 @@ from s3gc_core.vault import (
     DeletedObject,
     Restored,
     RestoreOutcome,
+    StoredBackup,
 )
 
 INDEX = "s3gc-restored.jsonl"
@@ -36,11 +39,12 @@ def relative_name(key: str) -> str:
     """Where a key goes below the folder: as it reads where that is a plain path, hashed otherwise.
 
     Plain means: every part is a name of at most 255 bytes without control characters, and none
-    is empty, `.` or `..`.
+    is empty, `.` or `..`, nor one that restores use for themselves.
     """
     parts = key.split("/")
     plain = all(
         part not in ("", ".", "..", INDEX, _AWKWARD)
+        and not part.startswith(PART)
         and part.isprintable()
         and "\\" not in part
         and len(part.encode()) <= 255
@@ -54,62 +58,67 @@ def hashed_name(key: str) -> str:
     return f"{_AWKWARD}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where an object is below the folder; `already`: an earlier restore had written it."""
+
+    name: str
+    already: bool = False
+
+
 class Folder:
     """A folder that restored objects are written into; existing files are never replaced."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._below = Below(path)
+        self._index_turn = asyncio.Lock()
+        # Hashes of the lines of the index; None before it was read.
+        self._lines: set[bytes] | None = None
 
-    async def write(self, files: BackupFiles, backup: DeletedObject) -> str:
-        """Write one object, proven before and synced after; returns its name below the folder.
+    async def write(self, files: BackupFiles, backup: DeletedObject) -> Placed:
+        """Write one object, proven before and synced after, unless the same bytes are there.
 
-        Raises `BackupDamaged`, and `FileExistsError` where something is already there under both
-        of its names.
+        The file has its name only once it is whole. Raises `BackupDamaged`, and
+        `FileExistsError` where something else is already there under both of its names.
         """
         intent = backup.intent
-        await files.verify(intent.backup)
+        stored = intent.backup
         names = dict.fromkeys((relative_name(intent.key), hashed_name(intent.key)))
         for name in names:
             try:
-                descriptor = await asyncio.to_thread(self._create, name)
-            except (FileExistsError, NotADirectoryError, IsADirectoryError):
-                # `a` beside `a/b`, or a file of an earlier restore: take the other name.
+                found = await asyncio.to_thread(
+                    self._below.look, name, stored.raw_size, stored.raw_sha256
+                )
+                if found is Found.ANOTHER:
+                    continue
+                if found is Found.NOTHING:
+                    await self._fill(name, files, stored)
+            except IN_THE_WAY:
+                # `a` beside `a/b`, or a file of somebody else: take the other name.
                 continue
-            await self._fill(descriptor, files.read(intent.backup))
-            await asyncio.to_thread(self._index, name, backup)
-            return name
+            # Also where the file was there: the restore that wrote it may have died before.
+            async with self._index_turn:
+                await asyncio.to_thread(self._index, name, backup)
+            return Placed(name, already=found is Found.THE_SAME)
         raise FileExistsError(f"{next(iter(names))} is already there")
 
-    def _create(self, name: str) -> int:
-        """Open a new file below the folder, without following a link at any step."""
+    async def _fill(self, name: str, files: BackupFiles, stored: StoredBackup) -> None:
+        await files.verify(stored)
+        descriptor = await asyncio.to_thread(self._below.begin, name)
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
-            folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            raise VaultUnreachable(f"cannot open {self._path}: {error.strerror}") from error
-        try:
-            *parents, last = name.split("/")
-            for part in parents:
-                with suppress(FileExistsError):
-                    os.mkdir(part, dir_fd=folder)
-                below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-                os.close(folder)
-                folder = below
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            return os.open(last, flags, 0o600, dir_fd=folder)
-        except OSError as error:
-            if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
-                raise
-            raise VaultUnreachable(f"cannot write below {self._path}: {error.strerror}") from error
-        finally:
-            os.close(folder)
-
-    async def _fill(self, descriptor: int, chunks: AsyncIterator[bytes]) -> None:
-        with os.fdopen(descriptor, "wb") as file:
-            async for chunk in chunks:
-                await asyncio.to_thread(file.write, chunk)
-            await asyncio.to_thread(file.flush)
-            await asyncio.to_thread(os.fsync, file.fileno())
+            with os.fdopen(descriptor, "wb") as file:
+                async for chunk in files.read(stored):
+                    await asyncio.to_thread(file.write, chunk)
+                await asyncio.to_thread(file.flush)
+                await asyncio.to_thread(os.fsync, file.fileno())
+            await to_the_end(asyncio.to_thread(self._below.publish, name))
+        except BaseException as error:
+            await to_the_end(asyncio.to_thread(self._below.drop, name))
+            if isinstance(error, OSError) and not isinstance(error, IN_THE_WAY):
+                what = f"cannot write below {self._path}: {error.strerror}"
+                raise VaultUnreachable(what) from error
+            raise
 
     def _index(self, name: str, backup: DeletedObject) -> None:
         line = msgspec.json.encode(
@@ -121,15 +130,35 @@ class Folder:
                 "headers": backup.intent.headers,
             }
         )
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         try:
             descriptor = os.open(self._path / INDEX, flags, 0o600)
         except OSError as error:
             raise VaultUnreachable(
                 f"cannot write {self._path / INDEX}: {error.strerror}"
             ) from error
-        with os.fdopen(descriptor, "ab") as index:
-            index.write(line + b"\n")
+        with os.fdopen(descriptor, "r+b") as index:
+            if self._lines is None:
+                self._lines = _lines_of(index)
+            if (known := _hash(line)) not in self._lines:
+                index.write(line + b"\n")
+                self._lines.add(known)
+
+
+def _lines_of(index: IO[bytes]) -> set[bytes]:
+    """Hashes of the lines of an index, whose torn end, if it has one, is cut off."""
+    lines, whole = set(), 0
+    for line in index:
+        if not line.endswith(b"\n"):
+            index.truncate(whole)
+            break
+        lines.add(_hash(line[:-1]))
+        whole += len(line)
+    return lines
+
+
+def _hash(line: bytes) -> bytes:
+    return hashlib.blake2b(line, digest_size=16).digest()
 
 
 def indexed(path: Path) -> dict[str, tuple[str, ObjectHeaders]]:
@@ -161,21 +190,37 @@ class FolderRestore:
     journal: JobJournal
     operation_id: str
     path: Path
+    concurrency: int = 1
     counts: Counter[str] = field(default_factory=Counter)
     bytes_written: int = 0
 
     async def run(self, selection: Selection) -> None:
         """Write everything selected. One object's failure does not stop the others.
 
+        An interrupted restore goes on where it stopped: what is there as it was is left alone.
         May wait, or raise `OperationCancelled`, between two batches, each of which is recorded.
         """
         folder = Folder(self.path)
         async for backups, _ in select(self.audit, selection):
             for start in range(0, len(backups), _BATCH):
                 await self.journal.checkpoint()
-                written = [await self._one(folder, b) for b in backups[start : start + _BATCH]]
+                written = await self._batch(folder, backups[start : start + _BATCH])
                 await self.audit.append(self.operation_id, written)
                 self._note(written)
+
+    async def _batch(self, folder: Folder, batch: Sequence[DeletedObject]) -> list[Restored]:
+        at_once = asyncio.Semaphore(self.concurrency)
+
+        async def one(backup: DeletedObject) -> Restored:
+            async with at_once:
+                return await self._one(folder, backup)
+
+        # `a` and `a/b` want the same name: which of them gets it must not be chance.
+        keys = {backup.intent.key for backup in batch}
+        below = [b for b in batch if keys & set(map(str, PurePosixPath(b.intent.key).parents))]
+        later = {backup.intent.key for backup in below}
+        written = await in_parallel(one(b) for b in batch if b.intent.key not in later)
+        return [*written, *[await one(backup) for backup in below]]
 
     def _note(self, written: Sequence[Restored]) -> None:
         self.counts.update(result.outcome.value for result in written)
@@ -188,9 +233,12 @@ class FolderRestore:
     async def _one(self, folder: Folder, backup: DeletedObject) -> Restored:
         outcome, reason = RestoreOutcome.FAILED, ""
         try:
-            reason = f"written to {await folder.write(self.files, backup)}"
-            outcome = RestoreOutcome.EXPORTED
-            self.bytes_written += backup.intent.size
+            placed = await folder.write(self.files, backup)
+            if placed.already:
+                outcome, reason = RestoreOutcome.ALREADY_THERE, f"as {placed.name} in the folder"
+            else:
+                outcome, reason = RestoreOutcome.EXPORTED, f"written to {placed.name}"
+                self.bytes_written += backup.intent.size
         except BackupDamaged as error:
             reason = error.what
         except FileExistsError as error:

@@ -7,6 +7,7 @@ anew when its plan is gone on with.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from s3gc_core.bucket import Bucket
@@ -17,11 +18,15 @@ from s3gc_core.vault import (
     AuditLog,
     BackupFiles,
     Intent,
+    Operation,
     OperationFinished,
     Outcome,
     Restored,
     RestoreIntent,
 )
+
+# What an operation is only said to have come to when its folder is tidy.
+_TIDY_ENDS = frozenset({"done", "partial"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ async def recover(bucket: Bucket, audit: AuditLog, files: BackupFiles) -> Recove
             files_removed += await tidy(audit, files, operation.operation_id)
             await audit.append(operation.operation_id, [OperationFinished("interrupted")])
             operations += 1
+        elif await _was_left_untidy(files, operation):
+            files_removed += await tidy(audit, files, operation.operation_id)
     return Recovered(
         operations,
         outcomes[Outcome.DELETED],
@@ -75,6 +82,17 @@ async def recover(bucket: Bucket, audit: AuditLog, files: BackupFiles) -> Recove
         restores,
         files_removed,
     )
+
+
+async def _was_left_untidy(files: BackupFiles, operation: Operation) -> bool:
+    """Whether an operation ended with an error before its folder was tidy, as on a full disk.
+
+    Its manifest is the last thing that tidying writes.
+    """
+    finished = operation.finished
+    if finished is None or finished.outcome in _TIDY_ENDS:
+        return False
+    return not await asyncio.to_thread(files.has_manifest, operation.operation_id)
 
 
 async def _look_at_restore(bucket: Bucket, audit: AuditLog, intent: RestoreIntent) -> Restored:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from s3gc_core.bucket import Bucket, ObjectUnreadable
+from s3gc_core.bucket import Bucket, ObjectUnreadable, WriteDenied
 from s3gc_core.collection.comparison import differences
 from s3gc_core.collection.unhiding import UNHIDDEN, unhide
 from s3gc_core.collection.write_back import (
@@ -37,8 +37,8 @@ from s3gc_core.vault import (
     RestoreOutcome,
 )
 
-# Objects restored at a time between two audit commits.
-_BATCH = 64
+# Objects restored at a time between two audit commits, each of which waits for the disk.
+_BATCH = 256
 # Why a key is left alone: its backup, or its object, may be another one in a moment.
 CLAIMED = "another operation is deleting it or bringing it back just now"
 
@@ -118,11 +118,13 @@ class Restore:
     counts: Counter[str] = field(default_factory=Counter)
     bytes_restored: int = 0
     unhidden: int = 0
+    denied: int = 0
 
     async def run(self, selection: Selection) -> None:
         """Restore everything selected. One object's failure does not stop the others.
 
         May wait, or raise `OperationCancelled`, between two batches, each of which is recorded.
+        Raises `WriteDenied` where every object so far was denied: so would be all others.
         """
         async for backups, without in select(self.audit, selection):
             for start in range(0, len(backups), _BATCH):
@@ -133,8 +135,14 @@ class Restore:
 
     async def _restore_batch(self, batch: list[DeletedObject]) -> None:
         there = [placed(backup.intent, self.elsewhere) for backup in batch]
-        overwriting = [await self._etag_to_overwrite(intent.key) for intent in there]
         claimed: frozenset[str] = frozenset()
+        at_once = asyncio.Semaphore(self.concurrency)
+
+        async def to_overwrite(intent: Intent) -> str | None:
+            async with at_once:
+                return await self._etag_to_overwrite(intent.key)
+
+        overwriting = await in_parallel(map(to_overwrite, there))
         if self.elsewhere is None:
             # Elsewhere an object whose end nobody heard of is simply found there next time.
             intents = [
@@ -142,7 +150,7 @@ class Restore:
                 for backup, etag in zip(batch, overwriting, strict=True)
             ]
             claimed = await self.audit.claim(self.operation_id, intents)
-        at_once = asyncio.Semaphore(self.concurrency)
+        denials: list[WriteDenied] = []
 
         async def one(backup: DeletedObject, intent: Intent, etag: str | None) -> Restored:
             if intent.key in claimed:
@@ -150,13 +158,23 @@ class Restore:
                 return Restored(backup.intent.key, backup.operation_id, *left)
             async with at_once:
                 written = await self._unhidden(backup) if etag is None else None
-                if written is None:
-                    written = await write_back(self.bucket, self.files, intent, etag, differences)
+                try:
+                    if written is None:
+                        written = await write_back(
+                            self.bucket, self.files, intent, etag, differences
+                        )
+                except WriteDenied as error:
+                    # Here only, or everywhere: what became of the others tells.
+                    denials.append(error)
+                    written = Written(RestoreOutcome.FAILED, None, error.what)
             if self.elsewhere is not None:
                 written = self.elsewhere.told(written, intent)
             return Restored(backup.intent.key, backup.operation_id, *written)
 
         await self._note(batch, await in_parallel(map(one, batch, there, overwriting)))
+        self.denied += len(denials)
+        if denials and self.denied == sum(self.counts.values()):
+            raise denials[0]
 
     async def _leave(self, keys: list[str], as_of: datetime) -> list[Restored]:
         """Keys of which there is no backup of that time: they are left as they are, and told."""

@@ -10,16 +10,23 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from s3gc_core.bucket import Bucket, ObjectChanged, ObjectGone, ObjectUnreadable
+from s3gc_core.bucket import (
+    Bucket,
+    ObjectChanged,
+    ObjectGone,
+    ObjectRefused,
+    ObjectUnreadable,
+)
 from s3gc_core.collection.comparison import differences
 from s3gc_core.vault import BackupDamaged, BackupFiles, Intent, RestoreOutcome
 
 # Bytes of UTF-8 that a key may have (S3 user guide).
 MAX_KEY_BYTES = 1024
 # What concerns one object alone, and does not stop the others.
-OF_ONE_OBJECT = (BackupDamaged, ObjectChanged, ObjectGone, ObjectUnreadable)
+OF_ONE_OBJECT = (BackupDamaged, ObjectChanged, ObjectGone, ObjectRefused, ObjectUnreadable)
 
-Compare: TypeAlias = Callable[[Bucket, Intent], Awaitable[str | None]]
+# See `differences`.
+Compare: TypeAlias = Callable[[Bucket, Intent, str | None], Awaitable[str | None]]
 
 
 class Written(NamedTuple):
@@ -63,6 +70,7 @@ async def write_back(
     """Write one object as it was backed up to `backup.key`, and compare what is there then.
 
     Never over an object but the one with `overwrite_etag`, and not where the same is there.
+    Raises `WriteDenied`, `BucketUnreachable`, `StoreFailed`: those concern more than this object.
     """
     if len(backup.key.encode()) > MAX_KEY_BYTES:
         return Written(RestoreOutcome.FAILED, None, f"its key is over {MAX_KEY_BYTES} bytes there")
@@ -74,17 +82,20 @@ async def write_back(
             return there
         try:
             # The whole file is proven before its first byte goes to the bucket.
-            await files.verify(backup.backup)
             etag = await bucket.put(
                 backup.key,
-                files.read(backup.backup),
+                await files.proven(backup.backup),
                 size=backup.size,
                 headers=backup.headers,
                 if_match=overwrite_etag,
             )
-        except ObjectChanged:
+        except ObjectChanged as error:
+            if await bucket.head(backup.key) is None:
+                # SeaweedFS takes a folder (keys under KEY/) for an object when a condition asks.
+                reason = f"{error.what}, and shows no object there"
+                return Written(RestoreOutcome.FAILED, None, reason)
             return await _occupied(bucket, backup, compare)
-        unequal = await compare(bucket, backup)
+        unequal = await compare(bucket, backup, etag)
     except OF_ONE_OBJECT as error:
         return Written(RestoreOutcome.FAILED, None, error.what)
     if unequal is not None:
@@ -141,7 +152,7 @@ async def _in_the_way(
 
 async def _occupied(bucket: Bucket, backup: Intent, compare: Compare) -> Written:
     """Another object lives at the key: the same one, or a newer one that stays."""
-    unequal = await compare(bucket, backup)
+    unequal = await compare(bucket, backup, None)
     if unequal is None:
         return Written(RestoreOutcome.ALREADY_THERE, backup.etag)
     return Written(RestoreOutcome.NEWER_KEPT, None, unequal)

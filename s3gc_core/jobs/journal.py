@@ -143,6 +143,12 @@ class JobJournal:
         self._state.deletes = how
         self._dirty = True
 
+    def encodes_at(self, before: int, now: int) -> None:
+        """Note that backups are encoded at another zstd level from now on."""
+        slower = "everything else waited for the encoder"
+        why = slower if now < before else "the encoder had time to spare"
+        self._event(EventKind.ENCODED, f"at level {now} instead of {before}", reason=why)
+
     def object_ended(self, outcome: str, key: str, reason: str) -> None:
         """Note an object that did not end as intended; of each outcome only the first ones."""
         self._told[outcome] += 1

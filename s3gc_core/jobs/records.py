@@ -97,6 +97,7 @@ class EventKind(StrEnum):
     OBJECT = "object"  # did not end as intended; subject: its outcome. The first of each outcome
     ASKED = "asked"  # subject: the source that is asked before deletes; reason: how
     COMPARED = "compared"  # subject: how many objects; reason: how many are not as approved
+    ENCODED = "encoding"  # subject: the zstd level from now on; reason: why another one
     PAUSED = "paused"
     RESUMED = "resumed"
     CANCELLED = "cancelled"

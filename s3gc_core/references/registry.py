@@ -222,9 +222,11 @@ class Registry:
         """An alarm was raised for these returned keys."""
         await self._write(returned.note_told, keys)
 
-    async def forget_returned(self, keys: Collection[str]) -> None:
-        """The objects of these keys are in the bucket again."""
-        await self._write(returned.forget_returned, keys)
+    async def forget_returned(self, keys: Collection[str], upto: int) -> bool:
+        """The objects of these keys are in the bucket again, seen after the audit log was looked at
+        up to the record `upto`. False where it was looked at further since: nothing is forgotten.
+        """
+        return await self._write(returned.forget_returned, keys, upto)
 
     async def stats(self) -> list[SourceStats]:
         """What the last complete reading found in each source, by name."""

@@ -100,9 +100,16 @@ def note_told(connection: sqlite3.Connection, keys: Collection[str]) -> None:
     )
 
 
-def forget_returned(connection: sqlite3.Connection, keys: Collection[str]) -> None:
-    """The objects of these keys are back. What is deleted once more is vaulted once more."""
+def forget_returned(connection: sqlite3.Connection, keys: Collection[str], upto: int) -> bool:
+    """The objects of these keys are back. What is deleted once more is vaulted once more.
+
+    Forgets nothing, and returns False, where the audit log was looked at beyond `upto` since: then
+    they may have been deleted after they were seen to be there.
+    """
+    if vaulted_upto(connection) != upto:
+        return False
     for table in ("returned", "vaulted"):
         connection.executemany(
             f"DELETE FROM {table} WHERE h = ?", ((h,) for h in key_hashes(list(keys)))
         )
+    return True

@@ -6,6 +6,8 @@ from s3gc_core.vault.backup_states import GONE, BackupState, DeletedObject
 from s3gc_core.vault.encoding import Encoder, choose_codec, decode
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable
 from s3gc_core.vault.files import BackupFiles
+from s3gc_core.vault.jpegxl import require as require_jpegxl
+from s3gc_core.vault.levels import Spent, level_of, next_level
 from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.operations import LastRecord, Operation
 from s3gc_core.vault.packs import HeldBackup
@@ -72,10 +74,14 @@ __all__ = [
     "Restored",
     "Result",
     "ScanRecorded",
+    "Spent",
     "StoreProbed",
     "StoredBackup",
     "Verified",
     "backup_name",
     "choose_codec",
     "decode",
+    "level_of",
+    "next_level",
+    "require_jpegxl",
 ]

@@ -96,7 +96,7 @@ class AuditLog:
         """
         if not records:
             return []
-        return await self._run(_append, operation_id, list(records), self._clock.now())
+        return await self._add(_append, operation_id, records)
 
     async def claim(self, operation_id: str, records: Sequence[AnyRecord]) -> frozenset[str]:
         """As `append`, but for intents about keys of which another operation has an open step:
@@ -107,7 +107,7 @@ class AuditLog:
         """
         if not records:
             return frozenset()
-        return await self._run(_claim, operation_id, list(records), self._clock.now())
+        return await self._add(_claim, operation_id, records)
 
     async def claimed(self) -> frozenset[str]:
         """Keys of which any operation has an open step."""
@@ -279,6 +279,14 @@ class AuditLog:
         return found
 
     # What the methods above share
+
+    async def _add(
+        self,
+        how: Callable[[sqlite3.Connection, str, Sequence[AnyRecord], datetime], T],
+        operation_id: str,
+        records: Sequence[AnyRecord],
+    ) -> T:
+        return await self._run(how, operation_id, list(records), self._clock.now())
 
     async def _run(
         self,

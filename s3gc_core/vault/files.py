@@ -48,6 +48,8 @@ from s3gc_core.vault.writer import BackupWriter
 
 # Threads that sync files at once: three to four times the rate of one (vault notes, section 3).
 SYNC_THREADS = 16
+# Up to this an object is read, compared and handed on by one visit to the disk and one thread.
+HELD_BYTES = 1 << 20
 
 
 class BackupFiles:
@@ -76,15 +78,25 @@ class BackupFiles:
         level: int,
         size: int | None,
         headers: ObjectHeaders | None = None,
+        *,
+        jpegxl: bool = False,
     ) -> BackupWriter:
         """A writer for one object's backup; touches no disk yet.
 
         `level` is zstd's, for what compresses; `size` (bytes) is checked where it is given;
-        `headers` are noted beside the bytes in a pack.
+        `headers` are noted beside the bytes in a pack. With `jpegxl` a JPEG is stored as JPEG XL
+        where that gives back exactly its bytes.
         """
         checked_operation_id(operation_id)
         return BackupWriter(
-            self._vault, operation_id, key, level, size, headers, self._packed_below
+            self._vault,
+            operation_id,
+            key,
+            level,
+            size,
+            headers,
+            self._packed_below,
+            jpegxl=jpegxl,
         )
 
     async def settle(
@@ -148,6 +160,17 @@ class BackupFiles:
             # Cancelled midway, the thread still is in it, and ends it by dropping it.
             if inspect.getgeneratorstate(chunks) != inspect.GEN_RUNNING:
                 chunks.close()
+
+    async def proven(self, backup: StoredBackup) -> AsyncIterator[bytes]:
+        """The object's bytes, all of them read from the disk and compared before this returns.
+
+        What is small is held in memory until it is taken, at most `HELD_BYTES`; what is not is
+        read twice. Raises `BackupDamaged`, `VaultUnreachable`.
+        """
+        if backup.raw_size > HELD_BYTES:
+            await self.verify(backup)
+            return self.read(backup)
+        return _one_piece(await asyncio.to_thread(self._whole, backup))
 
     def open_raw(self, backup: StoredBackup) -> Generator[bytes, None, None]:
         """The object's bytes in chunks of at most 1 MiB. For a thread.
@@ -283,6 +306,9 @@ class BackupFiles:
         for _ in checked_bytes(self._vault, backup, from_disk=True):
             pass
 
+    def _whole(self, backup: StoredBackup) -> bytes:
+        return b"".join(checked_bytes(self._vault, backup, from_disk=True))
+
     def _verify_packed(self, backups: Sequence[StoredBackup]) -> list[BackupDamaged | None]:
         found: list[BackupDamaged | None] = []
         for path, of_pack in groupby(backups, key=lambda backup: backup.path):
@@ -309,6 +335,11 @@ class BackupFiles:
             return
         except OSError as error:
             raise disk_failure(f"removing {place_of(operation_id, name)}", error) from error
+
+
+async def _one_piece(data: bytes) -> AsyncIterator[bytes]:
+    if data:
+        yield data
 
 
 def _damage(descriptor: int, backup: StoredBackup) -> BackupDamaged | None:

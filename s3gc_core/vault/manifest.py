@@ -23,9 +23,9 @@ MANIFEST = "manifest.jsonl"
 
 
 class ManifestLine(msgspec.Struct, frozen=True):
-    """A backup: its object, and where its stored bytes lie. `offset` and `member` in packs only.
-
-    One that is `reused` may lie in a pack of another operation, as its `path` says.
+    """A backup: its object, and where its stored bytes lie. `offset` and `member` in packs only;
+    `level` is zstd's, else 0. One that is `reused` may lie in a pack of another operation, as its
+    `path` says.
     """
 
     key: str
@@ -41,7 +41,8 @@ class ManifestLine(msgspec.Struct, frozen=True):
     version_id: str | None
     last_modified: datetime
     headers: ObjectHeaders
-    reused: bool
+    level: int = 0
+    reused: bool = False
 
 
 class ManifestWriter:
@@ -123,5 +124,6 @@ def _line(state: BackupState) -> ManifestLine:
         intent.version_id,
         intent.last_modified,
         intent.headers,
+        backup.level,
         backup.reused,
     )

@@ -197,6 +197,7 @@ def _placed(backup: HeldBackup, path: str, offset: int) -> StoredBackup:
         backup.stored_sha256,
         offset,
         member_name(backup),
+        backup.level,
     )
 
 

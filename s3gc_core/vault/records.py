@@ -18,9 +18,10 @@ class StoredBackup(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a backup lies and what it must contain. `path` is relative to the vault folder.
 
     Sizes in bytes; hashes are SHA-256 in hex: `raw_*` of the object's bytes, `stored_*` of the
-    stored ones. `codec` is `raw` (they are the object) or `zstd`. With an `offset` the backup is
-    the bytes from there on, `stored_size` of them, of a pack (a tar file), where they are `member`;
-    without one it is a file of its own.
+    stored ones. `codec` is `raw` (they are the object), `zstd`, or `jxl` (JPEG XL that gives back
+    the JPEG file byte for byte). With an `offset` the backup is the bytes from there on,
+    `stored_size` of them, of a pack (a tar file), where they are `member`; without one it is a file
+    of its own. `level` is zstd's; 0 where none was used, or noted.
 
     `reused`: the bytes were in the vault before. Packed, it lies where another backup put them,
     perhaps in another operation's pack; else the file is a hard link to the other's.
@@ -34,7 +35,13 @@ class StoredBackup(msgspec.Struct, frozen=True, omit_defaults=True):
     stored_sha256: str
     offset: int | None = None
     member: str | None = None
+    level: int = 0
     reused: bool = False
+
+    @property
+    def encoding(self) -> str:
+        """Codec and level in words, such as `zstd 19` or `raw`."""
+        return f"{self.codec} {self.level}" if self.level else self.codec
 
 
 class Outcome(StrEnum):
@@ -205,11 +212,12 @@ class CopyDamaged(Record, frozen=True, tag="copy-damaged"):
 
 
 class Verified(Record, frozen=True, tag="verified"):
-    """Backups were read back and compared: all of them, or about `sample` chosen by chance."""
+    """Backups were read back and compared: all of them, or `sample` chosen by chance, by `seed`."""
 
     checked: int
     damaged: int
     sample: int | None = None
+    seed: int | None = None
 
 
 class Drilled(Record, frozen=True, tag="drilled"):

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3gc_core.vault import tar
+from s3gc_core.vault import jpegxl, tar
 from s3gc_core.vault.encoding import decode
 from s3gc_core.vault.failures import BackupDamaged, disk_failure
 from s3gc_core.vault.places import open_file, operation_folder, split_place
@@ -41,6 +41,12 @@ def checked_from(descriptor: int, backup: StoredBackup) -> Generator[bytes, None
     source = _Source(descriptor, backup)
     raw_sha256, raw_size = hashlib.sha256(), 0
     try:
+        if backup.codec == jpegxl.CODEC:
+            # A decoder of pictures sees no byte that we did not store.
+            for _ in decode(source, "raw"):
+                pass
+            _compare(backup, "stored", source.size, source.sha256)
+            source = _Source(descriptor, backup)
         for chunk in decode(source, backup.codec):
             raw_sha256.update(chunk)
             raw_size += len(chunk)

@@ -8,17 +8,28 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from s3gc_core.bucket.objects import ObjectHeaders
-from s3gc_core.vault.encoding import PROBE_BYTES, Encoder, choose_codec
+from s3gc_core.vault import jpegxl as jxl
+from s3gc_core.vault.encoding import (
+    PROBE_BYTES,
+    Encoder,
+    StoredCodec,
+    choose_codec,
+    most_as_jpegxl,
+)
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
 from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.packs import HeldBackup
 from s3gc_core.vault.places import PART, create_file, operation_folder, place_of, write_all
 from s3gc_core.vault.records import StoredBackup
+
+T = TypeVar("T")
 
 
 class BackupWriter:
@@ -38,6 +49,8 @@ class BackupWriter:
         size: int | None,
         headers: ObjectHeaders | None,
         packed_below: int,
+        *,
+        jpegxl: bool = False,
     ) -> None:
         self._vault = vault
         self._headers = headers
@@ -51,12 +64,29 @@ class BackupWriter:
         self._first_size = 0
         self._encoder: Encoder | None = None
         self._descriptor = -1
-        self._codec = ""
+        self._codec = "raw"
+        self._streamed: StoredCodec | None = None  # until it is chosen
+        self._jpegxl = jpegxl
+        self._waits_for_the_whole = False  # a JPEG that may be stored as JPEG XL
         self._name = ""
         self._raw_size = self._stored_size = 0
         self._raw_sha256, self._stored_sha256 = hashlib.sha256(), hashlib.sha256()
+        self._encoding_seconds = 0.0
         self._lock = threading.Lock()
         self._abandoned = self._ended = False
+
+    @property
+    def encodes(self) -> bool:
+        """Whether what is written from now on goes through an encoder, which takes megabytes.
+
+        Not of an object under `PROBE_BYTES`: `close` chooses, and encodes it in one go.
+        """
+        return self._codec == "zstd"
+
+    @property
+    def encoding_seconds(self) -> float:
+        """Processor time spent inside the encoder so far."""
+        return self._encoding_seconds
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the object.
@@ -73,26 +103,29 @@ class BackupWriter:
         Raises as `write` does, and `BackupDamaged` where the object had another size than said.
         """
         self._guarded(self._end)
+        codec, level = self._codec, self._level if self._codec == "zstd" else 0
         if not self._name:
             data, self._held = b"".join(self._held), []
             return HeldBackup(
                 path=self._operation_id,
-                codec=self._codec,
+                codec=codec,
                 raw_size=self._raw_size,
                 raw_sha256=self._raw_sha256.hexdigest(),
                 stored_size=self._stored_size,
                 stored_sha256=self._stored_sha256.hexdigest(),
+                level=level,
                 key=self._key,
                 data=data,
                 headers=self._headers,
             )
         return StoredBackup(
             path=place_of(self._operation_id, self._name),
-            codec=self._codec,
+            codec=codec,
             raw_size=self._raw_size,
             raw_sha256=self._raw_sha256.hexdigest(),
             stored_size=self._stored_size,
             stored_sha256=self._stored_sha256.hexdigest(),
+            level=level,
         )
 
     def abandon(self) -> None:
@@ -125,19 +158,29 @@ class BackupWriter:
         if self._size is not None and self._raw_size > self._size:
             raise BackupDamaged(f"more than the {self._size} bytes of the object arrived")
         self._raw_sha256.update(chunk)
-        if self._encoder is not None:
-            self._store(self._encoder, chunk)
+        if self._streamed:
+            self._store(self._encoder or self._begin(), chunk)
             return
         self._first.append(chunk)
         self._first_size += len(chunk)
-        if self._first_size >= PROBE_BYTES:
+        if self._first_size >= PROBE_BYTES and not self._waits_for_the_whole:
+            self._look(b"".join(self._first))
+
+    def _look(self, head: bytes) -> None:
+        """Choose the codec; what may become JPEG XL is collected to its end first."""
+        self._waits_for_the_whole = self._jpegxl and jxl.may_transcode(head, self._size)
+        if not self._waits_for_the_whole and self._choose(head) == "raw":
             self._begin()
 
+    def _choose(self, head: bytes) -> StoredCodec:
+        codec = self._codec = self._streamed = choose_codec(head)
+        return codec
+
     def _begin(self) -> Encoder:
+        """Make the encoder: only now, for whoever writes may have to wait for its memory."""
         head = b"".join(self._first)
         self._first.clear()
-        codec = choose_codec(head)
-        self._codec = codec
+        codec = self._streamed or self._choose(head)
         encoder = self._encoder = Encoder(codec, self._level, self._size)
         if not self._packed_below:
             self._open_file()
@@ -154,8 +197,16 @@ class BackupWriter:
         self._held.clear()
 
     def _store(self, encoder: Encoder, data: bytes) -> None:
-        for piece in encoder.encode(data):
+        pieces = encoder.encode(data)
+        while (piece := self._timed(lambda: next(pieces, None))) is not None:
             self._put(piece)
+
+    def _timed(self, encode: Callable[[], T]) -> T:
+        # Of this thread, not of the clock: waiting for the interpreter's lock is no encoding.
+        began = time.thread_time()
+        encoded = encode()
+        self._encoding_seconds += time.thread_time() - began
+        return encoded
 
     def _put(self, piece: bytes | memoryview) -> None:
         self._stored_sha256.update(piece)
@@ -170,12 +221,30 @@ class BackupWriter:
     def _end(self) -> None:
         if self._size is not None and self._raw_size != self._size:
             raise BackupDamaged(f"{self._raw_size} of the object's {self._size} bytes arrived")
-        encoder = self._encoder or self._begin()
-        self._put(encoder.finish())
+        if not self._end_as_jpegxl():
+            encoder = self._encoder or self._begin()
+            self._put(self._timed(encoder.finish))
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
         self._ended = True
+
+    def _end_as_jpegxl(self) -> bool:
+        """Whether it was stored as JPEG XL: a JPEG, given back exactly by it, and smaller."""
+        if self._streamed or not self._jpegxl:
+            return False
+        jpeg = b"".join(self._first)
+        if not jxl.may_transcode(jpeg, self._size):
+            return False
+        if (encoded := jxl.transcoded(jpeg, most_as_jpegxl(jpeg))) is None:
+            return False
+        self._first.clear()
+        self._codec = jxl.CODEC
+        if not self._packed_below:
+            self._open_file()
+        for piece in Encoder("raw", self._level, len(encoded)).encode(encoded):
+            self._put(piece)
+        return True
 
     def _discard_if_free(self) -> None:
         if not self._lock.acquire(blocking=False):

@@ -51,6 +51,7 @@ async def tell(context: Context, collector: Collector, summary: OperationSummary
             "planned": summary.planned,
             "done_before": summary.done_before,
             "deletes": summary.deletes,
+            "encodings": summary.encodings,
             **freed(summary),
         }
     elif summary.unhidden:

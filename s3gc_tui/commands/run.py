@@ -45,6 +45,7 @@ async def _execute(context: Context, collector: Collector, plan: Plan) -> ExitCo
             "counts": done.counts,
             **execute.freed(done),
             "deletes": done.deletes,
+            "encodings": done.encodings,
             "text": f"executed plan {plan.plan_id}: {done.outcome} {done.counts}"
             + (f" by {done.deletes}" if done.deletes else ""),
         }

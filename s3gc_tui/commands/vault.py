@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import asdict
 
 from s3gc_core.collection import Selection
 from s3gc_core.collector import Collector
-from s3gc_core.errors import ExitCode, NoSuchKey
+from s3gc_core.errors import ConfigurationError, ExitCode, NoSuchKey, Problem
 from s3gc_tui.context import Context
 
 
@@ -33,17 +34,29 @@ async def _stats(context: Context) -> ExitCode:
 
 async def _verify(context: Context) -> ExitCode:
     args = context.args
+    sample, seed = args.sample, args.seed
+    if seed is not None and (sample is None or args.replica):
+        problem = Problem("--seed", str(seed), "a sample of the vault to draw by it: --sample N")
+        raise ConfigurationError([problem], origin="command line")
+    if sample is not None and seed is None and not args.replica:
+        seed = 1 + secrets.randbelow(1 << 32)
     async with context.collector() as collector:
         checked = damaged = 0
-        verify = collector.verify_replica if args.replica else collector.verify_backups
-        async for key, reason in verify(sample=args.sample):
+        found = (
+            collector.verify_replica(sample=sample)
+            if args.replica
+            else collector.verify_backups(sample=sample, seed=seed)
+        )
+        async for key, reason in found:
             checked += 1
             if reason is not None:
                 damaged += 1
                 context.emit(
                     {"type": "damaged", "key": key, "reason": reason, "text": f"{key}: {reason}"}
                 )
-    return context.summary("partial" if damaged else "done", checked=checked, damaged=damaged)
+    drawn = {} if seed is None else {"sample": sample, "seed": seed}
+    outcome = "partial" if damaged else "done"
+    return context.summary(outcome, checked=checked, damaged=damaged, **drawn)
 
 
 async def _find(context: Context) -> ExitCode:

@@ -95,6 +95,8 @@ def test_everything_at_once() -> None:
         cdc_backend="postgresql",
         compression_level=3,
         deduplicate=False,
+        compression_floor=2,
+        jpegxl=True,
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
@@ -120,6 +122,8 @@ def test_everything_at_once() -> None:
         sources=(SourceConfig("users", ("avatar",)), SourceConfig("users", ("cover",))),
         compression_level=3,
         deduplicate=False,
+        compression_floor=2,
+        jpegxl=True,
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
@@ -130,6 +134,15 @@ def test_everything_at_once() -> None:
         guards=GuardLimits(max_objects=5, max_share=1.0),
     )
     assert create(guards=GuardLimits(max_objects=5)).guards == GuardLimits(max_objects=5)
+
+
+def test_the_floor_of_compression_is_not_over_its_level() -> None:
+    assert create(compression_level=9, compression_floor=9).compression_floor == 9
+    # The default floor fixes a level that is under it.
+    assert create(compression_level=1).compression_floor == 3
+    allowed = "1 to compression_level (9), which makes it fixed"
+    assert problems(compression_level=9, compression_floor=10) == {"compression_floor": allowed}
+    assert set(problems(compression_floor=20)) == {"compression_floor"}
 
 
 def test_budgets_of_prefixes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from s3gc_core.vault import Verified
 from tests.world import World
 
 
@@ -32,6 +33,26 @@ async def test_verifying_is_recorded(sqlite_world: World) -> None:
         [deleted] = [
             one async for page in collector.audit.deleted_objects(keys=("a.bin",)) for one in page
         ]
+        # A sample is as many as was asked for, the same by the same seed, and told with it.
+        drawn = [
+            {key async for key, _ in collector.verify_backups(sample=1, seed=seed)}
+            for seed in (*range(1, 9), 1)
+        ]
+        assert {len(keys) for keys in drawn} == {1}
+        assert set().union(*drawn) == {"a.bin", "b.bin"}
+        assert drawn[0] == drawn[-1]
+        assert len([one async for one in collector.verify_backups(sample=5)]) == 2
+        told = [
+            entry.record
+            async for page in collector.audit.entries(kinds=("verified",))
+            for entry in page
+        ]
+        assert told[-2] == Verified(1, 0, sample=1, seed=1)
+        # The one that was last read back wholly is what is compared below.
+        assert len([one async for one in collector.verify_backups()]) == 2
+        stats = await collector.vault_stats()
+        first = stats.verified_at
+        assert first is not None
     backup = deleted.intent.backup
     place = world.config.vault_path / backup.path
     place.chmod(0o600)

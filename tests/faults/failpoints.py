@@ -17,7 +17,9 @@ from typing import Any
 
 from s3gc_core.bucket import Bucket, deleting
 from s3gc_core.collection import execute, recovery, restore
+from s3gc_core.collection.below import Below
 from s3gc_core.collection.execute import Execution
+from s3gc_core.collection.folder import Folder
 from s3gc_core.judgement import Catalogue
 from s3gc_core.references import catching_up
 from s3gc_core.replica import ReplicaStore
@@ -28,7 +30,7 @@ Function = Callable[..., Any]
 
 # Where each point lies: the object that holds the function, and the function's name there.
 POINTS: dict[str, tuple[Any, str]] = {
-    "audit-append": (AuditLog, "append"),
+    "audit-append": (AuditLog, "_add"),
     "audit-rows": (audit, "_append"),  # within the transaction: its rows are not committed yet
     "anchor": (AuditLog, "anchor"),
     "anchor-line": (anchors, "write_all"),
@@ -53,6 +55,8 @@ POINTS: dict[str, tuple[Any, str]] = {
     "head": (Bucket, "head"),
     "put": (Bucket, "put"),
     "compare": (restore, "differences"),
+    "folder-publish": (Below, "publish"),
+    "folder-index": (Folder, "_index"),
     "classify": (recovery, "classify_intent"),
     "remove-stray": (BackupFiles, "remove"),
     "add-listing": (Catalogue, "add_listing"),
@@ -140,10 +144,10 @@ def delete_before_the_commit() -> None:
     """Wrong on purpose: the delete is sent before its intent is in the audit log."""
     commit = Execution._commit
 
-    async def wrong(self: Execution, intents: Sequence[Intent]) -> None:
+    async def wrong(self: Execution, intents: Sequence[Intent]) -> frozenset[str]:
         if intents:
             await self._delete(intents)
-        await commit(self, intents)
+        return await commit(self, intents)
 
     setattr(Execution, "_commit", wrong)  # noqa: B010
 
@@ -163,17 +167,17 @@ def record_before_the_rename() -> None:
     async def unchecked(self: BackupFiles, backup: Any) -> None:
         await asyncio.sleep(0)
 
-    append = AuditLog.append
+    add = AuditLog._add
 
-    async def wrong(self: AuditLog, operation_id: str, records: Sequence[Any]) -> list[int]:
-        numbers = await append(self, operation_id, records)
+    async def wrong(self: AuditLog, how: Any, operation_id: str, records: Sequence[Any]) -> Any:
+        added = await add(self, how, operation_id, records)
         while late:
             await late.pop()()
-        return numbers
+        return added
 
     setattr(BackupFiles, "settle", later)  # noqa: B010
     setattr(BackupFiles, "verify", unchecked)  # noqa: B010
-    setattr(AuditLog, "append", wrong)  # noqa: B010
+    setattr(AuditLog, "_add", wrong)  # noqa: B010
 
 
 def record_before_the_pack() -> None:
@@ -189,21 +193,21 @@ def record_before_the_pack() -> None:
         await asyncio.sleep(0)
         return [None] * len(backups)
 
-    append = AuditLog.append
+    add = AuditLog._add
 
-    async def wrong(self: AuditLog, operation_id: str, records: Sequence[Any]) -> list[int]:
-        numbers = await append(self, operation_id, records)
+    async def wrong(self: AuditLog, how: Any, operation_id: str, records: Sequence[Any]) -> Any:
+        added = await add(self, how, operation_id, records)
         os.fdatasync(1)  # where a fault can lie: between the record and its bytes
         for path, where, data in late:
             with path.open("r+b") as pack:
                 pack.seek(where)
                 pack.write(data)
         late.clear()
-        return numbers
+        return added
 
     setattr(packs, "write_all", later)  # noqa: B010
     setattr(BackupFiles, "verify_packed", unchecked)  # noqa: B010
-    setattr(AuditLog, "append", wrong)  # noqa: B010
+    setattr(AuditLog, "_add", wrong)  # noqa: B010
 
 
 # What the oracle must notice, or a green result proves nothing.

@@ -15,10 +15,12 @@ _SEARCH = "tests/stories/test_search.py::test_"
 _LAST_CHECK = "tests/stories/test_last_check.py::test_"
 _BALANCE = "tests/core/collection/test_balance.py::test_"
 _DRIFT = "tests/core/collection/test_drift.py::test_"
+_ANSWERS = "tests/core/collection/test_wrong_answers.py::test_"
 _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
+_LOCKED = "tests/core/collection/test_locked.py::test_"
 _TIDY = "tests/core/collection/test_tidy.py::test_"
 _COPIES = "tests/core/collection/test_deduplication.py::test_"
 _ONCE = "tests/stories/test_deduplication.py::test_"
@@ -32,6 +34,7 @@ GUARDS_FILE = "s3gc_core/judgement/guards.py"
 _LAYERS_FILE = "s3gc_core/judgement/layers.py"
 _PLANS_FILE = "s3gc_core/judgement/plans.py"
 _DELETING_FILE = "s3gc_core/bucket/deleting.py"
+_BACKUP_FILE = "s3gc_core/collection/backup.py"
 _EXECUTE_FILE = "s3gc_core/collection/execute.py"
 _PACKS_FILE = "s3gc_core/vault/packs.py"
 _EXECUTING_FILE = "s3gc_core/actions/executing.py"
@@ -271,6 +274,30 @@ DELETES = (
         function="_look_for_untruth",
     ),
     Mutation(
+        "a read is of the approved object, by its headers",
+        _BACKUP_FILE,
+        "return None",
+        (
+            _ANSWERS + "what_is_not_the_object_is_not_its_backup",
+            _ANSWERS + "the_headers_say_which_object_it_is",
+        ),
+        function="other_object",
+    ),
+    Mutation(
+        "a read is of the approved object, by its bytes",
+        _BACKUP_FILE,
+        "return None",
+        (_ANSWERS + "what_is_not_the_object_is_not_its_backup",),
+        function="other_bytes",
+    ),
+    Mutation(
+        "a folder that an error left untidy is tidied",
+        "s3gc_core/collection/recovery.py",
+        "return False",
+        (_TIDY + "a_folder_that_a_full_disk_left_untidy_is_tidied_by_the_next_operation",),
+        function="_was_left_untidy",
+    ),
+    Mutation(
         "balance",
         _EXECUTING_FILE,
         "return",
@@ -392,9 +419,36 @@ DELETES = (
     Mutation(
         "a delete that was compared is sent once",
         "s3gc_core/bucket/client.py",
-        "connect(self._config, keys=self._keys) as once",
+        "connect(config, keys=self._keys, pace=pace) as once",
         (_UNSAFE + "a_delete_without_an_answer_is_not_sent_again",),
-        before="connect(self._config, attempts=1, keys=self._keys) as once",
+        before="connect(config, attempts=1, keys=self._keys, pace=pace) as once",
+    ),
+)
+
+LOCKS = (
+    Mutation(
+        "what Object Lock protects is kept",
+        "s3gc_core/collection/backup.py",
+        "return None",
+        (
+            _LOCKED + "what_is_locked_is_kept_and_what_is_not_goes",
+            _LOCKED + "a_lock_that_may_not_be_asked_is_no_answer",
+        ),
+        function="locked",
+    ),
+    Mutation(
+        "a legal hold has no end",
+        "s3gc_core/bucket/locking.py",
+        "if False:",
+        (_LOCKED + "what_is_locked_is_kept_and_what_is_not_goes",),
+        before="if lock.legal_hold:",
+    ),
+    Mutation(
+        "a store that does not say until when retains for ever",
+        "s3gc_core/bucket/locking.py",
+        "if lock.until is None:\n        return None",
+        (_LOCKED + "which_lock_is_in_force",),
+        before="if lock.mode is None and lock.until is None:\n        return None",
     ),
 )
 
@@ -432,6 +486,20 @@ VAULT = (
         "return",
         (_PACKS + "after_damage_the_pack_gets_nothing_more",),
         function="abandon",
+    ),
+    Mutation(
+        "JPEG XL is decoded and compared before it is used",
+        "s3gc_core/vault/jpegxl.py",
+        "if len(encoded) > most:",
+        ("tests/core/vault/test_jpegxl.py::test_what_does_not_come_back_exactly_is_not_used",),
+        before="if len(encoded) > most or _decoded(imagecodecs, encoded) != jpeg:",
+    ),
+    Mutation(
+        "a decoder of pictures sees only what we stored",
+        "s3gc_core/vault/stored_bytes.py",
+        "if False:",
+        ("tests/core/vault/test_jpegxl.py::test_a_damaged_one_never_reaches_the_decoder",),
+        before="if backup.codec == jpegxl.CODEC:",
     ),
     Mutation(
         "a purge takes no pack that others need",
@@ -486,4 +554,4 @@ HEALING = (
     ),
 )
 
-TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES, *VAULT, *HEALING)
+TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES, *LOCKS, *VAULT, *HEALING)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,16 +26,21 @@ class Exchange:
     answer_headers: dict[str, str] = field(default_factory=dict)
     answer: bytes = b""
     cut_after: int | None = None  # send so many bytes of the answer, then drop the connection
+    reset: bool = False  # send no answer at all, and reset the connection
 
 
 @dataclass
 class Proxy:
-    """`before` may edit a request, or answer it (set `status`); `after` may edit an answer."""
+    """`before` may edit a request, or answer it (set `status`); `after` may edit an answer.
+
+    `early` is asked for method and path before the body was read: whether to reset right there.
+    """
 
     endpoint: str = ""
     seen: list[Exchange] = field(default_factory=list)
     before: Callable[[Exchange], Awaitable[None]] | None = None
     after: Callable[[Exchange], Awaitable[None]] | None = None
+    early: Callable[[str, str], bool] | None = None
 
 
 _OF_THE_CONNECTION = {"connection", "transfer-encoding", "content-length", "expect", "keep-alive"}
@@ -46,16 +53,20 @@ async def running_proxy(upstream: str) -> AsyncIterator[Proxy]:
     async with aiohttp.ClientSession(auto_decompress=False) as session:
 
         async def handle(request: web.Request) -> web.StreamResponse:
+            if proxy.early is not None and proxy.early(request.method, request.raw_path):
+                return _reset(request)
             exchange = Exchange(
                 request.method, request.raw_path, dict(request.headers), await request.read()
             )
             proxy.seen.append(exchange)
             if proxy.before is not None:
                 await proxy.before(exchange)
-            if not exchange.status:
+            if not exchange.status and not exchange.reset:
                 await _forward(session, upstream, exchange)
             if proxy.after is not None:
                 await proxy.after(exchange)
+            if exchange.reset:
+                return _reset(request)
             if exchange.cut_after is not None:
                 return await _cut(request, exchange)
             # An answer to HEAD keeps the length of the body that it does not have.
@@ -73,6 +84,15 @@ async def running_proxy(upstream: str) -> AsyncIterator[Proxy]:
             yield proxy
         finally:
             await runner.cleanup()
+
+
+def _reset(request: web.Request) -> web.StreamResponse:
+    """RST instead of FIN: what is on its way is lost, too."""
+    assert request.transport is not None
+    connection = request.transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    request.transport.abort()
+    return web.Response()
 
 
 async def _cut(request: web.Request, exchange: Exchange) -> web.StreamResponse:

@@ -107,15 +107,24 @@ async def test_it_comes_back_while_the_execution_that_deleted_it_waits(
     ]
 
 
+async def recorded(world: World) -> int:
+    """How many records the audit log has."""
+    async with world.collector() as collector:
+        return (await collector.audit.head())[0]
+
+
 async def test_nothing_that_just_begins_is_turned_away(sqlite_world: World) -> None:
     """A scan that meets a restore which heals waits for its end, and ends well."""
     world = sqlite_world
     await deleted(world)
     vault = world.config.vault_path
+    before = await recorded(world)
     with vault_lease(vault, "01JJJJJJJJJJJJJJJJJJJJJJJ1", "restore", "me", file=HEALING_FILE):
         scanning = asyncio.create_task(world.scan())
         await until(lambda: lease_holder(vault))
-        assert not scanning.done()
+        await asyncio.wait([scanning], timeout=1)
+        # It holds the vault, and neither recovers nor begins.
+        assert await recorded(world) == before
     assert (await asyncio.wait_for(scanning, 30)).blocked == []
     with vault_lease(vault, "01JJJJJJJJJJJJJJJJJJJJJJJ1", "heal", "me"):
         scanning = asyncio.create_task(world.scan())

@@ -145,6 +145,11 @@ async def test_a_damaged_backup_is_named(small: SmallWorld) -> None:
     assert (ran.code, ran.summary["outcome"]) == (4, "partial")
     assert (ran.summary["checked"], ran.summary["damaged"]) == (3, 1)
     assert only(ran.of("damaged"), key="left/c.txt")["reason"]
+    told = (await small.cli.batch("vault", "verify", "--sample", "2")).summary
+    again = await small.cli.batch("vault", "verify", "--sample", "2", "--seed", str(told["seed"]))
+    assert (again.summary["checked"], again.summary["seed"]) == (2, told["seed"])
+    assert again.summary["damaged"] == told["damaged"]
+    assert (await small.cli.batch("vault", "verify", "--seed", "7")).code == 2
     restore = await small.cli.batch("restore", "--prefix", "")
     assert (restore.code, restore.summary["restored"], restore.summary["failed"]) == (4, 2, 1)
     assert [(o["key"], o["outcome"]) for o in restore.of("object")] == [("left/c.txt", "failed")]

@@ -54,6 +54,7 @@ async def test_doctor_finds_nothing_wrong(small: SmallWorld) -> None:
         "right to list",
         "right to read",
         "versions",
+        "object lock",
         "clock",
     ]
     source = ["store", "database main", "main:users.avatar"]
@@ -84,6 +85,14 @@ async def test_by_hand_the_fix_is_shown_as_well(small: SmallWorld) -> None:
     assert ran.code == 6
     assert "FAIL vault: " in ran.text
     assert f"fix: chmod 700 {small.world.config.vault_path}" in ran.text
+
+
+async def test_jpegxl_needs_its_codec(small: SmallWorld) -> None:
+    (small.cli.folder / "imagecodecs.py").write_text("raise ImportError('not here')")
+    paths = os.pathsep.join([str(small.cli.folder), os.environ.get("PYTHONPATH", "")])
+    missing = await small.cli.batch("doctor", S3GC_JPEGXL="true", PYTHONPATH=paths)
+    assert (missing.code, set(failures(missing))) == (6, {"jpegxl"})
+    assert "s3gc[images]" in failures(missing)["jpegxl"]
 
 
 async def test_no_database_and_no_tables(small: SmallWorld) -> None:

@@ -33,6 +33,7 @@ ALL = StoreCapabilities(
     put_if_none_match=True,
     tag_count_reported=True,
     versioning=Versioning.DISABLED,
+    etag_is_md5=True,
 )
 
 

@@ -189,6 +189,7 @@ def test_a_sound_page_passes() -> None:
         _page(IsTruncated=True, NextContinuationToken=""),
         _page(CommonPrefixes=[{"Prefix": "b/"}]),
         _page(Contents=[{"Key": "a"}]),
+        _page(Contents=2 * _page()["Contents"], KeyCount=2),
     ],
 )
 def test_a_page_that_contradicts_itself_is_refused(page: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from tests.world import PLAIN, World
 PAYER, OWNER = "x-amz-request-payer", "x-amz-expected-bucket-owner"
 ACCOUNT = "000000000000"
 # Who pays is no parameter of these in botocore's description of S3.
-NOT_TOLD_WHO_PAYS = {"HEAD bucket", "versioning", "acl", "GET all buckets"}
+NOT_TOLD_WHO_PAYS = {"HEAD bucket", "versioning", "acl", "object-lock", "GET all buckets"}
 # Of no bucket, so of no owner's: it asks when ours was created.
 ALL_BUCKETS = "GET all buckets"
 
@@ -48,7 +48,16 @@ def what(exchange: Exchange) -> str:
     path, _, query = exchange.path.partition("?")
     if "list-type=2" in query:
         return "list"
-    for name in ("versioning", "versions", "uploads", "uploadId", "tagging", "delete", "acl"):
+    for name in (
+        "versioning",
+        "versions",
+        "uploads",
+        "uploadId",
+        "tagging",
+        "delete",
+        "acl",
+        "object-lock",
+    ):
         if name in {part.partition("=")[0] for part in query.split("&")}:
             return name
     if not path.strip("/"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 
 from s3gc_core.clock import SystemClock
 from s3gc_core.collection import FolderRestore, Selection, relative_name
-from s3gc_core.collection.folder import INDEX, Folder, hashed_name
+from s3gc_core.collection.below import PART, Below
+from s3gc_core.collection.folder import INDEX, Folder, Placed, hashed_name
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.jobs import JobJournal
 from s3gc_core.vault import AuditLog, BackupDamaged, BackupFiles, Outcome, Restored, Result
@@ -72,6 +74,7 @@ NOT_PLAIN = (
     f"{AWKWARD}/x",
     f"a/{INDEX}",
     AWKWARD,
+    f"a/{PART}0",
 )
 
 
@@ -141,7 +144,7 @@ async def write(
     """Restore objects, each holding its own key, in this order; key -> name."""
     made = await backed_up(files, {key: key.encode() for key in keys})
     folder = folder or Folder(target)
-    return {key: await folder.write(files, one) for key, one in made.items()}
+    return {key: (await folder.write(files, one)).name for key, one in made.items()}
 
 
 async def test_every_key_is_written_and_listed(files: BackupFiles, target: Path) -> None:
@@ -187,17 +190,102 @@ async def test_existing_files_are_never_replaced(files: BackupFiles, target: Pat
     (target / "a").write_bytes(b"mine")
     (target / "d").mkdir()
     assert await write(files, target, ["a", "d"]) == {key: hashed_name(key) for key in ("a", "d")}
+    (target / hashed_name("a")).write_bytes(b"!")
     with pytest.raises(FileExistsError):
         await write(files, target, ["a"])
-    assert written(target) == {"a": b"mine", hashed_name("a"): b"a", hashed_name("d"): b"d"}
+    assert written(target) == {"a": b"mine", hashed_name("a"): b"!", hashed_name("d"): b"d"}
 
 
-async def test_a_second_restore_takes_the_other_name(files: BackupFiles, target: Path) -> None:
-    assert await write(files, target, ["a"]) == {"a": "a"}
-    assert await write(files, target, ["a"]) == {"a": hashed_name("a")}
+async def test_a_second_restore_finds_what_the_first_wrote(
+    files: BackupFiles, target: Path
+) -> None:
+    keys = ["a", "a/b", "../x"]
+    first = await write(files, target, keys)
+    listed = index(target)
+    assert await write(files, target, keys) == first
+    assert index(target) == listed
+    assert written(target) == {first[key]: key.encode() for key in keys}
+
+
+async def test_another_object_of_the_same_key_takes_the_other_name(
+    files: BackupFiles, target: Path
+) -> None:
+    names = []
+    for body in (b"1", b"2", b"1", b"2"):
+        [one] = (await backed_up(files, {"a": body})).values()
+        names.append(await Folder(target).write(files, one))
+    other = hashed_name("a")
+    assert names == [Placed("a"), Placed(other), Placed("a", True), Placed(other, True)]
+    assert written(target) == {"a": b"1", other: b"2"}
+    [third] = (await backed_up(files, {"a": b"3"})).values()
     with pytest.raises(FileExistsError):
-        await write(files, target, ["a"])
-    assert [line["file"] for line in index(target)] == ["a", hashed_name("a")]
+        await Folder(target).write(files, third)
+    assert [line["file"] for line in index(target)] == ["a", other]
+
+
+async def test_what_an_interrupted_restore_left_is_mended(
+    files: BackupFiles, target: Path, tmp_path: Path
+) -> None:
+    """A part of a file, a file that is not in the index yet, and a torn line of the index."""
+    made = await backed_up(files, {key: key.encode() for key in ("begun", "dir/whole", "listed")})
+    await Folder(target).write(files, made["listed"])
+    os.close(Below(target).begin("begun"))
+    os.close(Below(target).begin("dir/whole"))
+    (target / "dir" / "whole").write_bytes(b"dir/whole")
+    line = (target / INDEX).read_bytes()
+    (target / INDEX).write_bytes(line + line[:20])
+    # One of them came too late for its own restore to remove it, and is a link by now.
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    [part] = [path for path in target.iterdir() if path.name.startswith(PART)]
+    part.unlink()
+    part.symlink_to(victim)
+
+    again = Folder(target)
+    assert [await again.write(files, one) for one in made.values()] == [
+        Placed("begun"),
+        Placed("dir/whole", already=True),
+        Placed("listed", already=True),
+    ]
+    assert written(target) == {key: key.encode() for key in made}
+    assert list(target.rglob(f"{PART}*")) == []
+    assert sorted(one["key"] for one in index(target)) == sorted(made)
+    assert victim.read_bytes() == b"precious"
+
+
+async def test_a_file_has_its_name_only_once_it_is_whole(
+    files: BackupFiles, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fails at its last word: nothing has the name, and nothing is left behind."""
+    [one] = (await backed_up(files, {"a": b"some bytes"})).values()
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fail)
+        with pytest.raises(VaultUnreachable, match="broken"):
+            await Folder(target).write(files, one)
+    assert list(target.iterdir()) == []
+    assert await Folder(target).write(files, one) == Placed("a")
+
+
+async def test_a_file_system_without_hard_links(
+    files: BackupFiles, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As FAT and some network mounts: a name is taken first, and never one that is taken."""
+
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    assert await write(files, target, ["a", "d/e"]) == {"a": "a", "d/e": "d/e"}
+    below = Below(target)
+    os.close(below.begin("a"))
+    with pytest.raises(FileExistsError):
+        below.publish("a")
+    below.drop("a")
+    assert written(target) == {"a": b"a", "d/e": b"d/e"}
 
 
 async def test_links_in_the_folder_are_not_followed(
@@ -320,7 +408,7 @@ async def test_one_object_s_failure_does_not_stop_the_others(
         told.append(done)
 
     async with JobJournal.open(tmp_path / "vault", begun("RESTORE"), watcher) as journal:
-        restore = FolderRestore(audit, files, journal, "RESTORE", target)
+        restore = FolderRestore(audit, files, journal, "RESTORE", target, concurrency=4)
         await restore.run(Selection(operation_id=operation_id))
     assert dict(restore.counts) == {"exported": 4, "failed": 2}
     assert told == [6]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from s3gc_core.clock import SystemClock
 from s3gc_core.collection import tidy
+from s3gc_core.errors import VaultFull
 from s3gc_core.vault import AuditLog, BackupFiles, Intent, Purged, StoredBackup, packs
 from s3gc_core.vault.places import write_all
 from tests.core.collection.backups import intent
@@ -168,3 +170,24 @@ async def test_what_the_disk_kept_wrongly_is_not_deleted(
     assert executed.counts == {"deleted": 1, "failed": 1}
     assert await sqlite_world.keys() == {"a"}
     assert (await sqlite_world.restore("b")).counts == {"restored": 1}
+
+
+async def test_a_folder_that_a_full_disk_left_untidy_is_tidied_by_the_next_operation(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operation said how it ended, so it is none that died without a word."""
+    plan_id = await approved_plan(sqlite_world)
+
+    async def full(*_: object) -> None:
+        await asyncio.sleep(0)
+        raise VaultFull("no room for the manifest")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BackupFiles, "write_manifest", full)
+        with pytest.raises(VaultFull, match="no room for the manifest"):
+            await sqlite_world.execute(plan_id)
+    [folder] = (sqlite_world.config.vault_path / "backups").iterdir()
+    assert not (folder / "manifest.jsonl").exists()
+    await sqlite_world.scan()
+    lines = (folder / "manifest.jsonl").read_bytes().splitlines()
+    assert {msgspec.json.decode(line)["key"] for line in lines} == {"a", "b"}

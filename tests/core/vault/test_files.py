@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.vault import BackupDamaged, BackupFiles, BackupNotDurable, StoredBackup, backup_name
+from s3gc_core.vault.files import HELD_BYTES
 from tests.core.vault.builders import LATER, OPERATION, backed_up, names_in, noise, prose
 
 
@@ -37,6 +38,7 @@ async def test_a_backup_says_exactly_what_lies_where(vault: Path, files: BackupF
         hashlib.sha256(data).hexdigest(),
         len(frame),
         hashlib.sha256(frame).hexdigest(),
+        level=3,
     )
     assert names_in(vault) == {name}
     await files.verify(backup)
@@ -211,6 +213,8 @@ async def test_abandon_does_not_wait_for_a_thread_that_writes(
     """A cancelled task abandons while its thread still writes: that thread cleans up."""
     await files.create_operation(OPERATION)
     writer = files.open_writer(OPERATION, "k", 19, None)
+    # Encoding begins with what comes after the first MiB.
+    writer.write(prose(1 << 20))
     writing = asyncio.create_task(asyncio.to_thread(writer.write, prose(6 << 20)))
     deadline = asyncio.get_running_loop().time() + 20
     while not names_in(vault):
@@ -378,3 +382,16 @@ async def test_each_recorded_value_is_compared(files: BackupFiles) -> None:
             with pytest.raises(BackupDamaged):
                 await files.verify(msgspec.structs.replace(backup, **{name: value}))
         await files.verify(backup)
+
+
+@pytest.mark.parametrize("size", [0, 1, HELD_BYTES, HELD_BYTES + 1])
+async def test_no_byte_comes_before_all_are_proven(
+    vault: Path, files: BackupFiles, size: int
+) -> None:
+    data = noise(size)
+    backup = await backed_up(files, "a.jpg", data)
+    assert b"".join([chunk async for chunk in await files.proven(backup)]) == data
+    path = vault / backup.path
+    path.write_bytes(path.read_bytes() + b"!")
+    with pytest.raises(BackupDamaged):
+        await files.proven(backup)

@@ -133,8 +133,9 @@ async def test_no_click(small: SmallWorld) -> None:
 
 async def test_no_split_escape_sequence(small: SmallWorld) -> None:
     async with whole_of(small) as whole:
-        for tail in TAILS:
-            for place in (whole.open_plan, whole.open_execute):
+        for number, tail in enumerate(TAILS):
+            # The plan's screen only leads to the other one, which asks for the phrase.
+            for place in (whole.open_plan, whole.open_execute)[number % 2 :]:
                 await whole.back_to_main()
                 await place()
                 whole.pass_(0.6)

@@ -1,0 +1,96 @@
+"""Writing back asks the store no more than it must, and believes no answer it has not compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from s3gc_core.bucket import ObjectHeaders
+from tests.servers.proxy import Exchange, Proxy
+from tests.world import PLAIN, World
+
+TAGGED = ObjectHeaders(content_type="image/png", cache_control="no-cache", tags={"owner": "ada"})
+
+
+def asked(proxy: Proxy, key: str) -> Counter[str]:
+    """How often which requests named the key."""
+    return Counter(
+        f"{exchange.method} tags" if "tagging" in exchange.path else exchange.method
+        for exchange in proxy.seen
+        if exchange.path.partition("?")[0].endswith(f"/{key}")
+    )
+
+
+async def reasons(world: World, operation_id: str) -> dict[str, str]:
+    async with world.collector() as collector:
+        return {
+            one.key: one.reason async for page in collector.results(operation_id) for one in page
+        }
+
+
+async def collected(world: World) -> str:
+    """The operation that deleted a plain and a tagged object."""
+    world.track({"files": ["path"]})
+    await world.app.execute("CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT)")
+    await world.app.execute("INSERT INTO files (path) VALUES ('used.bin')")
+    for key, headers in (("used.bin", PLAIN), ("plain.bin", PLAIN), ("tagged.bin", TAGGED)):
+        await world.put(key, b"bytes of " + key.encode(), headers)
+    world.days(10)
+    done = await world.collect()
+    assert await world.keys() == {"used.bin"}
+    return done.operation_id
+
+
+async def test_an_object_costs_three_requests_and_its_tags_one(
+    proxied: tuple[World, Proxy],
+) -> None:
+    world, proxy = proxied
+    operation = await collected(world)
+    proxy.seen.clear()
+    restored = await world.restore(operation_id=operation)
+    assert restored.counts == {"restored": 2}
+    assert asked(proxy, "plain.bin") == {"HEAD": 1, "PUT": 1, "GET": 1}
+    assert asked(proxy, "tagged.bin") == {"HEAD": 1, "PUT": 1, "GET": 1, "GET tags": 1}
+
+
+@pytest.mark.parametrize(
+    ("lost", "named"),
+    [
+        ("x-amz-tagging", "tags"),
+        ("cache-control", "cache_control"),
+    ],
+)
+async def test_what_the_store_lost_of_it_is_told(
+    proxied: tuple[World, Proxy], lost: str, named: str
+) -> None:
+    world, proxy = proxied
+    await collected(world)
+
+    async def lose(exchange: Exchange) -> None:
+        if exchange.method == "PUT":
+            exchange.headers = {k: v for k, v in exchange.headers.items() if k.lower() != lost}
+
+    proxy.before = lose
+    restored = await world.restore("tagged.bin")
+    assert restored.counts == {"failed": 1}
+    assert await reasons(world, restored.operation_id) == {
+        "tagged.bin": f"read back: the object at the key differs in {named}"
+    }
+
+
+async def test_what_was_overwritten_at_once_is_not_taken_for_ours(
+    proxied: tuple[World, Proxy],
+) -> None:
+    world, proxy = proxied
+    await collected(world)
+
+    async def overwrite(exchange: Exchange) -> None:
+        if exchange.method == "PUT":
+            proxy.after = None
+            await world.put("plain.bin", b"bytes of somebody", PLAIN)
+
+    proxy.after = overwrite
+    restored = await world.restore("plain.bin")
+    assert restored.counts == {"failed": 1}
+    assert (await world.contents("plain.bin"))[0] == b"bytes of somebody"

@@ -1,0 +1,216 @@
+"""`python -m tests.faults --kills 1000 --seed 1 [--seconds 900]`: kill -9 until the number is full.
+
+In turn: at every system call of an execution and of a restore that writes (strace), at
+the named steps, and at random instants; errors of the disk (EIO, ENOSPC, short writes) besides.
+After each the witness looks; each plan is gone on with to its end, and restored. First the
+negative controls: the witness has to notice a wrong order. Ends with 1 where a promise is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from s3gc_core.config import Config
+from s3gc_tui.demo.seaweed import SeaweedServer
+from tests.faults.children import Ended, running_nursery
+from tests.faults.conftest import furnished
+from tests.faults.ground import Ground
+from tests.faults.oracle import PromiseBroken
+from tests.faults.test_execution_killed import NAMED
+from tests.faults.traced import CALLS, Injected, run_traced
+from tests.servers.seaweed import running_seaweed
+
+CONTROLS = (
+    ("delete-before-commit", "audit-append:before:3"),
+    ("record-before-rename", "rename:before:1"),
+    ("record-before-pack", "pack-sync:before:4"),
+)
+# What the disk may answer instead of doing its work; a short write is half a block.
+TROUBLE = (
+    *(Injected(call, 1, "error=EIO") for call in ("write", "fsync", "fdatasync", "pwrite64")),
+    *(Injected(call, 1, "error=ENOSPC") for call in ("write", "pwrite64", "openat", "mkdirat")),
+    Injected("write", 1, "retval=100"),
+)
+# strace slows a process down severalfold, so it does not take most of the kills.
+KINDS = ("call", "named", "random", "trouble")
+WEIGHTS = (5, 7, 9, 1)
+NAMED_FAULTS = [chain[0] for chain in NAMED]
+
+
+class Enough(Exception):
+    """The number, or the time, is full."""
+
+
+@dataclass(slots=True)
+class Kills:
+    """A run: how many kills by kind, and how processes ended that had trouble with the disk."""
+
+    ground: Ground
+    folder: Path
+    chance: random.Random
+    wanted: int
+    deadline: float
+    fired: Counter[str] = field(default_factory=Counter)
+    trouble: Counter[str] = field(default_factory=Counter)
+    missed: int = 0
+
+    @property
+    def kills(self) -> int:
+        return self.fired.total()
+
+    async def run(self) -> None:
+        """Plans, one after the other, until it is enough."""
+        sizes = await self._sizes()
+        points = {
+            what: [Injected(call, n) for call in CALLS for n in range(1, calls[call] + 1)]
+            for what, calls in sizes.items()
+        }
+        sys.stdout.write(f"system calls: { {what: len(all_) for what, all_ in points.items()} }\n")
+        for of in points.values():
+            self.chance.shuffle(of)
+        while True:
+            await self.ground.begin_round()
+            await self._until_done("execute", self.ground.execution, points["execute"])
+            await self.ground.finish_execution()
+            await self._until_done("restore", self.ground.restoring, points["restore"])
+            await self.ground.finish_restore()
+
+    async def _sizes(self) -> dict[str, Counter[str]]:
+        """How many of each call a whole life makes."""
+        await self.ground.begin_round()
+        sizes: dict[str, Counter[str]] = {}
+        for what, argv in (
+            ("execute", self.ground.execution),
+            ("restore", self.ground.restoring),
+        ):
+            ended, calls, _ = await run_traced(self.ground.children, argv, self.folder, None)
+            assert ended.returncode == 0, ended.diagnostics
+            sizes[what] = calls
+        return sizes
+
+    async def _until_done(self, what: str, argv: tuple[str, ...], points: list[Injected]) -> None:
+        """Kill it again and again until it comes to its end."""
+        for _ in range(40):
+            if self.kills >= self.wanted or time.monotonic() > self.deadline:
+                raise Enough
+            name, ended, fired = await self._one(what, argv, points)
+            await self._look(name)
+            if not ended.killed and fired:
+                self.trouble[f"{name} ended with {ended.returncode}"] += 1
+            if ended.killed:
+                self.fired[f"{what}, {name}"] += 1
+            elif not fired:
+                self.missed += 1
+            if ended.returncode == 0 or ended.returncode == 3:
+                return
+
+    async def _one(
+        self, what: str, argv: tuple[str, ...], points: list[Injected]
+    ) -> tuple[str, Ended, bool]:
+        children = self.ground.children
+        kind = self.chance.choices(KINDS, WEIGHTS)[0]
+        if kind == "named" and what == "execute":
+            ended = await children.run(*argv, fault=self.chance.choice(NAMED_FAULTS))
+            return "a named step", ended, ended.killed
+        if kind == "random":
+            ended = await children.run(*argv, kill_after=self.chance.uniform(0.02, 0.8))
+            return "a random instant", ended, ended.killed
+        if kind == "trouble":
+            chosen = self.chance.choice(TROUBLE)
+            # Not the very first: an operation whose first record fails has an end without a start.
+            injected = Injected(chosen.call, self.chance.randint(15, 40), chosen.what)
+            ended, _, fired = await run_traced(children, argv, self.folder, injected)
+            return f"{injected.call} {injected.what}", ended, fired
+        # Each once before any twice.
+        injected = points.pop()
+        points.insert(0, injected)
+        ended, _, fired = await run_traced(children, argv, self.folder, injected)
+        return f"at {injected.call}", ended, fired
+
+    async def _look(self, name: str) -> None:
+        try:
+            await self.ground.after_kill()
+        except PromiseBroken as broken:
+            broken.add_note(f"after {name}, kill {self.kills}")
+            raise
+
+
+async def run(wanted: int, seed: int, seconds: float) -> int:
+    """Run it all; 1 where a promise was broken."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as environment:
+        folder = Path(name)
+        for part in ("server", "children"):
+            (folder / part).mkdir()
+        async with running_seaweed(folder / "server") as server:
+            environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+            environment.setenv("AWS_CONFIG_FILE", str(folder / "no-config"))
+            environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "no-credentials"))
+            environment.setenv("AWS_ACCESS_KEY_ID", server.access_key)
+            environment.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
+            async with running_nursery(folder / "children") as nursery:
+                for wrong, fault in CONTROLS:
+                    place = folder / wrong
+                    async with furnished(await _new(server, place), server, nursery, place) as made:
+                        await _control(made, wrong, fault)
+                place = folder / "kills"
+                async with furnished(await _new(server, place), server, nursery, place) as made:
+                    kills = Kills(made, folder, random.Random(seed), wanted, began + seconds)
+                    try:
+                        await kills.run()
+                    except Enough:
+                        await made.end_round()
+                    except PromiseBroken as broken:
+                        sys.stdout.write(f"BROKEN: {broken} {getattr(broken, '__notes__', '')}\n")
+                        return 1
+                    finally:
+                        _report(kills, time.monotonic() - began, seed)
+    return 0
+
+
+async def _control(ground: Ground, wrong: str, fault: str) -> None:
+    await ground.begin_round()
+    ended = await ground.children.run(*ground.execution, fault=fault, wrong=wrong)
+    assert ended.killed, f"did not fire: {wrong}"
+    with pytest.raises(PromiseBroken) as broken:
+        await ground.after_kill()
+    sys.stdout.write(f"control {wrong}: {str(broken.value)[:90]}\n")
+
+
+async def _new(server: SeaweedServer, folder: Path) -> Config:
+    name = f"faults-{folder.name}"
+    await server.create_bucket(name)
+    vault = folder / "vault"
+    vault.mkdir(parents=True, mode=0o700)
+    return Config(bucket=name, endpoint_url=server.endpoint, vault_path=vault)
+
+
+def _report(kills: Kills, seconds: float, seed: int) -> None:
+    sys.stdout.write(f"{kills.kills} kills in {seconds:.0f} s, seed {seed}\n")
+    for counts in (kills.fired, kills.trouble):
+        sys.stdout.writelines(f"  {count:5} {name}\n" for name, count in sorted(counts.items()))
+    sys.stdout.write(f"  {kills.missed:5} came to their end before the kill\n")
+
+
+def main() -> int:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=3600, help="stop then, whatever was done")
+    chosen = parser.parse_args()
+    return asyncio.run(run(chosen.kills, chosen.seed, chosen.seconds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
