@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from s3gc_core.bucket import Bucket, deleting
-from s3gc_core.collection import execute, recovery, restore
+from s3gc_core.collection import deduplication, execute, recovery, restore
 from s3gc_core.collection.below import Below
 from s3gc_core.collection.execute import Execution
 from s3gc_core.collection.folder import Folder
@@ -38,6 +38,8 @@ POINTS: dict[str, tuple[Any, str]] = {
     "write": (BackupWriter, "write"),
     "close": (BackupWriter, "close"),
     "settle": (BackupFiles, "settle"),
+    "link": (BackupFiles, "link"),
+    "reused": (deduplication.Deduplication, "old_copies"),
     "fsync": (os, "fsync"),
     "rename": (os, "rename"),
     "pack-bytes": (packs, "write_all"),  # those of the end too

@@ -76,7 +76,7 @@ def test_where_and_how_it_is_stored_is_not_the_content() -> None:
 def test_a_field_that_is_added_later_has_to_be_equal() -> None:
     """Another fidelity or encryption is another content, without a word about it here."""
     known = {"codec", "raw_size", "raw_sha256"}
-    of_the_place = {"path", "offset", "member", "stored_size", "stored_sha256", "reused"}
+    of_the_place = {"path", "offset", "member", "stored_size", "stored_sha256", "level", "reused"}
     assert set(StoredBackup.__struct_fields__) - of_the_place >= known
     assert len(content_of(IN_A_PACK)) == 2 + len(set(StoredBackup.__struct_fields__) - of_the_place)
 
