@@ -23,7 +23,7 @@ from s3gc_core.collection.folder import Folder
 from s3gc_core.judgement import Catalogue
 from s3gc_core.references import catching_up
 from s3gc_core.replica import ReplicaStore
-from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit, manifest, packs
+from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit, files, manifest, packs
 from s3gc_core.vault.writer import BackupWriter
 
 Function = Callable[..., Any]
@@ -38,7 +38,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "write": (BackupWriter, "write"),
     "close": (BackupWriter, "close"),
     "settle": (BackupFiles, "settle"),
-    "link": (BackupFiles, "link"),
+    "link": (files, "link_backups"),
     "reused": (deduplication.Deduplication, "old_copies"),
     "fsync": (os, "fsync"),
     "rename": (os, "rename"),

@@ -83,7 +83,7 @@ NAMED = (
 STORED_ONCE = (
     ("reused:before:1",),
     ("reused:after:2",),
-    ("link:before:3",),
+    ("link:before:2",),
     ("link:after:1", "remove-stray:before:1", "remove-stray:after:1"),
     ("audit-append:after:3",),
     ("delete:after:2", "classify:after:1"),
@@ -129,7 +129,7 @@ async def test_killed_while_equal_bytes_are_stored_once(ground: Ground) -> None:
     """First what is there twice in one plan; then a plan of which all is there."""
     ground.store_once(True)
     await ground.begin_round()
-    for fault in ("link:after:4", "reused:after:5"):
+    for fault in ("reused:after:3", "link:after:1"):
         assert await _kill_along(ground, (fault,)) == 1, fault
     await ground.end_round()
     await ground.begin_round()
