@@ -67,6 +67,9 @@ compression_floor = 3
 # for restores.
 jpegxl = false
 
+# Whether equal bytes are stored once in the vault, whatever the keys of their objects are.
+deduplicate = true
+
 # Requests to the object store at the same time, at most: 1 to 256.
 max_concurrency = 32
 

@@ -10,10 +10,12 @@ from s3gc_core.vault.jpegxl import require as require_jpegxl
 from s3gc_core.vault.levels import Spent, level_of, next_level
 from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.operations import LastRecord, Operation
+from s3gc_core.vault.packs import HeldBackup
 from s3gc_core.vault.records import (
     AnyRecord,
     Bound,
     ColumnDecided,
+    CopyDamaged,
     DrillDiffered,
     Drilled,
     Entry,
@@ -49,6 +51,7 @@ __all__ = [
     "BackupWriter",
     "Bound",
     "ColumnDecided",
+    "CopyDamaged",
     "DeletedObject",
     "DrillDiffered",
     "Drilled",
@@ -56,6 +59,7 @@ __all__ = [
     "Entry",
     "GrantRevoked",
     "Granted",
+    "HeldBackup",
     "Intent",
     "LastRecord",
     "Operation",

@@ -24,7 +24,8 @@ MANIFEST = "manifest.jsonl"
 
 class ManifestLine(msgspec.Struct, frozen=True):
     """A backup: its object, and where its stored bytes lie. `offset` and `member` in packs only;
-    `level` is zstd's, else 0.
+    `level` is zstd's, else 0. One that is `reused` may lie in a pack of another operation, as its
+    `path` says.
     """
 
     key: str
@@ -41,6 +42,7 @@ class ManifestLine(msgspec.Struct, frozen=True):
     last_modified: datetime
     headers: ObjectHeaders
     level: int = 0
+    reused: bool = False
 
 
 class ManifestWriter:
@@ -123,4 +125,5 @@ def _line(state: BackupState) -> ManifestLine:
         intent.last_modified,
         intent.headers,
         backup.level,
+        backup.reused,
     )

@@ -49,6 +49,7 @@ GOOD: list[tuple[str, object, object]] = [
     *[("expected_bucket_owner", who, who) for who in ("", "0123456789" + "12")],
     *[("checksums", str(when), when) for when in Checksums],
     *[("require_second_person", flag, flag) for flag in (True, False)],
+    *[("deduplicate", flag, flag) for flag in (True, False)],
     *[("jpegxl", flag, flag) for flag in (True, False)],
     *[("unsafe_store", str(choice), choice) for choice in UnsafeStore],
     *[("database_search", str(where), where) for where in DatabaseSearch],
@@ -125,6 +126,7 @@ BAD: list[tuple[str, object]] = [
     *[("heal", heal) for heal in ("", "Restore", "yes", None, True)],
     *[("jpegxl", flag) for flag in ("", "true", None, 1)],
     *[("require_second_person", flag) for flag in ("", "true", "yes", None, 0, 1)],
+    *[("deduplicate", flag) for flag in ("", "true", "yes", None, 0, 1)],
     *[("retention_days", days) for days in (0, -1, 3651, *NO_NUMBER)],
     *[("vault_path", path) for path in ("", " ", "a\0b", None, 5, b"vault")],
     *[

@@ -79,6 +79,8 @@ class Kills:
         for of in points.values():
             self.chance.shuffle(of)
         while True:
+            # Stored once, the bytes of all but the first round are there already.
+            self.ground.store_once(self.chance.random() < 0.4)
             await self.ground.begin_round()
             await self._until_done("execute", self.ground.execution, points["execute"])
             await self.ground.finish_execution()
