@@ -262,6 +262,8 @@ class Config:
     sources: tuple[SourceConfig, ...] = ()
     # zstd levels: the first, and how far down it goes where encoding is what all else waits for.
     compression_level: int = 19
+    # Equal bytes are stored once.
+    deduplicate: bool = True
     compression_floor: int = 3
     # A JPEG is backed up as JPEG XL where that gives back exactly its bytes (extra `images`).
     jpegxl: bool = False

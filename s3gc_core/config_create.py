@@ -56,6 +56,7 @@ SCALARS: dict[str, Rule[object]] = {
     "drill_prefix": rules.scratch_prefix,
     "heal": rules.heal,
     "require_second_person": rules.flag,
+    "deduplicate": rules.flag,
     "unsafe_store": rules.unsafe_store,
     "database_search": rules.database_search,
     "database_search_max_bytes": rules.whole_number(1, _LARGEST),
@@ -134,6 +135,7 @@ class Settings(TypedDict, total=False):
     cdc_over: str | None
     cdc_connection_url: str | None
     compression_level: int
+    deduplicate: bool
     compression_floor: int
     jpegxl: bool
     images: str

@@ -73,6 +73,8 @@ jpegxl = false
 # "what is restored of a picture is smaller and worse, and the original is gone"
 images = "exact"
 images_acknowledged = ""
+# Whether equal bytes are stored once in the vault, whatever the keys of their objects are.
+deduplicate = true
 
 # Requests to the object store at the same time, at most: 1 to 256.
 max_concurrency = 32

@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from s3gc_core.actions.parts import Parts
+from s3gc_core.actions.storing_once import Bytes, Shared, bytes_of, shared
 from s3gc_core.collection import draw
 from s3gc_core.config import Codec, Config
 from s3gc_core.ids import new_id
@@ -26,6 +27,7 @@ from s3gc_core.vault import (
     LastRecord,
     Purged,
     ScanRecorded,
+    StoredBackup,
     Verified,
 )
 
@@ -72,6 +74,8 @@ class VaultStats:
     `damaged` how many were found damaged. `purged_bytes` are those of purged backups in packs:
     they stay until nothing in their pack is needed. `codecs`: the same sums by how the backups are
     stored (`raw`, `zstd`, `jxl`, `compact`); what is compact is LOSSY, and there are `lossy`.
+    they stay until nothing in their pack is needed. `reused` backups share the bytes of others, so
+    that `saved_bytes` were not stored again; `stored_bytes` has each once.
     """
 
     backups: int
@@ -86,6 +90,8 @@ class VaultStats:
     purged_bytes: int = 0
     codecs: Mapping[str, CodecSum] = field(default_factory=dict)
     lossy: int = 0
+    reused: int = 0
+    saved_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +178,11 @@ async def vault_stats(parts: Parts) -> VaultStats:
             oldest = entry.at if oldest is None else min(oldest, entry.at)
             if backup.offset is not None:
                 packs.add(backup.path)
+    once = await shared(parts)
     free = await asyncio.to_thread(parts.files.free_space)
     verified = await parts.audit.last(Verified)
     raw = sum(of.raw_bytes for of in codecs.values())
-    stored = sum(of.stored_bytes for of in codecs.values())
+    stored = sum(of.stored_bytes for of in codecs.values()) - once.saved
     return VaultStats(
         backups,
         raw,
@@ -186,19 +193,26 @@ async def vault_stats(parts: Parts) -> VaultStats:
         verified_at=verified.at if verified else None,
         verified=verified.record.checked if verified else 0,
         damaged=verified.record.damaged if verified else 0,
-        purged_bytes=await _purged_bytes(parts, packs),
         codecs=dict(sorted(codecs.items())),
         lossy=lossy,
+        purged_bytes=await _purged_bytes(parts, packs, once),
+        reused=once.reused,
+        saved_bytes=once.saved,
     )
 
 
-async def _purged_bytes(parts: Parts, packs: set[str]) -> int:
-    """Bytes of purged backups in packs that live on."""
+async def _purged_bytes(parts: Parts, packs: set[str], once: Shared) -> int:
+    """Bytes of purged backups in packs that live on, but for those that others share."""
     size = 0
     async for page in parts.audit.entries(kinds=("purged",)):
         for entry in page:
-            if isinstance(entry.record, Purged) and entry.record.path in packs:
-                size += entry.record.packed_bytes
+            record = entry.record
+            if isinstance(record, Purged) and record.path in packs and record.packed_bytes:
+                if once.places:
+                    intent = await parts.audit.intent(record.from_operation, record.key)
+                    if intent and parts.files.bytes_of(intent.backup) in once.places:
+                        continue
+                size += record.packed_bytes
     return size
 
 
@@ -208,21 +222,26 @@ async def verify_backups(
     """Read backups from disk and compare their hashes; yields (key, what is wrong or None).
 
     With `sample`, so many of them, each as likely as any other; the same log and `seed` draw the
-    same. Whoever reads to the end has it recorded.
+    same. Whoever reads to the end has it recorded. Bytes that several backups share are read once.
     """
     checked = damaged = 0
     if sample is not None and seed is None:
         seed = secrets.randbelow(1 << 32)
+    once = await shared(parts)
+    known: dict[Bytes, str | None] = {}
     async for page in _to_verify(parts, sample, seed):
-        for entry in page:
+        chosen = [entry.intent for entry in page]
+        places = await bytes_of(parts, [intent.backup for intent in chosen])
+        for intent, place in zip(chosen, places, strict=True):
             checked += 1
-            try:
-                await parts.files.verify(entry.intent.backup)
-            except BackupDamaged as error:
-                damaged += 1
-                yield entry.intent.key, error.what
+            if place in known:
+                wrong = known[place]
             else:
-                yield entry.intent.key, None
+                wrong = await _wrong(parts, intent.backup)
+                if place in once.places:
+                    known[place] = wrong
+            damaged += wrong is not None
+            yield intent.key, wrong
     await parts.audit.append(new_id(), [Verified(checked, damaged, sample, seed)])
 
 
@@ -234,6 +253,14 @@ async def _to_verify(
         return
     async for page in parts.audit.backups():
         yield page
+
+
+async def _wrong(parts: Parts, backup: StoredBackup) -> str | None:
+    try:
+        await parts.files.verify(backup)
+    except BackupDamaged as error:
+        return error.what
+    return None
 
 
 async def verify_replica(

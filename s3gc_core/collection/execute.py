@@ -46,7 +46,7 @@ from s3gc_core.judgement import (
 )
 from s3gc_core.parallel import to_the_end
 from s3gc_core.references import Registry
-from s3gc_core.vault import AuditLog, BackupFiles, Intent, Outcome, Result
+from s3gc_core.vault import AuditLog, BackupFiles, CopyDamaged, Intent, Outcome, Result
 
 BATCH_OBJECTS = 1_000  # what one DeleteObjects takes
 BATCH_BYTES = 64 << 20
@@ -96,11 +96,12 @@ class Execution:
     bytes_deleted: int = 0
     # Of those, what a versioned bucket still keeps, as noncurrent versions.
     bytes_noncurrent: int = 0
-    # Backups by codec and level, such as `zstd 19`.
+    # Backups by codec and level, such as `zstd 19`; `reused` whose bytes were there before.
     encodings: Counter[str] = field(default_factory=Counter)
     # Backups that do not give back what the object was.
     lossy: int = 0
     _pending: list[Result] = field(default_factory=list)
+    _remarks: dict[str, str] = field(default_factory=dict)  # of this batch, by key
 
     async def run(self, finished: frozenset[str]) -> None:
         """Execute what is left of the plan; keys in `finished` were done by an earlier run.
@@ -122,6 +123,7 @@ class Execution:
             compact=self.config.images is Images.COMPACT,
             concurrency=self.config.max_concurrency,
             ask_tags_always=self.ask_tags_always,
+            copies_in=self.audit if self.config.deduplicate else None,
             etags_are_md5=self.etags_are_md5,
             check=self.journal.refuse_if_cancelled,
             object_lock=self.object_lock,
@@ -195,7 +197,10 @@ class Execution:
         self._note_encodings(backed_up.intents, level, backups.level)
         self.bytes_backed_up += sum(intent.size for intent in backed_up.intents)
         self._note(backed_up.results)
-        claimed = await self._commit(backed_up.intents)
+        self._remarks = backed_up.remarks
+        for alarm in backed_up.alarms:
+            self.journal.object_ended("copy-damaged", alarm.key, alarm.reason)
+        claimed = await self._commit([*backed_up.alarms, *backed_up.intents])
         self._note([Result(key, Outcome.KEPT, CLAIMED) for key in sorted(claimed)])
         await self.replica_has()
         self.journal.step("judge again")
@@ -213,8 +218,9 @@ class Execution:
             await to_the_end(self._delete([intents[i.key] for i in cleared]))
 
     def _note_encodings(self, intents: Sequence[Intent], level: int, next_level: int) -> None:
-        self.encodings.update(intent.backup.encoding for intent in intents)
         self.lossy += sum(intent.backup.is_lossy for intent in intents)
+        backups = [intent.backup for intent in intents]
+        self.encodings.update("reused" if b.reused else b.encoding for b in backups)
         if next_level != level:
             self.journal.encodes_at(level, next_level)
             log.info("compression_level", before=level, now=next_level)
@@ -261,7 +267,7 @@ class Execution:
             answers = await self.bucket.delete_by_modes(self.deletes, were)
         await self._look_for_untruth(intents, answers)
         heard = [
-            _result(asked[key], answer)
+            _result(asked[key], answer, self._remarks.get(key, ""))
             for key, answer in answers.items()
             if answer.outcome is not DeleteOutcome.FAILED
         ]
@@ -316,17 +322,18 @@ class Execution:
         """Before a wait of any length, what is only in memory goes into the audit log."""
         await self._commit([])
 
-    async def _commit(self, intents: Sequence[Intent]) -> frozenset[str]:
-        """One durable audit transaction: these intents, and all results not yet recorded.
+    async def _commit(self, records: Sequence[Intent | CopyDamaged]) -> frozenset[str]:
+        """One durable audit transaction: these records, and all results not yet recorded.
 
         Returns the keys that a restore, which heals beside us, has claimed: no intent is recorded.
         """
         pending, self._pending = self._pending, []
         # Cancelled, it is waited for: what was heard of deletes must not be lost with it.
-        return await to_the_end(self.audit.claim(self.operation_id, [*pending, *intents]))
+        return await to_the_end(self.audit.claim(self.operation_id, [*pending, *records]))
 
 
-def _result(intent: Intent, answer: DeleteResult) -> Result:
+def _result(intent: Intent, answer: DeleteResult, remark: str) -> Result:
     outcome = _OUTCOMES[answer.outcome]
     version_id = intent.version_id if outcome is Outcome.DELETED else None
-    return Result(intent.key, outcome, answer.reason, version_id=version_id, marker=answer.marker)
+    reason = answer.reason or remark
+    return Result(intent.key, outcome, reason, version_id=version_id, marker=answer.marker)

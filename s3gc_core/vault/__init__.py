@@ -12,11 +12,13 @@ from s3gc_core.vault.jpegxl import require as require_jpegxl
 from s3gc_core.vault.levels import Spent, level_of, next_level
 from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.operations import LastRecord, Operation
+from s3gc_core.vault.packs import HeldBackup
 from s3gc_core.vault.records import (
     COMPACT,
     AnyRecord,
     Bound,
     ColumnDecided,
+    CopyDamaged,
     DrillDiffered,
     Drilled,
     Entry,
@@ -54,6 +56,7 @@ __all__ = [
     "BackupWriter",
     "Bound",
     "ColumnDecided",
+    "CopyDamaged",
     "DeletedObject",
     "DrillDiffered",
     "Drilled",
@@ -62,6 +65,7 @@ __all__ = [
     "Fidelity",
     "GrantRevoked",
     "Granted",
+    "HeldBackup",
     "Intent",
     "LastRecord",
     "Operation",

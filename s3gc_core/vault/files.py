@@ -22,6 +22,7 @@ from s3gc_core.parallel import to_the_end
 from s3gc_core.vault.backup_states import BackupState
 from s3gc_core.vault.compact import refuse_unlike
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
+from s3gc_core.vault.links import link_backups
 from s3gc_core.vault.manifest import ManifestWriter, has_manifest
 from s3gc_core.vault.packs import PACKED_BELOW, HeldBackup, PackAppender, end_pack
 from s3gc_core.vault.places import (
@@ -115,6 +116,14 @@ class BackupFiles:
             return []
         # Cancelled, it is waited for: its folder may be tidied next, and its packs cut.
         return await to_the_end(asyncio.to_thread(self._settle, operation_id, backups))
+
+    async def link(
+        self, operation_id: str, pairs: Sequence[tuple[StoredBackup, StoredBackup]]
+    ) -> list[StoredBackup | None]:
+        """Settle closed backups as links to files of equal bytes: see `link_backups`."""
+        if not pairs:
+            return []
+        return await to_the_end(asyncio.to_thread(link_backups, self._vault, operation_id, pairs))
 
     async def verify(self, backup: StoredBackup) -> None:
         """Read a settled backup back from the disk, not from memory, and compare everything.
@@ -237,6 +246,22 @@ class BackupFiles:
         else:
             whole = found.st_size == backup.stored_size
         return stat.S_ISREG(found.st_mode) and whole
+
+    def bytes_of(self, backup: StoredBackup) -> tuple[str | int, int]:
+        """Where its bytes lie, equal for backups that share them: a place in a pack, or a file,
+        whatever its names. One that is missing shares nothing.
+        """
+        if backup.offset is not None:
+            return backup.path, backup.offset
+        operation_id, name = place_of_backup(backup)
+        try:
+            with operation_folder(self._vault, operation_id) as folder:
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in LOST:
+                return backup.path, 0
+            raise disk_failure(f"looking at {backup.path}", error) from error
+        return found.st_dev, found.st_ino
 
     def free_space(self) -> int:
         """Bytes that we may still write to the vault's disk."""

@@ -26,6 +26,8 @@ MANIFEST = "manifest.jsonl"
 class ManifestLine(msgspec.Struct, frozen=True):
     """A backup: its object, and where its stored bytes lie. `offset` and `member` in packs only;
     `level` is zstd's, else 0. `fidelity` is `lossy` where the stored bytes are not the object's.
+    One that is `reused` may lie in a pack of another operation, as its
+    `path` says.
     """
 
     key: str
@@ -43,6 +45,7 @@ class ManifestLine(msgspec.Struct, frozen=True):
     headers: ObjectHeaders
     level: int = 0
     fidelity: Fidelity = "exact"
+    reused: bool = False
 
 
 class ManifestWriter:
@@ -126,4 +129,5 @@ def _line(state: BackupState) -> ManifestLine:
         intent.headers,
         backup.level,
         backup.fidelity,
+        backup.reused,
     )

@@ -29,6 +29,9 @@ class StoredBackup(msgspec.Struct, frozen=True, omit_defaults=True):
     (a tar file), where they are `member`; without one it is a file of its own. `level` is zstd's;
     0 where none was used, or noted. `fidelity` is `lossy` of a compact copy only, which then has
     `width` by `height` pixels.
+
+    `reused`: the bytes were in the vault before. Packed, it lies where another backup put them,
+    perhaps in another operation's pack; else the file is a hard link to the other's.
     """
 
     path: str
@@ -43,6 +46,7 @@ class StoredBackup(msgspec.Struct, frozen=True, omit_defaults=True):
     fidelity: Fidelity = "exact"
     width: int = 0
     height: int = 0
+    reused: bool = False
 
     @property
     def is_lossy(self) -> bool:
@@ -227,6 +231,17 @@ class Purged(Record, frozen=True, tag="purged"):
     packed_bytes: int = 0
 
 
+class CopyDamaged(Record, frozen=True, tag="copy-damaged"):
+    """The backup of `key` by `from_operation` was about to stand for equal bytes once more, and is
+    not what was recorded. What was to be backed up then is stored anew; this one is still damaged.
+    """
+
+    key: str
+    from_operation: str
+    path: str
+    reason: str
+
+
 class Verified(Record, frozen=True, tag="verified"):
     """Backups were read back and compared: all of them, or `sample` chosen by chance, by `seed`."""
 
@@ -305,6 +320,7 @@ AnyRecord = (
     | RestoreIntent
     | Restored
     | Purged
+    | CopyDamaged
     | Verified
     | Drilled
     | DrillDiffered

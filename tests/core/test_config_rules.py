@@ -51,6 +51,7 @@ GOOD: list[tuple[str, object, object]] = [
     *[("expected_bucket_owner", who, who) for who in ("", "0123456789" + "12")],
     *[("checksums", str(when), when) for when in Checksums],
     *[("require_second_person", flag, flag) for flag in (True, False)],
+    *[("deduplicate", flag, flag) for flag in (True, False)],
     *[("jpegxl", flag, flag) for flag in (True, False)],
     ("images", "exact", Images.EXACT),
     *[("images_acknowledged", text, text) for text in ("", IMAGES_SENTENCE)],
@@ -131,6 +132,7 @@ BAD: list[tuple[str, object]] = [
     *[("images", how) for how in ("", "lossy", "Compact", None, True)],
     *[("images_acknowledged", said) for said in ("yes", IMAGES_SENTENCE + " ", None, True)],
     *[("require_second_person", flag) for flag in ("", "true", "yes", None, 0, 1)],
+    *[("deduplicate", flag) for flag in ("", "true", "yes", None, 0, 1)],
     *[("retention_days", days) for days in (0, -1, 3651, *NO_NUMBER)],
     *[("vault_path", path) for path in ("", " ", "a\0b", None, 5, b"vault")],
     *[

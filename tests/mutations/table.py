@@ -23,6 +23,8 @@ _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
 _LOCKED = "tests/core/collection/test_locked.py::test_"
 _TIDY = "tests/core/collection/test_tidy.py::test_"
+_COPIES = "tests/core/collection/test_deduplication.py::test_"
+_ONCE = "tests/stories/test_deduplication.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 _WAITING = "tests/core/replica/test_waiting.py::test_"
@@ -506,6 +508,26 @@ VAULT = (
         "if True:\n            self._unlink",
         ("tests/stories/test_backup_clean_up.py::test_backup_clean_up",),
         before="if backup.offset is None:\n            self._unlink",
+    ),
+    Mutation(
+        "an old copy is proven before it stands for a delete",
+        "s3gc_core/collection/deduplication.py",
+        "if True:",
+        (
+            _COPIES + "a_copy_is_read_once_and_only_a_good_one_is_used",
+            _ONCE + "a_rotten_copy_stands_for_nothing",
+        ),
+        before="if damage is None:",
+    ),
+    Mutation(
+        "a pack stays that another operation names",
+        "s3gc_core/vault/audit_reading.py",
+        "AND operation_id = ? AND seq > ?",
+        (
+            _COPIES + "a_pack_stays_for_a_record_of_another_operation",
+            _ONCE + "the_first_operation_is_purged_and_the_second_stays_restorable",
+        ),
+        before="AND {FOLDER} = ? AND seq > ?",
     ),
 )
 

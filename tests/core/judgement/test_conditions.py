@@ -130,7 +130,7 @@ def test_every_setting_decides_or_is_known_not_to() -> None:
     idle = {
         "bucket", "region", "endpoint_url", "mode", "vault_path", "schedule_cron",
         "compression_floor", "jpegxl", "images_acknowledged",
-        "compression_level", "max_concurrency", "max_requests_per_second",
+        "deduplicate", "compression_level", "max_concurrency", "max_requests_per_second",
         "max_bandwidth_mb_per_second", "plan_lifetime_hours", "vault_horizon_days",
         "heal", "keys", "audit_anchor_file", "require_second_person", "prices",
         "unsafe_store", "database_restore_days",
