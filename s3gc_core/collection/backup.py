@@ -253,25 +253,29 @@ class BackupRun:
     ) -> StoredBackup | str:
         """The backup; or why these bytes cannot be the object's."""
         in_thread = asyncio.get_running_loop().run_in_executor
+        told = state if self._etags_are_md5 else None
         md5 = hashlib.md5(usedforsecurity=False)
+        last = b""
         try:
             async with AsyncExitStack() as turn:
-                has_turn = False
-                async for chunk in chunks:
+                if state.size <= CHUNK:
+                    # One visit to a thread, however many pieces the network made of it.
                     self._check()
-                    if writer.encodes and not has_turn:
-                        await turn.enter_async_context(self._encoded_at_once)
-                        has_turn = True
-                    await in_thread(self._threads, _take, chunk, writer, md5)
-                if self._etags_are_md5 and (problem := other_bytes(state, md5.hexdigest())):
-                    writer.abandon()
-                    return problem
-                backup = await in_thread(self._threads, writer.close)
+                    last = b"".join([chunk async for chunk in chunks])
+                else:
+                    has_turn = False
+                    async for chunk in chunks:
+                        self._check()
+                        if writer.encodes and not has_turn:
+                            await turn.enter_async_context(self._encoded_at_once)
+                            has_turn = True
+                        await in_thread(self._threads, _take, chunk, writer, md5)
+                written = await in_thread(self._threads, _end, last, writer, md5, told)
         except BaseException:
             writer.abandon()
             raise
         self._encoding += writer.encoding_seconds
-        return backup
+        return written
 
     def _choose_level(self, intents: Sequence[Intent]) -> None:
         """Look at what the batch took. Whatever came between two batches is in its time, too."""
@@ -307,6 +311,18 @@ class BackupRun:
 def _take(chunk: bytes, writer: BackupWriter, md5: hashlib._Hash) -> None:
     md5.update(chunk)
     writer.write(chunk)
+
+
+def _end(
+    last: bytes, writer: BackupWriter, md5: hashlib._Hash, told: ObjectState | None
+) -> StoredBackup | str:
+    """The closed backup; or why its bytes cannot be those of what the store told."""
+    if last:
+        _take(last, writer, md5)
+    if told is not None and (problem := other_bytes(told, md5.hexdigest())):
+        writer.abandon()
+        return problem
+    return writer.close()
 
 
 def other_object(item: PlanItem, state: ObjectState) -> Result | None:

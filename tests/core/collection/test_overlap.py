@@ -124,11 +124,11 @@ async def test_an_error_is_told_at_its_turn_and_to_nobody_without_one() -> None:
     assert counted.made == [["a", "b"]] * 2
 
 
-async def five_orphans(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+async def five_orphans(world: World, monkeypatch: pytest.MonkeyPatch, *, once: bool) -> str:
     """A plan of three batches, of packed and of loose backups."""
     monkeypatch.setattr(execute, "BATCH_OBJECTS", 2)
     await rows(world, "used")
-    world.track({"t": ["k"]})
+    world.track({"t": ["k"]}, deduplicate=once)
     await put(world, "a", "b", "c")
     await put(world, "d", "e", body=noise(200_000))
     world.days(10)
@@ -147,7 +147,7 @@ async def test_a_blocked_batch_leaves_nothing_of_the_one_ahead(
     sqlite_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = sqlite_world
-    plan_id = await five_orphans(world, monkeypatch)
+    plan_id = await five_orphans(world, monkeypatch, once=False)
     judge, settle = Execution._judge_again, BackupFiles.settle
     settled: list[int] = []
     judged: list[list[str]] = []
@@ -185,7 +185,7 @@ async def test_backups_made_anew_are_as_good(
     sqlite_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = sqlite_world
-    plan_id = await five_orphans(world, monkeypatch)
+    plan_id = await five_orphans(world, monkeypatch, once=True)
     monkeypatch.setattr(overlap, "LASTS", timedelta(seconds=-1))
     done = await world.execute(plan_id)
     assert (done.outcome, done.counts) == ("done", {"deleted": 5})
