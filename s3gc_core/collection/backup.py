@@ -7,6 +7,7 @@ import hashlib
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
@@ -113,6 +114,17 @@ class BackupRun:
             self._copies = Deduplication(copies_in, files, self._at_once)
         self._etags_are_md5 = etags_are_md5
         self._object_lock = object_lock
+        # Its own: in the pool that all others share, the last check of the batch before would wait
+        # behind what is being encoded.
+        self._threads = ThreadPoolExecutor(thread_name_prefix="s3gc-encode")
+
+    def close(self) -> None:
+        """Let the threads go; nothing may be backed up afterwards."""
+        self._threads.shutdown(wait=False)
+
+    async def forget(self, backups: Backups) -> None:
+        """Give up what was backed up and not recorded, so that it can be backed up anew."""
+        await self._files.forget(self._operation_id, [i.backup for i in backups.intents])
 
     async def back_up(self, items: Sequence[PlanItem]) -> Backups:
         """Back up a batch; when it returns, every intent's file is durable, read back and equal."""
@@ -243,25 +255,30 @@ class BackupRun:
         self, writer: BackupWriter, chunks: AsyncIterator[bytes], state: ObjectState
     ) -> StoredBackup | str:
         """The backup; or why these bytes cannot be the object's."""
+        in_thread = asyncio.get_running_loop().run_in_executor
+        told = state if self._etags_are_md5 else None
         md5 = hashlib.md5(usedforsecurity=False)
+        last = b""
         try:
             async with AsyncExitStack() as turn:
-                has_turn = False
-                async for chunk in chunks:
+                if state.size <= CHUNK:
+                    # One visit to a thread, however many pieces the network made of it.
                     self._check()
-                    if writer.encodes and not has_turn:
-                        await turn.enter_async_context(self._encoded_at_once)
-                        has_turn = True
-                    await asyncio.to_thread(_take, chunk, writer, md5)
-                if self._etags_are_md5 and (problem := other_bytes(state, md5.hexdigest())):
-                    writer.abandon()
-                    return problem
-                backup = await asyncio.to_thread(writer.close)
+                    last = b"".join([chunk async for chunk in chunks])
+                else:
+                    has_turn = False
+                    async for chunk in chunks:
+                        self._check()
+                        if writer.encodes and not has_turn:
+                            await turn.enter_async_context(self._encoded_at_once)
+                            has_turn = True
+                        await in_thread(self._threads, _take, chunk, writer, md5)
+                written = await in_thread(self._threads, _end, last, writer, md5, told)
         except BaseException:
             writer.abandon()
             raise
         self._encoding += writer.encoding_seconds
-        return backup
+        return written
 
     def _choose_level(self, intents: Sequence[Intent]) -> None:
         """Look at what the batch took. Whatever came between two batches is in its time, too."""
@@ -312,6 +329,18 @@ class BackupRun:
 def _take(chunk: bytes, writer: BackupWriter, md5: hashlib._Hash) -> None:
     md5.update(chunk)
     writer.write(chunk)
+
+
+def _end(
+    last: bytes, writer: BackupWriter, md5: hashlib._Hash, told: ObjectState | None
+) -> StoredBackup | str:
+    """The closed backup; or why its bytes cannot be those of what the store told."""
+    if last:
+        _take(last, writer, md5)
+    if told is not None and (problem := other_bytes(told, md5.hexdigest())):
+        writer.abandon()
+        return problem
+    return writer.close()
 
 
 def other_object(item: PlanItem, state: ObjectState) -> Result | None:

@@ -2,15 +2,16 @@
 
 Per batch: back up (If-Match, sync, read back, compare), one audit commit with the intents, judge
 this batch again by asking the databases, delete with an ETag per key, account for every key; the
-results are committed with the next batch, or at the end. Whatever instant the process dies at,
-recovery finds each object in the bucket, or its backup recorded.
+results are committed with the next batch, or at the end. The next batch is backed up meanwhile
+(`overlap`). Whatever instant the process dies at, recovery finds each object in the bucket, or its
+backup recorded.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -26,10 +27,11 @@ from s3gc_core.bucket import (
     stays_noncurrent,
 )
 from s3gc_core.clock import Clock
-from s3gc_core.collection.backup import BackupRun, would_end
+from s3gc_core.collection.backup import BackupRun, Backups, would_end
 from s3gc_core.collection.classification import classify_intent
 from s3gc_core.collection.drift import drifted
 from s3gc_core.collection.last_check import LastCheck
+from s3gc_core.collection.overlap import Ahead, batches
 from s3gc_core.collection.restore import CLAIMED
 from s3gc_core.config import Config, Images, Mode
 from s3gc_core.errors import VaultFull
@@ -102,18 +104,12 @@ class Execution:
     lossy: int = 0
     _pending: list[Result] = field(default_factory=list)
     _remarks: dict[str, str] = field(default_factory=dict)  # of this batch, by key
+    _backups: BackupRun = field(init=False)
+    _told_level: int = field(init=False)
 
-    async def run(self, finished: frozenset[str]) -> None:
-        """Execute what is left of the plan; keys in `finished` were done by an earlier run.
-
-        Cancelling is safe at any point: a delete that was sent is waited for and recorded. May
-        wait between two batches, or raise: `OperationCancelled` where a person ends it,
-        `PlanExpired` where the plan did not outlive the wait, `GuardBlocked` where the last check
-        of a batch cannot be made, `ReplicaBehind`: nothing of that batch is deleted.
-        """
-        if self.config.mode is not Mode.AUDIT_ONLY:
-            await self.files.create_operation(self.operation_id)
-        backups = BackupRun(
+    def __post_init__(self) -> None:
+        self._told_level = self.config.compression_level
+        self._backups = BackupRun(
             self.bucket,
             self.files,
             self.operation_id,
@@ -128,18 +124,33 @@ class Execution:
             check=self.journal.refuse_if_cancelled,
             object_lock=self.object_lock,
         )
+
+    async def run(self, finished: frozenset[str]) -> None:
+        """Execute what is left of the plan; keys in `finished` were done by an earlier run.
+
+        Cancelling is safe at any point: a delete that was sent is waited for and recorded. May
+        wait between two batches, or raise: `OperationCancelled` where a person ends it,
+        `PlanExpired` where the plan did not outlive the wait, `GuardBlocked` where the last check
+        of a batch cannot be made, `ReplicaBehind`: nothing of that batch is deleted.
+        """
+        if self.config.mode is not Mode.AUDIT_ONLY:
+            await self.files.create_operation(self.operation_id)
         try:
             dropped = await self._drop_drifted(finished)
-            async for batch in self._batches(finished | dropped):
-                await self._safe_point()
-                await self.check_allowed()
-                if self.config.mode is Mode.AUDIT_ONLY:
-                    await self._record_only(batch)
-                else:
-                    await self._collect(batch, backups)
-                done = len(finished) + sum(self.counts.values())
-                self.journal.progress("execute", done, self.plan.objects)
+            pages = self.catalogue.plan_items(self.plan.plan_id)
+            left = batches(pages, finished | dropped, objects=BATCH_OBJECTS, size=BATCH_BYTES)
+            async with Ahead(self.clock, self._back_up, self._backups.forget) as ahead:
+                async for batch, following in left:
+                    await self._safe_point()
+                    await self.check_allowed()
+                    if self.config.mode is Mode.AUDIT_ONLY:
+                        await self._record_only(batch)
+                    else:
+                        await self._collect(batch, following, ahead)
+                    done = len(finished) + sum(self.counts.values())
+                    self.journal.progress("execute", done, self.plan.objects)
         finally:
+            self._backups.close()
             await to_the_end(self._commit([]))
 
     async def _safe_point(self) -> None:
@@ -174,27 +185,16 @@ class Execution:
             log.warning("plan_drifted", planned=len(planned), **self.counts)
         return frozenset(result.key for result in found)
 
-    async def _batches(self, finished: frozenset[str]) -> AsyncIterator[list[PlanItem]]:
-        batch: list[PlanItem] = []
-        size = 0
-        async for page in self.catalogue.plan_items(self.plan.plan_id):
-            for item in page:
-                if item.key in finished:
-                    continue
-                if batch and (len(batch) >= BATCH_OBJECTS or size + item.size > BATCH_BYTES):
-                    yield batch
-                    batch, size = [], 0
-                batch.append(item)
-                size += item.size
-        if batch:
-            yield batch
-
-    async def _collect(self, batch: list[PlanItem], backups: BackupRun) -> None:
-        self.journal.step("back up")
+    async def _back_up(self, batch: Sequence[PlanItem]) -> Backups:
         await self._check_space(batch)
-        level = backups.level
-        backed_up = await backups.back_up(batch)
-        self._note_encodings(backed_up.intents, level, backups.level)
+        return await self._backups.back_up(batch)
+
+    async def _collect(
+        self, batch: Sequence[PlanItem], following: Sequence[PlanItem], ahead: Ahead
+    ) -> None:
+        self.journal.step("back up")
+        backed_up = await ahead.turn_of(batch)
+        self._note_encodings(backed_up.intents)
         self.bytes_backed_up += sum(intent.size for intent in backed_up.intents)
         self._note(backed_up.results)
         self._remarks = backed_up.remarks
@@ -203,6 +203,8 @@ class Execution:
         claimed = await self._commit([*backed_up.alarms, *backed_up.intents])
         self._note([Result(key, Outcome.KEPT, CLAIMED) for key in sorted(claimed)])
         await self.replica_has()
+        if not self.journal.is_pause_wished():
+            ahead.begin(following)
         self.journal.step("judge again")
         intents = {i.key: i for i in backed_up.intents if i.key not in claimed}
         # As old as it was found now: the same bytes, uploaded once more, are a young object.
@@ -217,15 +219,16 @@ class Execution:
             self.journal.step("delete")
             await to_the_end(self._delete([intents[i.key] for i in cleared]))
 
-    def _note_encodings(self, intents: Sequence[Intent], level: int, next_level: int) -> None:
+    def _note_encodings(self, intents: Sequence[Intent]) -> None:
         self.lossy += sum(intent.backup.is_lossy for intent in intents)
         backups = [intent.backup for intent in intents]
         self.encodings.update("reused" if b.reused else b.encoding for b in backups)
-        if next_level != level:
-            self.journal.encodes_at(level, next_level)
-            log.info("compression_level", before=level, now=next_level)
+        if (level := self._backups.level) != self._told_level:
+            self.journal.encodes_at(self._told_level, level)
+            log.info("compression_level", before=self._told_level, now=level)
+            self._told_level = level
 
-    async def _record_only(self, batch: list[PlanItem]) -> None:
+    async def _record_only(self, batch: Sequence[PlanItem]) -> None:
         cleared, kept = await self._judge_again(batch)
         at_once = self.config.max_concurrency
         would = await would_end(self.bucket, cleared, self.object_lock, concurrency=at_once)

@@ -125,6 +125,13 @@ class BackupFiles:
             return []
         return await to_the_end(asyncio.to_thread(link_backups, self._vault, operation_id, pairs))
 
+    async def forget(self, operation_id: str, backups: Sequence[StoredBackup]) -> None:
+        """Give up settled backups of this process that no record names: they are to be made anew.
+
+        What lies in a pack is cut off when the operation is tidied. Raises `VaultUnreachable`.
+        """
+        await to_the_end(asyncio.to_thread(self._forget, operation_id, backups))
+
     async def verify(self, backup: StoredBackup) -> None:
         """Read a settled backup back from the disk, not from memory, and compare everything.
 
@@ -295,6 +302,16 @@ class BackupFiles:
         if names:
             self._give_names(operation_id, [name for _, name in names])
         return [next(packed) if isinstance(b, HeldBackup) else b for b in backups]
+
+    def _forget(self, operation_id: str, backups: Sequence[StoredBackup]) -> None:
+        # Bytes of a pack that were used again are those of another record.
+        own = [backup for backup in backups if backup.offset is None or not backup.reused]
+        if any(place_of_backup(backup)[0] != operation_id for backup in own):
+            raise ValueError("a backup of another operation")
+        for backup in own:
+            self.remove_backup(backup)
+        if any(backup.offset is not None for backup in own):
+            self._appender(operation_id).abandon()
 
     def _appender(self, operation_id: str) -> PackAppender:
         return self._packs.setdefault(operation_id, PackAppender(self._vault, operation_id))

@@ -26,6 +26,7 @@ _TIDY = "tests/core/collection/test_tidy.py::test_"
 _COPIES = "tests/core/collection/test_deduplication.py::test_"
 _ONCE = "tests/stories/test_deduplication.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
+_OVERLAP = "tests/core/collection/test_overlap.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 _WAITING = "tests/core/replica/test_waiting.py::test_"
 _SHIPPING = "tests/core/replica/test_shipping.py::test_"
@@ -259,6 +260,13 @@ DELETES = (
             _RACES + "a_row_with_a_near_spelling_inserted_at_the_last_moment",
         ),
         function="_judge_again",
+    ),
+    Mutation(
+        "a backup made ahead that waited too long",
+        "s3gc_core/collection/overlap.py",
+        "return True",
+        (_OVERLAP + "a_backup_lasts_a_minute_and_never_into_the_past",),
+        function="is_fresh",
     ),
     Mutation(
         "age at the last judgement",
