@@ -359,35 +359,58 @@ class Collector:
             self._parts, plan_id, confirm=confirm, accept=accept, reason=reason
         )
 
-    async def restore(self, selection: Selection, *, overwrite: bool = False) -> OperationSummary:
-        """Write deleted objects back into the bucket, each exactly as it was.
+    async def restore(
+        self, selection: Selection, *, overwrite: bool = False, accept_lossy: bool = False
+    ) -> OperationSummary:
+        """Write deleted objects back into the bucket, each exactly as it was; those that were
+        stored LOSSY only where `accept_lossy` says so.
 
         Raises `NoSuchKey` where the vault holds nothing of what was selected.
         """
         self._session.check("restore objects")
-        return await restoring.restore(self._parts, selection, overwrite=overwrite)
+        return await restoring.restore(
+            self._parts, selection, overwrite=overwrite, accept_lossy=accept_lossy
+        )
 
-    async def restore_to_folder(self, selection: Selection, folder: Path) -> OperationSummary:
+    async def restore_to_folder(
+        self, selection: Selection, folder: Path, *, accept_lossy: bool = False
+    ) -> OperationSummary:
         """Write deleted objects into a folder; the bucket is not touched."""
         self._session.check("restore objects")
-        return await restoring.restore_to_folder(self._parts, selection, folder)
+        return await restoring.restore_to_folder(
+            self._parts, selection, folder, accept_lossy=accept_lossy
+        )
 
     async def restore_to_bucket(
-        self, selection: Selection, to: OtherBucket, *, overwrite: bool = False
+        self,
+        selection: Selection,
+        to: OtherBucket,
+        *,
+        overwrite: bool = False,
+        accept_lossy: bool = False,
     ) -> OperationSummary:
         """Write deleted objects into another bucket; ours is not touched."""
         self._session.check("restore objects")
-        return await restoring.restore_to_bucket(self._parts, selection, to, overwrite=overwrite)
+        return await restoring.restore_to_bucket(
+            self._parts, selection, to, overwrite=overwrite, accept_lossy=accept_lossy
+        )
 
     async def foresee(
-        self, selection: Selection, *, to: OtherBucket | None = None, overwrite: bool = False
+        self,
+        selection: Selection,
+        *,
+        to: OtherBucket | None = None,
+        overwrite: bool = False,
+        accept_lossy: bool = False,
     ) -> AsyncGenerator[list[Foreseen], None]:
         """What a restore into the bucket, or into `to`, would do, key by key; changes nothing.
 
         Raises `NoSuchKey` where the vault holds nothing of what was selected.
         """
         async with aclosing(
-            restoring.foresee(self._parts, selection, to, overwrite=overwrite)
+            restoring.foresee(
+                self._parts, selection, to, overwrite=overwrite, accept_lossy=accept_lossy
+            )
         ) as pages:
             async for page in pages:
                 yield page

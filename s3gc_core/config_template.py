@@ -67,6 +67,12 @@ compression_floor = 3
 # for restores.
 jpegxl = false
 
+# How pictures are backed up: "exact" gives back every byte. "compact" is LOSSY: JPEG, PNG and WebP
+# become JPEG of at most 2048 pixels a side where that saves 30 % or more, and the object as it was
+# is gone for ever once it is deleted. It needs, word for word, images_acknowledged =
+# "what is restored of a picture is smaller and worse, and the original is gone"
+images = "exact"
+images_acknowledged = ""
 # Whether equal bytes are stored once in the vault, whatever the keys of their objects are.
 deduplicate = true
 

@@ -232,6 +232,11 @@ def _restoring(add: Add) -> None:
     )
     restore.add_argument("--dry-run", action="store_true", help="only say what would be restored")
     restore.add_argument("--overwrite", action="store_true", help="replace a newer object")
+    restore.add_argument(
+        "--accept-lossy",
+        action="store_true",
+        help="also bring back pictures that were stored LOSSY, which are not as they were",
+    )
     drill = add("drill", help="restore some backups beside the live objects, and compare all")
     drill.add_argument(
         "--sample", type=positive, default=20, metavar="N", help="how many, chosen by chance (20)"

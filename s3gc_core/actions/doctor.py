@@ -11,13 +11,13 @@ from s3gc_core.actions.doctor_following import following_checks
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.bucket import Bucket, StoreCapabilities, probe_store
 from s3gc_core.clock import SystemClock
-from s3gc_core.config import Config, UnsafeStore
+from s3gc_core.config import Config, Images, UnsafeStore
 from s3gc_core.databases import Database, open_database
 from s3gc_core.errors import CodecMissing, S3gcError
 from s3gc_core.judgement import CLOCK_DIFFERENCE, versioning_note
 from s3gc_core.local_store import refuse_network_file_system
 from s3gc_core.references import table_read
-from s3gc_core.vault import require_jpegxl
+from s3gc_core.vault import require_compact, require_jpegxl
 
 LEAST_FREE_BYTES = 1 << 30
 
@@ -31,6 +31,8 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
     yield _free_space(config)
     if config.jpegxl:
         yield _jpegxl()
+    if config.images is Images.COMPACT:
+        yield _compact()
     async with Bucket.open(config, SystemClock()) as bucket:
         async for check in _bucket_checks(bucket, config, write_probe=write_probe):
             yield check
@@ -71,6 +73,14 @@ def _free_space(config: Config) -> Check:
         fix = "free some, or move vault_path to a larger disk"
         return Check("free space", False, f"only {free} bytes are free for backups", fix)
     return Check("free space", True, f"{free} bytes are free for backups")
+
+
+def _compact() -> Check:
+    try:
+        require_compact()
+    except CodecMissing as error:
+        return failed("images", error)
+    return Check("images", True, "pictures may be stored LOSSY: that was acknowledged")
 
 
 def _jpegxl() -> Check:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -52,12 +52,28 @@ class Status:
     replica: ReplicaLag | None = None
 
 
+@dataclass(slots=True)
+class CodecSum:
+    """What is stored in one way. Sizes in bytes."""
+
+    backups: int = 0
+    raw_bytes: int = 0
+    stored_bytes: int = 0
+
+    @property
+    def ratio(self) -> float | None:
+        """Raw to stored."""
+        return self.raw_bytes / self.stored_bytes if self.stored_bytes else None
+
+
 @dataclass(frozen=True, slots=True)
 class VaultStats:
     """What the vault holds. Sizes in bytes; `ratio` is raw to stored; times are UTC.
 
     `verified_at` is when backups were last read back and compared, `verified` how many of them,
     `damaged` how many were found damaged. `purged_bytes` are those of purged backups in packs:
+    they stay until nothing in their pack is needed. `codecs`: the same sums by how the backups are
+    stored (`raw`, `zstd`, `jxl`, `compact`); what is compact is LOSSY, and there are `lossy`.
     they stay until nothing in their pack is needed. `reused` backups share the bytes of others, so
     that `saved_bytes` were not stored again; `stored_bytes` has each once.
     """
@@ -72,6 +88,8 @@ class VaultStats:
     verified: int = 0
     damaged: int = 0
     purged_bytes: int = 0
+    codecs: Mapping[str, CodecSum] = field(default_factory=dict)
+    lossy: int = 0
     reused: int = 0
     saved_bytes: int = 0
 
@@ -143,21 +161,28 @@ async def status(parts: Parts) -> Status:
 
 async def vault_stats(parts: Parts) -> VaultStats:
     """Add up every backup the vault holds."""
-    backups = raw = stored = 0
+    backups = 0
     oldest: datetime | None = None
     packs: set[str] = set()
+    codecs: dict[str, CodecSum] = {}
+    lossy = 0
     async for page in parts.audit.backups():
         for entry in page:
             backups += 1
-            raw += entry.intent.backup.raw_size
-            stored += entry.intent.backup.stored_size
+            backup = entry.intent.backup
+            of = codecs.setdefault(backup.codec, CodecSum())
+            of.backups += 1
+            of.raw_bytes += backup.raw_size
+            of.stored_bytes += backup.stored_size
+            lossy += backup.is_lossy
             oldest = entry.at if oldest is None else min(oldest, entry.at)
-            if entry.intent.backup.offset is not None:
-                packs.add(entry.intent.backup.path)
+            if backup.offset is not None:
+                packs.add(backup.path)
     once = await shared(parts)
-    stored -= once.saved
     free = await asyncio.to_thread(parts.files.free_space)
     verified = await parts.audit.last(Verified)
+    raw = sum(of.raw_bytes for of in codecs.values())
+    stored = sum(of.stored_bytes for of in codecs.values()) - once.saved
     return VaultStats(
         backups,
         raw,
@@ -168,6 +193,8 @@ async def vault_stats(parts: Parts) -> VaultStats:
         verified_at=verified.at if verified else None,
         verified=verified.record.checked if verified else 0,
         damaged=verified.record.damaged if verified else 0,
+        codecs=dict(sorted(codecs.items())),
+        lossy=lossy,
         purged_bytes=await _purged_bytes(parts, packs, once),
         reused=once.reused,
         saved_bytes=once.saved,

@@ -82,6 +82,7 @@ class BackupRun:
         level: int,
         floor: int,
         jpegxl: bool,
+        compact: bool,
         concurrency: int,
         ask_tags_always: bool,
         copies_in: AuditLog | None,
@@ -99,6 +100,7 @@ class BackupRun:
         self.level = self._highest = level
         self._floor = floor
         self._jpegxl = jpegxl
+        self._compact = compact
         self._check = check
         self._cores = usable_cores()
         self._encoding = 0.0
@@ -228,6 +230,7 @@ class BackupRun:
                     state.size,
                     headers,
                     jpegxl=self._jpegxl,
+                    compact=self._compact,
                 )
                 written = await self._write(writer, reading.chunks(CHUNK), state)
                 if isinstance(written, str):
@@ -293,11 +296,26 @@ class BackupRun:
         loose = [intent for intent in intents if intent.backup.offset is None]
         found = await self._files.verify_packed([intent.backup for intent in packed])
         found += await in_parallel(self._read_back(intent.backup) for intent in loose)
+        intents = [*packed, *loose]
+        found = await in_parallel(map(self._look_at_copy, intents, found))
         return [
             failed
-            for intent, damage in zip([*packed, *loose], found, strict=True)
+            for intent, damage in zip(intents, found, strict=True)
             if (failed := unproven(intent, damage)) is not None
         ]
+
+    async def _look_at_copy(
+        self, intent: Intent, damage: BackupDamaged | None
+    ) -> BackupDamaged | None:
+        """What is wrong with a backup; a LOSSY one is decoded, from the disk, once more."""
+        if damage is not None or not intent.backup.is_lossy:
+            return damage
+        async with self._at_once:
+            try:
+                await self._files.refuse_unlike(intent.backup)
+            except BackupDamaged as error:
+                return error
+        return None
 
     async def _read_back(self, backup: StoredBackup) -> BackupDamaged | None:
         async with self._at_once:

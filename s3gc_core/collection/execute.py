@@ -33,7 +33,7 @@ from s3gc_core.collection.drift import drifted
 from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.collection.overlap import Ahead, batches
 from s3gc_core.collection.restore import CLAIMED
-from s3gc_core.config import Config, Mode
+from s3gc_core.config import Config, Images, Mode
 from s3gc_core.errors import VaultFull
 from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement import (
@@ -100,6 +100,8 @@ class Execution:
     bytes_noncurrent: int = 0
     # Backups by codec and level, such as `zstd 19`; `reused` whose bytes were there before.
     encodings: Counter[str] = field(default_factory=Counter)
+    # Backups that do not give back what the object was.
+    lossy: int = 0
     _pending: list[Result] = field(default_factory=list)
     _remarks: dict[str, str] = field(default_factory=dict)  # of this batch, by key
     _backups: BackupRun = field(init=False)
@@ -114,6 +116,7 @@ class Execution:
             level=self.config.compression_level,
             floor=self.config.compression_floor,
             jpegxl=self.config.jpegxl,
+            compact=self.config.images is Images.COMPACT,
             concurrency=self.config.max_concurrency,
             ask_tags_always=self.ask_tags_always,
             copies_in=self.audit if self.config.deduplicate else None,
@@ -217,6 +220,7 @@ class Execution:
             await to_the_end(self._delete([intents[i.key] for i in cleared]))
 
     def _note_encodings(self, intents: Sequence[Intent]) -> None:
+        self.lossy += sum(intent.backup.is_lossy for intent in intents)
         backups = [intent.backup for intent in intents]
         self.encodings.update("reused" if b.reused else b.encoding for b in backups)
         if (level := self._backups.level) != self._told_level:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+import msgspec
+
 from s3gc_core.bucket import Bucket
 from s3gc_core.collection.classification import classify_intent, classify_restore
 from s3gc_core.collection.comparison import differences
 from s3gc_core.collection.strays import tidy
+from s3gc_core.collection.write_back import LOSSY, is_compact_copy
 from s3gc_core.vault import (
     AuditLog,
     BackupFiles,
@@ -101,4 +104,7 @@ async def _look_at_restore(bucket: Bucket, audit: AuditLog, intent: RestoreInten
         return classify_restore(intent, None, None)
     backup = await audit.intent(intent.from_operation, intent.key)
     unequal = await differences(bucket, backup) if backup else "its backup is not recorded"
-    return classify_restore(intent, state, unequal)
+    restored = classify_restore(intent, state, unequal)
+    if unequal is None and backup is not None and is_compact_copy(backup, state.size):
+        return msgspec.structs.replace(restored, reason=f"{restored.reason}; {LOSSY}", lossy=True)
+    return restored

@@ -105,7 +105,9 @@ def _by_key(page: Iterable[DeletedObject]) -> dict[str, list[DeletedObject]]:
 
 @dataclass(slots=True)
 class Restore:
-    """One restore into the bucket. `counts` tells how many objects ended how."""
+    """One restore into the bucket. `counts` tells how many objects ended how, `lossy` how many are
+    compact copies now, which only `accept_lossy` lets come back.
+    """
 
     bucket: Bucket
     audit: AuditLog
@@ -115,9 +117,11 @@ class Restore:
     overwrite: bool
     concurrency: int
     elsewhere: Elsewhere | None = None
+    accept_lossy: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     bytes_restored: int = 0
     unhidden: int = 0
+    lossy: int = 0
     denied: int = 0
 
     async def run(self, selection: Selection) -> None:
@@ -155,13 +159,18 @@ class Restore:
         async def one(backup: DeletedObject, intent: Intent, etag: str | None) -> Restored:
             if intent.key in claimed:
                 left = Written(RestoreOutcome.FAILED, None, CLAIMED)
-                return Restored(backup.intent.key, backup.operation_id, *left)
+                return left.of(backup.intent.key, backup.operation_id)
             async with at_once:
                 written = await self._unhidden(backup) if etag is None else None
                 try:
                     if written is None:
                         written = await write_back(
-                            self.bucket, self.files, intent, etag, differences
+                            self.bucket,
+                            self.files,
+                            intent,
+                            etag,
+                            differences,
+                            accept_lossy=self.accept_lossy,
                         )
                 except WriteDenied as error:
                     # Here only, or everywhere: what became of the others tells.
@@ -169,7 +178,7 @@ class Restore:
                     written = Written(RestoreOutcome.FAILED, None, error.what)
             if self.elsewhere is not None:
                 written = self.elsewhere.told(written, intent)
-            return Restored(backup.intent.key, backup.operation_id, *written)
+            return written.of(backup.intent.key, backup.operation_id)
 
         await self._note(batch, await in_parallel(map(one, batch, there, overwriting)))
         self.denied += len(denials)
@@ -178,16 +187,17 @@ class Restore:
 
     async def _leave(self, keys: list[str], as_of: datetime) -> list[Restored]:
         """Keys of which there is no backup of that time: they are left as they are, and told."""
-        return [Restored(key, "", *await left_alone(self.bucket, key, as_of)) for key in keys]
+        return [(await left_alone(self.bucket, key, as_of)).of(key, "") for key in keys]
 
     async def _note(self, batch: list[DeletedObject], restored: list[Restored]) -> None:
         await self.audit.append(self.operation_id, restored)
         self.counts.update(result.outcome.value for result in restored)
         for result in restored:
-            if result.outcome not in _AS_INTENDED:
+            if result.outcome not in _AS_INTENDED or result.lossy:
                 self.journal.object_ended(result.outcome.value, result.key, result.reason)
+        self.lossy += sum(result.lossy for result in restored)
         self.bytes_restored += sum(
-            backup.intent.size
+            backup.intent.backup.given_size if result.lossy else backup.intent.size
             for backup, result in zip(batch, restored, strict=False)
             if result.outcome in _WRITTEN
         )

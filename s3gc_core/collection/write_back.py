@@ -18,7 +18,7 @@ from s3gc_core.bucket import (
     ObjectUnreadable,
 )
 from s3gc_core.collection.comparison import differences
-from s3gc_core.vault import BackupDamaged, BackupFiles, Intent, RestoreOutcome
+from s3gc_core.vault import BackupDamaged, BackupFiles, Intent, Restored, RestoreOutcome
 
 # Bytes of UTF-8 that a key may have (S3 user guide).
 MAX_KEY_BYTES = 1024
@@ -29,12 +29,25 @@ OF_ONE_OBJECT = (BackupDamaged, ObjectChanged, ObjectGone, ObjectRefused, Object
 Compare: TypeAlias = Callable[[Bucket, Intent, str | None], Awaitable[str | None]]
 
 
+# What is said of every object that comes back as something else than it was.
+LOSSY = "LOSSY: a compact copy of the picture, not what the object was"
+LOSSY_REFUSED = "only a LOSSY copy of it is in the vault; --accept-lossy brings that back"
+
+
 class Written(NamedTuple):
-    """How writing one object back ended; `etag` is that of the object now at the key."""
+    """How writing one object back ended; `etag` is that of the object now at the key.
+
+    `lossy`: that is the compact copy of what it was.
+    """
 
     outcome: RestoreOutcome
     etag: str | None = None
     reason: str = ""
+    lossy: bool = False
+
+    def of(self, key: str, from_operation: str) -> Restored:
+        """The record of it."""
+        return Restored(key, from_operation, self.outcome, self.etag, self.reason, lossy=self.lossy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,8 @@ class Elsewhere:
         """An outcome that cannot be taken for one in our own bucket."""
         place = f"s3://{self.bucket}/{there.key}"
         if written.outcome is RestoreOutcome.RESTORED:
-            return Written(RestoreOutcome.EXPORTED, written.etag, f"written to {place}")
+            said = f"written to {place}" + (f"; {LOSSY}" if written.lossy else "")
+            return Written(RestoreOutcome.EXPORTED, written.etag, said, written.lossy)
         reason = f"{place}: {written.reason}" if written.reason else place
         return written._replace(reason=reason)
 
@@ -60,16 +74,34 @@ def placed(backup: Intent, elsewhere: Elsewhere | None) -> Intent:
     return msgspec.structs.replace(backup, key=elsewhere.prefix + backup.key)
 
 
+def refused_as_lossy(backup: Intent, *, accept_lossy: bool) -> Written | None:
+    """What a restore says of an object whose compact copy nobody accepted; None of all others."""
+    if not backup.backup.is_lossy or accept_lossy:
+        return None
+    return Written(RestoreOutcome.LOSSY_REFUSED, None, LOSSY_REFUSED)
+
+
+def is_compact_copy(backup: Intent, size: int) -> bool:
+    """Whether what is at a key, and equal to the backup, is its compact copy, by its size (bytes).
+
+    The object that it was made of is larger by more than a third, and as good, or better.
+    """
+    return backup.backup.is_lossy and size == backup.backup.given_size
+
+
 async def write_back(
     bucket: Bucket,
     files: BackupFiles,
     backup: Intent,
     overwrite_etag: str | None = None,
     compare: Compare = differences,
+    *,
+    accept_lossy: bool = False,
 ) -> Written:
     """Write one object as it was backed up to `backup.key`, and compare what is there then.
 
-    Never over an object but the one with `overwrite_etag`, and not where the same is there.
+    Never over an object but the one with `overwrite_etag`, and not where the same is there. A
+    compact copy only where somebody accepts that it is not what the object was.
     Raises `WriteDenied`, `BucketUnreachable`, `StoreFailed`: those concern more than this object.
     """
     if len(backup.key.encode()) > MAX_KEY_BYTES:
@@ -80,12 +112,14 @@ async def write_back(
         overwrite = overwrite_etag is not None
         if (there := await _in_the_way(bucket, backup, compare, overwrite=overwrite)) is not None:
             return there
+        if refused := refused_as_lossy(backup, accept_lossy=accept_lossy):
+            return refused
         try:
             # The whole file is proven before its first byte goes to the bucket.
             etag = await bucket.put(
                 backup.key,
                 await files.proven(backup.backup),
-                size=backup.size,
+                size=backup.backup.given_size,
                 headers=backup.headers,
                 if_match=overwrite_etag,
             )
@@ -100,11 +134,18 @@ async def write_back(
         return Written(RestoreOutcome.FAILED, None, error.what)
     if unequal is not None:
         return Written(RestoreOutcome.FAILED, etag, f"read back: {unequal}")
+    if backup.backup.is_lossy:
+        return Written(RestoreOutcome.RESTORED, etag, LOSSY, lossy=True)
     return Written(RestoreOutcome.RESTORED, etag)
 
 
 async def foresee(
-    bucket: Bucket, files: BackupFiles, backup: Intent, *, overwrite: bool
+    bucket: Bucket,
+    files: BackupFiles,
+    backup: Intent,
+    *,
+    overwrite: bool,
+    accept_lossy: bool = False,
 ) -> Written:
     """What `write_back` would do, by the same look at the bucket; changes nothing.
 
@@ -118,8 +159,12 @@ async def foresee(
         return Written(RestoreOutcome.FAILED, None, error.what)
     if there is not None:
         return there
+    if refused := refused_as_lossy(backup, accept_lossy=accept_lossy):
+        return refused
     if not await asyncio.to_thread(files.is_present, backup.backup):
         return Written(RestoreOutcome.FAILED, None, "its backup file is missing or cut")
+    if backup.backup.is_lossy:
+        return Written(RestoreOutcome.RESTORED, None, LOSSY, lossy=True)
     return Written(RestoreOutcome.RESTORED)
 
 
@@ -154,5 +199,8 @@ async def _occupied(bucket: Bucket, backup: Intent, compare: Compare) -> Written
     """Another object lives at the key: the same one, or a newer one that stays."""
     unequal = await compare(bucket, backup, None)
     if unequal is None:
+        now = await bucket.head(backup.key) if backup.backup.is_lossy else None
+        if now is not None and is_compact_copy(backup, now.size):
+            return Written(RestoreOutcome.ALREADY_THERE, now.etag, LOSSY, lossy=True)
         return Written(RestoreOutcome.ALREADY_THERE, backup.etag)
     return Written(RestoreOutcome.NEWER_KEPT, None, unequal)

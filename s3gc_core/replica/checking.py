@@ -117,8 +117,8 @@ def _compare(held: IO[bytes], backup: StoredBackup) -> str | None:
     for chunk in decode(held, backup.codec):
         raw.update(chunk)
         size += len(chunk)
-        if size > backup.raw_size:
+        if size > backup.given_size:
             break
-    if size != backup.raw_size or raw.hexdigest() != backup.raw_sha256:
+    if size != backup.given_size or raw.hexdigest() != backup.given_sha256:
         return f"{backup.path} has other raw bytes than recorded (SHA-256)"
     return None

@@ -3,6 +3,8 @@
 from s3gc_core.vault.anchors import Anchor
 from s3gc_core.vault.audit import AuditLog
 from s3gc_core.vault.backup_states import GONE, BackupState, DeletedObject
+from s3gc_core.vault.compact import require_compact
+from s3gc_core.vault.compact_rules import is_called_picture, may_be_lossy
 from s3gc_core.vault.encoding import Encoder, choose_codec, decode
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable
 from s3gc_core.vault.files import BackupFiles
@@ -12,6 +14,7 @@ from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.operations import LastRecord, Operation
 from s3gc_core.vault.packs import HeldBackup
 from s3gc_core.vault.records import (
+    COMPACT,
     AnyRecord,
     Bound,
     ColumnDecided,
@@ -19,6 +22,7 @@ from s3gc_core.vault.records import (
     DrillDiffered,
     Drilled,
     Entry,
+    Fidelity,
     Granted,
     GrantRevoked,
     Intent,
@@ -40,6 +44,7 @@ from s3gc_core.vault.records import (
 from s3gc_core.vault.writer import BackupWriter
 
 __all__ = [
+    "COMPACT",
     "GONE",
     "Anchor",
     "AnyRecord",
@@ -57,6 +62,7 @@ __all__ = [
     "Drilled",
     "Encoder",
     "Entry",
+    "Fidelity",
     "GrantRevoked",
     "Granted",
     "HeldBackup",
@@ -81,7 +87,10 @@ __all__ = [
     "backup_name",
     "choose_codec",
     "decode",
+    "is_called_picture",
     "level_of",
+    "may_be_lossy",
     "next_level",
+    "require_compact",
     "require_jpegxl",
 ]

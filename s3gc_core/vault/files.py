@@ -20,6 +20,7 @@ from pathlib import Path
 from s3gc_core.bucket.objects import ObjectHeaders
 from s3gc_core.parallel import to_the_end
 from s3gc_core.vault.backup_states import BackupState
+from s3gc_core.vault.compact import refuse_unlike
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
 from s3gc_core.vault.links import link_backups
 from s3gc_core.vault.manifest import ManifestWriter, has_manifest
@@ -80,12 +81,14 @@ class BackupFiles:
         headers: ObjectHeaders | None = None,
         *,
         jpegxl: bool = False,
+        compact: bool = False,
     ) -> BackupWriter:
         """A writer for one object's backup; touches no disk yet.
 
         `level` is zstd's, for what compresses; `size` (bytes) is checked where it is given;
         `headers` are noted beside the bytes in a pack. With `jpegxl` a JPEG is stored as JPEG XL
-        where that gives back exactly its bytes.
+        where that gives back exactly its bytes; with `compact` a picture is stored LOSSY where
+        `compact_rules` allow it.
         """
         checked_operation_id(operation_id)
         return BackupWriter(
@@ -97,6 +100,7 @@ class BackupFiles:
             headers,
             self._packed_below,
             jpegxl=jpegxl,
+            compact=compact,
         )
 
     async def settle(
@@ -134,6 +138,13 @@ class BackupFiles:
         Stored bytes, decoded bytes, both sizes. Raises `BackupDamaged`, `VaultUnreachable`.
         """
         await asyncio.to_thread(self._verify, backup)
+
+    async def refuse_unlike(self, backup: StoredBackup) -> None:
+        """Decode a settled compact copy, as it is on the disk, once more.
+
+        Raises `BackupDamaged` where it is no picture of the recorded size, `VaultUnreachable`.
+        """
+        await asyncio.to_thread(self._refuse_unlike, backup)
 
     async def verify_packed(self, backups: Sequence[StoredBackup]) -> list[BackupDamaged | None]:
         """`verify` for a batch that was just packed; for each what is wrong with it, or None.
@@ -325,6 +336,9 @@ class BackupFiles:
 
     def _whole(self, backup: StoredBackup) -> bytes:
         return b"".join(checked_bytes(self._vault, backup, from_disk=True))
+
+    def _refuse_unlike(self, backup: StoredBackup) -> None:
+        refuse_unlike(self._whole(backup), backup.width, backup.height)
 
     def _verify_packed(self, backups: Sequence[StoredBackup]) -> list[BackupDamaged | None]:
         found: list[BackupDamaged | None] = []

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from s3gc_core.collection import Selection
 from s3gc_core.collector import Collector
 from s3gc_core.errors import ConfigurationError, ExitCode, NoSuchKey, Problem
+from s3gc_core.vault import COMPACT
 from s3gc_tui.context import Context
 
 
@@ -29,6 +30,20 @@ async def run(context: Context) -> ExitCode:
 async def _stats(context: Context) -> ExitCode:
     async with context.collector() as collector:
         stats = await collector.vault_stats()
+    for codec, of in stats.codecs.items():
+        ratio = f"{of.ratio:.2f}" if of.ratio else "-"
+        lossy = "  LOSSY" if codec == COMPACT else ""
+        context.emit(
+            {
+                "type": "codec",
+                "codec": codec,
+                **asdict(of),
+                "ratio": of.ratio,
+                "fidelity": "lossy" if lossy else "exact",
+                "text": f"{codec:<8} {of.backups:>10} backups {of.raw_bytes:>16} bytes as"
+                f" {of.stored_bytes:>16}  {ratio}x{lossy}",
+            }
+        )
     return context.summary(**asdict(stats))
 
 
@@ -77,11 +92,13 @@ async def _find(context: Context) -> ExitCode:
                         "operation_id": backup.operation_id,
                         "deleted_at": backup.deleted_at,
                         "size": intent.size,
+                        "fidelity": intent.backup.fidelity,
                         "path": intent.backup.path,
                         "offset": intent.backup.offset,
                         "member": intent.backup.member,
                         "text": f"{backup.deleted_at:%Y-%m-%d %H:%M}  {backup.operation_id}"
-                        f"  {intent.size:>12}  {intent.key}",
+                        f"  {intent.size:>12}  {intent.key}"
+                        + ("  LOSSY" if intent.backup.is_lossy else ""),
                     }
                 )
     if not found:
@@ -98,6 +115,7 @@ async def _export(context: Context) -> ExitCode:
     return context.summary(
         "partial" if done.damaged else "done",
         exported=done.exported,
+        lossy=done.lossy,
         bytes=done.bytes,
         damaged=len(done.damaged),
         path=str(args.path),

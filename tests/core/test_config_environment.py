@@ -10,11 +10,13 @@ import pytest
 
 from s3gc_core import create_config_from_env
 from s3gc_core.config import (
+    IMAGES_SENTENCE,
     CdcOver,
     Config,
     DatabaseConfig,
     GuardLimits,
     Heal,
+    Images,
     Mode,
     SourceConfig,
     UnsafeStore,
@@ -46,6 +48,8 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_COMPRESSION_LEVEL": ("compression_level",),
         "S3GC_COMPRESSION_FLOOR": ("compression_floor",),
         "S3GC_JPEGXL": ("jpegxl",),
+        "S3GC_IMAGES": ("images",),
+        "S3GC_IMAGES_ACKNOWLEDGED": ("images_acknowledged",),
         "S3GC_MAX_CONCURRENCY": ("max_concurrency",),
         "S3GC_MAX_REQUESTS_PER_SECOND": ("max_requests_per_second",),
         "S3GC_MAX_BANDWIDTH_MB_PER_SECOND": ("max_bandwidth_mb_per_second",),
@@ -104,6 +108,8 @@ def test_all_of_them() -> None:
         "S3GC_COMPRESSION_LEVEL": "3",
         "S3GC_COMPRESSION_FLOOR": "2",
         "S3GC_JPEGXL": "true",
+        "S3GC_IMAGES": "compact",
+        "S3GC_IMAGES_ACKNOWLEDGED": IMAGES_SENTENCE,
         "S3GC_MAX_CONCURRENCY": "8",
         "S3GC_PLAN_LIFETIME_HOURS": "2",
         "S3GC_VAULT_HORIZON_DAYS": "10",
@@ -145,6 +151,8 @@ def test_all_of_them() -> None:
         deduplicate=False,
         compression_floor=2,
         jpegxl=True,
+        images=Images.COMPACT,
+        images_acknowledged=IMAGES_SENTENCE,
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
@@ -185,6 +193,8 @@ def test_an_empty_variable_is_not_dropped(variable: str) -> None:
         assert create_config_from_env(environ=environ).audit_anchor_file == ""
     elif variable == "S3GC_EXPECTED_BUCKET_OWNER":
         assert create_config_from_env(environ=environ).expected_bucket_owner == ""
+    elif variable == "S3GC_IMAGES_ACKNOWLEDGED":
+        assert create_config_from_env(environ=environ).images_acknowledged == ""
     elif variable == "S3GC_DATABASE_SEARCH_SKIP":
         assert create_config_from_env(environ=environ).database_search_skip == ()
     elif variable in ("S3GC_EXCLUDE_PATTERNS", "S3GC_CDN_BASES", "S3GC_URL_PATTERNS"):

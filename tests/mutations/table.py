@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutations.lossy import LOSSY
 from tests.mutations.mutation import Mutation
 
 _CONTROLS = "tests/core/judgement/test_guard_controls.py::test_"
@@ -562,4 +563,14 @@ HEALING = (
     ),
 )
 
-TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES, *LOCKS, *VAULT, *HEALING)
+TABLE = (
+    *GUARDS,
+    *SEARCH,
+    *LAYERS,
+    *PLANS,
+    *DELETES,
+    *LOCKS,
+    *VAULT,
+    *HEALING,
+    *LOSSY,
+)
