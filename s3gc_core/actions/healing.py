@@ -11,7 +11,7 @@ from dataclasses import replace
 from s3gc_core import log
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.restoring import restore
-from s3gc_core.collection import Selection, select
+from s3gc_core.collection import UNSEEN, Selection, select
 from s3gc_core.config import Heal
 from s3gc_core.errors import NoSuchKey, S3gcError, VaultBusy
 from s3gc_core.jobs import lease_holder
@@ -111,7 +111,12 @@ def _deleted_key(entry: Entry) -> str | None:
 
 async def _is_back(parts: Parts, one: Returned) -> bool:
     upto = await parts.registry.vaulted_upto()
-    if await parts.bucket.head(one.key) is None:
+    try:
+        if await parts.bucket.head(one.key) is None:
+            return False
+    except UNSEEN as error:
+        # Something is there, or not even that is told: it stays an alarm, and stops no other.
+        log.warning("healing_failed", what=error.what)
         return False
     return await parts.registry.forget_returned([one.key], upto)
 

@@ -161,7 +161,7 @@ async def _refuses_wrong_read(bucket: Bucket, key: str) -> bool:
 
 
 async def _delete_singly(bucket: Bucket, key: str) -> DeleteResult:
-    return await deleting.delete_one(bucket.connection, key, _WRONG_ETAG)
+    return await deleting.delete_one(await bucket.once(), key, _WRONG_ETAG)
 
 
 @dataclass(slots=True)
@@ -173,10 +173,10 @@ class _Batch:
     async def delete(self, bucket: Bucket, key: str) -> DeleteResult:
         async def one(_: str, etag: str) -> DeleteResult:
             self.taken = False
-            return await deleting.delete_one(bucket.connection, key, etag)
+            return await deleting.delete_one(await bucket.once(), key, etag)
 
         items = [(key, _WRONG_ETAG)]
-        return (await deleting.delete_batch(bucket.connection, items, one=one))[key]
+        return (await deleting.delete_batch(await bucket.once(), items, one=one))[key]
 
 
 async def _survives(

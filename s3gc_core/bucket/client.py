@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -55,9 +56,18 @@ class Bucket:
     """
 
     def __init__(
-        self, connection: Connection, config: Config, clock: Clock, keys: Keys | None = None
+        self,
+        connection: Connection,
+        config: Config,
+        clock: Clock,
+        later: AsyncExitStack,
+        keys: Keys | None = None,
     ) -> None:
+        """`later` closes what is opened on the way."""
         self.connection = connection
+        self._later = later
+        self._once: Connection | None = None
+        self._opening = asyncio.Lock()
         self._config = config
         self._clock = clock
         self._keys = keys
@@ -80,8 +90,8 @@ class Bucket:
         keys = Keys(access_key, secret_key) if access_key and secret_key else None
         if keys is None and profile:
             keys = Keys(profile=profile)
-        async with connect(config, keys=keys) as connection:
-            yield cls(connection, config, clock, keys)
+        async with connect(config, keys=keys) as connection, AsyncExitStack() as later:
+            yield cls(connection, config, clock, later, keys)
 
     @property
     def name(self) -> str:
@@ -235,10 +245,21 @@ class Bucket:
         """Delete (key, ETag) pairs, each only if that ETag still lives there.
 
         Every key gets a result; a failed request is a result too. In a versioned bucket a delete
-        only adds a marker. Raises `ValueError` for a repeated key or a missing ETag,
-        `DeleteAnswerWrong` where the store answers about other keys.
+        only adds a marker. No request begins more than `deleting.WITHIN_SECONDS` after the first:
+        what is left then has failed, `undone`. Raises `ValueError` for a repeated key or a missing
+        ETag, `DeleteAnswerWrong` where the store answers about other keys.
         """
-        return await deleting.delete_batch(self.connection, items)
+        return await deleting.delete_batch(await self.once(), items)
+
+    async def once(self) -> Connection:
+        """A second client, which sends every request once: it holds nobody up who must not wait."""
+        async with self._opening:
+            if self._once is None:
+                opened = connect(
+                    self._config, attempts=1, keys=self._keys, pace=self.connection.pace
+                )
+                self._once = await self._later.enter_async_context(opened)
+            return self._once
 
     async def delete_by_modes(
         self, modes: DeleteModes, objects: Mapping[str, BackedUp]
@@ -249,4 +270,4 @@ class Bucket:
         """
         config, pace = self._config, Pace.unlimited()
         async with connect(config, attempts=1, keys=self._keys, pace=pace) as once:
-            return await comparing.delete_by_modes(self.connection, once, modes, objects)
+            return await comparing.delete_by_modes(await self.once(), once, modes, objects)

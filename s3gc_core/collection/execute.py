@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -24,6 +24,7 @@ from s3gc_core.bucket import (
     DeleteOutcome,
     DeleteResult,
     ListedObject,
+    backoff_seconds,
     stays_noncurrent,
 )
 from s3gc_core.clock import Clock
@@ -54,6 +55,8 @@ BATCH_OBJECTS = 1_000  # what one DeleteObjects takes
 BATCH_BYTES = 64 << 20
 # Room that must stay free besides the batch itself, for the audit log and SQLite's own files.
 SPARE_BYTES = 64 << 20
+# So many times in a row a store may be too busy for anything of a batch.
+IN_VAIN = 5
 
 _OUTCOMES = {
     DeleteOutcome.DELETED: Outcome.DELETED,
@@ -213,11 +216,27 @@ class Execution:
             for item in batch
             if item.key in intents
         ]
-        cleared, kept = await self._judge_again(found)
-        self._note(kept)
-        if cleared:
+        await self._delete_cleared(found, intents)
+
+    async def _delete_cleared(self, left: list[PlanItem], intents: Mapping[str, Intent]) -> None:
+        """Judge and delete; what the store was too busy for is judged again before it is tried
+        again: the answer of the databases does not last.
+        """
+        in_vain = 0
+        while True:
+            cleared, kept = await self._judge_again(left)
+            self._note(kept)
+            if not cleared:
+                return
             self.journal.step("delete")
-            await to_the_end(self._delete([intents[i.key] for i in cleared]))
+            undone = await to_the_end(self._delete([intents[i.key] for i in cleared]))
+            in_vain = in_vain + 1 if len(undone) == len(cleared) else 0
+            left = [item for item in cleared if item.key in undone]
+            if not left or in_vain == IN_VAIN:
+                self._note([Result(i.key, Outcome.FAILED, undone[i.key]) for i in left])
+                return
+            await asyncio.sleep(backoff_seconds(in_vain))
+            self.journal.step("judge again")
 
     def _note_encodings(self, intents: Sequence[Intent]) -> None:
         self.lossy += sum(intent.backup.is_lossy for intent in intents)
@@ -261,7 +280,8 @@ class Execution:
         cleared = [item for item in batch if item.key not in reasons]
         return cleared, [Result(key, Outcome.KEPT, why) for key, why in reasons.items()]
 
-    async def _delete(self, intents: Sequence[Intent]) -> None:
+    async def _delete(self, intents: Sequence[Intent]) -> dict[str, str]:
+        """Delete, and account for every key; returns why of those the store did nothing about."""
         asked = {intent.key: intent for intent in intents}
         if self.deletes == DeleteModes():
             answers = await self.bucket.delete_batch([(i.key, i.etag) for i in intents])
@@ -280,8 +300,9 @@ class Execution:
         self._note(heard)
         for intent in intents:
             answer = answers[intent.key]
-            if answer.outcome is DeleteOutcome.FAILED:
+            if answer.outcome is DeleteOutcome.FAILED and not answer.undone:
                 await self._look_after(intent, answer.reason)
+        return {key: answer.reason for key, answer in answers.items() if answer.undone}
 
     async def _look_for_untruth(
         self, intents: Sequence[Intent], answers: dict[str, DeleteResult]

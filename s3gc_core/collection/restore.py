@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from s3gc_core.bucket import Bucket, ObjectUnreadable, WriteDenied
+from s3gc_core.bucket import Bucket, ObjectChanged, ObjectUnreadable, WriteDenied
 from s3gc_core.collection.comparison import differences
 from s3gc_core.collection.unhiding import UNHIDDEN, unhide
 from s3gc_core.collection.write_back import (
@@ -56,13 +56,13 @@ class Selection(msgspec.Struct, frozen=True):
 
 
 def choose(backups: Iterable[DeletedObject], as_of: datetime | None) -> DeletedObject | None:
-    """Of all backups of one key, the one to restore.
+    """Of all backups of one key, in the order of the log, the one to restore.
 
-    Without `as_of` the one deleted last; with it the one that was the live object at that time:
-    modified before, deleted after.
+    Without `as_of` the last, whatever the clocks said when it was made; with it the one that was
+    the live object at that time: modified before, deleted after.
     """
     if as_of is None:
-        return max(backups, key=lambda b: b.deleted_at, default=None)
+        return next(reversed(list(backups)), None)
     live = [b for b in backups if b.intent.last_modified <= as_of < b.deleted_at]
     return max(live, key=lambda b: b.intent.last_modified, default=None)
 
@@ -209,7 +209,7 @@ class Restore:
             return None
         try:
             state = await self.bucket.head(key)
-        except ObjectUnreadable:
+        except (ObjectChanged, ObjectUnreadable):
             # Without its ETag nothing is overwritten; the object itself fails further on.
             return None
         return state.etag if state else None
