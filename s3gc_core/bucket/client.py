@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -172,6 +172,17 @@ class Bucket:
         A marker over which something was written meanwhile changes nothing when it goes.
         """
         await versions.remove_marker(self.connection, key, marker)
+
+    async def remove_scratch(
+        self, prefix: str, is_ours: Callable[[str, Sequence[int]], bool]
+    ) -> dict[str, str]:
+        """Remove every version and marker of the keys below `prefix` that are ours beyond doubt:
+        `is_ours` gets a key and the sizes (bytes) of its versions. Only in a bucket with versions.
+
+        Returns the keys of which something stays, and why. Raises `StoreFailed`,
+        `ListingIncomplete`; `BucketUnreachable` also where s3:ListBucketVersions is missing.
+        """
+        return await versions.remove_scratch(self.connection, prefix, is_ours)
 
     def upload_pages(self) -> AsyncIterator[list[UploadInProgress]]:
         """Every upload in parts that is not finished, page by page.

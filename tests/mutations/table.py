@@ -20,6 +20,7 @@ _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
+_VERSIONED = "tests/core/collection/test_versioned.py::test_"
 _LOCKED = "tests/core/collection/test_locked.py::test_"
 _TIDY = "tests/core/collection/test_tidy.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
@@ -498,6 +499,20 @@ VAULT = (
         "if False:",
         ("tests/core/vault/test_jpegxl.py::test_a_damaged_one_never_reaches_the_decoder",),
         before="if backup.codec == jpegxl.CODEC:",
+    ),
+    Mutation(
+        "of old probes only what is ours beyond doubt goes",
+        "s3gc_core/bucket/capabilities.py",
+        "return bool(_ULID.fullmatch(key[len(prefix) :]))",
+        (_VERSIONED + "what_a_probe_left_that_died_goes_with_all_its_versions",),
+        before="return bool(_ULID.fullmatch(key[len(prefix) :])) and set(sizes) <= {len(_BODY)}",
+    ),
+    Mutation(
+        "versions of others' drills stay",
+        "s3gc_core/collection/drill.py",
+        "return True",
+        (_VERSIONED + "a_drill_leaves_no_version_behind",),
+        function="_is_ours",
     ),
     Mutation(
         "a purge takes no pack that others need",
