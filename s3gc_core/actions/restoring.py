@@ -31,6 +31,7 @@ from s3gc_core.config import Mode
 from s3gc_core.config_rules import Findings
 from s3gc_core.errors import ConfigurationError, DryRunRefused, NoSuchKey, Problem
 from s3gc_core.parallel import in_parallel
+from s3gc_core.replica import standby
 from s3gc_core.vault import DeletedObject, RestoreOutcome
 
 
@@ -108,20 +109,23 @@ async def _restore_into(
 ) -> OperationSummary:
     if retained := (await bucket.bucket_lock()).default_retention:
         log.warning("restored_objects_are_locked", bucket=bucket.name, retention=retained)
-    restore = Restore(
-        bucket,
-        parts.audit,
-        parts.files,
-        run.journal,
-        run.operation_id,
-        overwrite,
-        parts.config.max_concurrency,
-        elsewhere,
-    )
-    try:
-        await restore.run(selection)
-    finally:
-        run.counts = dict(restore.counts)
+    async with standby(parts.config, parts.audit, parts.clock) as replica:
+        restore = Restore(
+            bucket,
+            parts.audit,
+            parts.files,
+            run.journal,
+            run.operation_id,
+            overwrite,
+            parts.config.max_concurrency,
+            elsewhere,
+            replica,
+        )
+        try:
+            await restore.run(selection)
+        finally:
+            run.counts = dict(restore.counts)
+            _tell_from_replica(restore.from_replica)
     if restore.counts[RestoreOutcome.FAILED] or restore.counts[RestoreOutcome.NEWER_KEPT]:
         run.outcome = "partial"
     return OperationSummary(
@@ -130,7 +134,14 @@ async def _restore_into(
         run.counts,
         restore.bytes_restored,
         unhidden=restore.unhidden,
+        from_replica=restore.from_replica,
     )
+
+
+def _tell_from_replica(objects: int) -> None:
+    if objects:
+        mend = "s3gc vault verify --repair"
+        log.warning("backups_taken_from_the_replica", objects=objects, mend=mend)
 
 
 class Foreseen(msgspec.Struct, frozen=True):
@@ -156,7 +167,13 @@ async def foresee(
         async def one(backup: DeletedObject) -> Foreseen:
             async with at_once:
                 intent = placed(backup.intent, elsewhere)
-                found = await collection.foresee(bucket, parts.files, intent, overwrite=overwrite)
+                found = await collection.foresee(
+                    bucket,
+                    parts.files,
+                    intent,
+                    overwrite=overwrite,
+                    standby=parts.config.replica is not None,
+                )
             return Foreseen(backup.intent.key, found.outcome, found.reason, backup)
 
         async for backups, without in select(parts.audit, selection):
@@ -172,7 +189,10 @@ async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) ->
     """Write deleted objects into a folder, unless they are there; the bucket is not touched."""
     await _refuse_nothing_found(parts, selection)
     arguments = {**_in_words(selection), "to": str(folder)}
-    async with parts.operation("restore", arguments=arguments) as run:
+    async with (
+        parts.operation("restore", arguments=arguments) as run,
+        standby(parts.config, parts.audit, parts.clock) as replica,
+    ):
         restore = FolderRestore(
             parts.audit,
             parts.files,
@@ -180,14 +200,22 @@ async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) ->
             run.operation_id,
             folder,
             parts.config.max_concurrency,
+            replica,
         )
         try:
             await restore.run(selection)
         finally:
             run.counts = dict(restore.counts)
+            _tell_from_replica(restore.from_replica)
         if restore.counts[RestoreOutcome.FAILED]:
             run.outcome = "partial"
-    return OperationSummary(run.operation_id, run.outcome, run.counts, restore.bytes_written)
+    return OperationSummary(
+        run.operation_id,
+        run.outcome,
+        run.counts,
+        restore.bytes_written,
+        from_replica=restore.from_replica,
+    )
 
 
 async def export(

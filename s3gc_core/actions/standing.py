@@ -186,7 +186,7 @@ async def verify_backups(
     checked = damaged = 0
     if sample is not None and seed is None:
         seed = secrets.randbelow(1 << 32)
-    async for page in _to_verify(parts, sample, seed):
+    async for page in to_verify(parts, sample, seed):
         for entry in page:
             checked += 1
             try:
@@ -199,9 +199,10 @@ async def verify_backups(
     await parts.audit.append(new_id(), [Verified(checked, damaged, sample, seed)])
 
 
-async def _to_verify(
+async def to_verify(
     parts: Parts, sample: int | None, seed: int | None
 ) -> AsyncIterator[list[BackupState]]:
+    """The backups to read back: all, or those that the seed draws; in pages."""
     if sample is not None and seed is not None:
         yield await draw(parts.audit, sample, seed)
         return

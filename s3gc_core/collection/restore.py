@@ -18,8 +18,10 @@ from s3gc_core.bucket import Bucket, ObjectUnreadable, WriteDenied
 from s3gc_core.collection.comparison import differences
 from s3gc_core.collection.unhiding import UNHIDDEN, unhide
 from s3gc_core.collection.write_back import (
+    FROM_REPLICA,
     OF_ONE_OBJECT,
     Elsewhere,
+    Standby,
     Written,
     left_alone,
     placed,
@@ -105,7 +107,10 @@ def _by_key(page: Iterable[DeletedObject]) -> dict[str, list[DeletedObject]]:
 
 @dataclass(slots=True)
 class Restore:
-    """One restore into the bucket. `counts` tells how many objects ended how."""
+    """One restore into the bucket. `counts` tells how many objects ended how.
+
+    `standby` has what is damaged or gone in the vault; `from_replica` objects came from there.
+    """
 
     bucket: Bucket
     audit: AuditLog
@@ -115,9 +120,11 @@ class Restore:
     overwrite: bool
     concurrency: int
     elsewhere: Elsewhere | None = None
+    standby: Standby | None = None
     counts: Counter[str] = field(default_factory=Counter)
     bytes_restored: int = 0
     unhidden: int = 0
+    from_replica: int = 0
     denied: int = 0
 
     async def run(self, selection: Selection) -> None:
@@ -161,8 +168,9 @@ class Restore:
                 try:
                     if written is None:
                         written = await write_back(
-                            self.bucket, self.files, intent, etag, differences
+                            self.bucket, self.files, intent, etag, differences, self.standby
                         )
+                        self.from_replica += written.reason.startswith(FROM_REPLICA)
                 except WriteDenied as error:
                     # Here only, or everywhere: what became of the others tells.
                     denials.append(error)

@@ -196,6 +196,16 @@ class Purged(Record, frozen=True, tag="purged"):
     packed_bytes: int = 0
 
 
+class Repaired(Record, frozen=True, tag="repaired"):
+    """A backup that was damaged or gone in the vault (`reason`) is whole again, from a replica."""
+
+    key: str
+    from_operation: str
+    path: str
+    reason: str
+    replica: str
+
+
 class Verified(Record, frozen=True, tag="verified"):
     """Backups were read back and compared: all of them, or `sample` chosen by chance, by `seed`."""
 
@@ -274,6 +284,7 @@ AnyRecord = (
     | RestoreIntent
     | Restored
     | Purged
+    | Repaired
     | Verified
     | Drilled
     | DrillDiffered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from s3gc_core.actions.executing import OperationSummary
+from s3gc_core.collection.write_back import FROM_REPLICA
 from s3gc_core.collector import Collector
 from s3gc_core.config import UnsafeStore
 from s3gc_core.errors import ExitCode
@@ -42,7 +43,7 @@ async def tell(context: Context, collector: Collector, summary: OperationSummary
     """Emit each object that did not end as intended, then the summary."""
     async for page in collector.results(summary.operation_id):
         for result in page:
-            if result.outcome not in _AS_INTENDED:
+            if result.outcome not in _AS_INTENDED or FROM_REPLICA in result.reason:
                 context.emit(object_line(result))
     fields: dict[str, object] = {}
     if summary.plan_id is not None:
@@ -54,8 +55,9 @@ async def tell(context: Context, collector: Collector, summary: OperationSummary
             "encodings": summary.encodings,
             **freed(summary),
         }
-    elif summary.unhidden:
-        fields = {"unhidden": summary.unhidden}
+    else:
+        came = {"unhidden": summary.unhidden, "from_replica": summary.from_replica}
+        fields = {how: count for how, count in came.items() if count}
     return context.summary(
         summary.outcome, summary.operation_id, **summary.counts, bytes=summary.bytes, **fields
     )

@@ -27,6 +27,7 @@ _PACKS = "tests/core/vault/test_packs.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 _WAITING = "tests/core/replica/test_waiting.py::test_"
 _SHIPPING = "tests/core/replica/test_shipping.py::test_"
+_REPAIRING = "tests/core/replica/test_repairing.py::test_"
 _REBUILDING = "tests/core/replica/test_rebuilding.py::test_"
 
 GUARDS_FILE = "s3gc_core/judgement/guards.py"
@@ -513,6 +514,20 @@ VAULT = (
         "return True",
         (_VERSIONED + "a_drill_leaves_no_version_behind",),
         function="_is_ours",
+    ),
+    Mutation(
+        "a repair costs no backup",
+        "s3gc_core/replica/repairing.py",
+        "if all(left):",
+        (_REPAIRING + "what_mends_one_and_costs_another_is_refused",),
+        before="if costs or all(left):",
+    ),
+    Mutation(
+        "what the replica gives is what was recorded",
+        "s3gc_core/replica/fetching.py",
+        "return",
+        (_REPAIRING + "what_mends_one_and_costs_another_is_refused",),
+        function="_compare",
     ),
     Mutation(
         "a purge takes no pack that others need",
