@@ -129,12 +129,13 @@ class Bucket:
             raise StoreFailed(f"bucket {self.name!r}: the store does not say what time it is")
         return parsedate_to_datetime(date)
 
-    def list_pages(self, prefix: str = "") -> AsyncIterator[list[ListedObject]]:
+    def list_pages(self, prefix: str = "", after: str = "") -> AsyncIterator[list[ListedObject]]:
         """Every object, page by page; complete only if the iteration ends without an exception.
 
-        Raises `ListingIncomplete` where a page contradicts itself.
+        With `after` only keys that follow it, and never to be relied on: some stores drop keys
+        then. Raises `ListingIncomplete` where a page contradicts itself or another one.
         """
-        return listing.list_pages(self.connection, prefix)
+        return listing.list_pages(self.connection, prefix, after)
 
     async def old_versions(self) -> OldVersions:
         """Count what a versioned bucket keeps besides its objects; takes as long as a listing."""

@@ -21,6 +21,7 @@ _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
 _VERSIONED = "tests/core/collection/test_versioned.py::test_"
+_LOST_ANSWERS = "tests/core/collection/test_lost_answers.py::test_"
 _LOCKED = "tests/core/collection/test_locked.py::test_"
 _TIDY = "tests/core/collection/test_tidy.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
@@ -514,6 +515,27 @@ VAULT = (
         "return True",
         (_VERSIONED + "a_drill_leaves_no_version_behind",),
         function="_is_ours",
+    ),
+    Mutation(
+        "every key of a listing comes once",
+        "s3gc_core/judgement/scan_tables.py",
+        "return False",
+        ("tests/stories/test_incidents.py::test_pages_that_overlap",),
+        function="listed_twice",
+    ),
+    Mutation(
+        "nothing older follows the end of a listing",
+        "s3gc_core/bucket/listing.py",
+        "return",
+        ("tests/core/bucket/test_listing.py::test_a_listing_with_a_hole_is_no_listing",),
+        function="_look_behind",
+    ),
+    Mutation(
+        "deletes in the middle of a batch are looked at",
+        "s3gc_core/collection/untruth.py",
+        "return []",
+        (_LOST_ANSWERS + "one_in_the_middle_said_to_be_deleted_and_still_there",),
+        function="_still_listed",
     ),
     Mutation(
         "a repair costs no backup",
