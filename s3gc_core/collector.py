@@ -19,6 +19,7 @@ from s3gc_core.actions import (
     following,
     granting,
     registry,
+    repairing,
     replicating,
     reporting,
     restoring,
@@ -37,6 +38,7 @@ from s3gc_core.actions.granting import GrantAnswer, GrantStanding
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.registry import Rebuilt, RegistryStats
+from s3gc_core.actions.repairing import RepairSummary
 from s3gc_core.actions.reporting import Reported
 from s3gc_core.actions.restoring import Foreseen, OtherBucket
 from s3gc_core.actions.standing import MatchHistory, Status, VaultStats
@@ -542,6 +544,16 @@ class Collector:
         """Fetch backups from the replica and compare; yields (key, what is wrong or None)."""
         async for checked in standing.verify_replica(self._parts, sample=sample):
             yield checked
+
+    async def repair_backups(
+        self, *, sample: int | None = None, seed: int | None = None
+    ) -> RepairSummary:
+        """As `verify_backups`, and put what is damaged or gone back from the replica.
+
+        Raises `NoReplica`, and what keeps the replica from being read.
+        """
+        self._session.check("repair backups")
+        return await repairing.repair_backups(self._parts, sample=sample, seed=seed)
 
     async def verify_backups(
         self, *, sample: int | None = None, seed: int | None = None

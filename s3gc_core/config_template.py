@@ -157,7 +157,7 @@ listing_shrunk_share = 0.5
 
 # Another bucket, best in another account or at another provider, for a copy of the whole vault. Its
 # credentials need to write, read and list, not to delete. `s3gc vault rebuild --from-replica`
-# brings a lost vault back.
+# brings a lost vault back. In the environment: S3GC_REPLICA_BUCKET and so on.
 # [replica]
 # bucket = "photos-vault"          # never the bucket above
 # region = "us-east-1"

@@ -258,7 +258,13 @@ def _restoring(add: Add) -> None:
     verify.add_argument(
         "--seed", type=positive, metavar="S", help="with --sample: draw as that which told this did"
     )
-    verify.add_argument("--replica", action="store_true", help="those in the replica")
+    which = verify.add_mutually_exclusive_group()
+    which.add_argument("--replica", action="store_true", help="those in the replica")
+    which.add_argument(
+        "--repair",
+        action="store_true",
+        help="put what is damaged or gone back from the replica; never the other way",
+    )
     find = actions.add_parser("find", help="backups of a key, or of keys with a prefix")
     find.add_argument("key")
     find.add_argument("--prefix", action="store_true", help="KEY is a prefix")

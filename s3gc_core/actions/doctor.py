@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from s3gc_core.actions.checks import Check, failed
 from s3gc_core.actions.doctor_following import following_checks
+from s3gc_core.actions.doctor_replica import replica_checks
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.bucket import Bucket, StoreCapabilities, probe_store
 from s3gc_core.clock import SystemClock
@@ -25,7 +26,8 @@ LEAST_FREE_BYTES = 1 << 30
 async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator[Check]:
     """Look at everything, one check at a time; a failure does not stop the others.
 
-    Only reads, unless `write_probe`: then a probe object is put and deleted again.
+    Only reads, unless `write_probe`: then a probe object is put and deleted again, and one in the
+    replica, which stays.
     """
     yield _vault_folder(config)
     yield _free_space(config)
@@ -35,6 +37,8 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
         yield _compact()
     async with Bucket.open(config, SystemClock()) as bucket:
         async for check in _bucket_checks(bucket, config, write_probe=write_probe):
+            yield check
+        async for check in replica_checks(config, bucket, SystemClock(), write_probe=write_probe):
             yield check
     if not config.databases:
         fix = "name one under [database]; without it s3gc refuses to scan"

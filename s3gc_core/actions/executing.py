@@ -50,8 +50,9 @@ class OperationSummary(msgspec.Struct, frozen=True):
     the same plan. `deletes`: how they were bound to what was backed up; None where none was sent.
     `noncurrent`: of `bytes` what a versioned bucket still keeps, so what is not freed. `encodings`:
     how many objects were backed up by which codec and level (`zstd 19`, `raw`, `jxl`). Of a
-    restore: `unhidden` objects came back by removing their delete marker. `lossy`: how many were
-    stored, or came back, as compact copies, which are not what the objects were.
+    restore: `unhidden` objects came back by removing their delete marker, `from_replica` from the
+    replica, since the vault's own backup is damaged or gone. `lossy`: how many were stored, or came
+    back, as compact copies, which are not what the objects were.
     """
 
     operation_id: str
@@ -64,6 +65,7 @@ class OperationSummary(msgspec.Struct, frozen=True):
     deletes: DeleteModes | None = None
     noncurrent: int = 0
     unhidden: int = 0
+    from_replica: int = 0
     encodings: dict[str, int] = {}
     lossy: int = 0
 

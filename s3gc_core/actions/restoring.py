@@ -31,6 +31,7 @@ from s3gc_core.config import Mode
 from s3gc_core.config_rules import Findings
 from s3gc_core.errors import ConfigurationError, DryRunRefused, NoSuchKey, Problem
 from s3gc_core.parallel import in_parallel
+from s3gc_core.replica import standby
 from s3gc_core.vault import DeletedObject, RestoreOutcome
 
 # What makes a restore a partial one.
@@ -127,21 +128,24 @@ async def _restore_into(
 ) -> OperationSummary:
     if retained := (await bucket.bucket_lock()).default_retention:
         log.warning("restored_objects_are_locked", bucket=bucket.name, retention=retained)
-    restore = Restore(
-        bucket,
-        parts.audit,
-        parts.files,
-        run.journal,
-        run.operation_id,
-        overwrite,
-        parts.config.max_concurrency,
-        elsewhere,
-        accept_lossy,
-    )
-    try:
-        await restore.run(selection)
-    finally:
-        run.counts = dict(restore.counts)
+    async with standby(parts.config, parts.audit, parts.clock) as replica:
+        restore = Restore(
+            bucket,
+            parts.audit,
+            parts.files,
+            run.journal,
+            run.operation_id,
+            overwrite,
+            parts.config.max_concurrency,
+            elsewhere,
+            accept_lossy,
+            replica,
+        )
+        try:
+            await restore.run(selection)
+        finally:
+            run.counts = dict(restore.counts)
+            _tell_from_replica(restore.from_replica)
     if any(restore.counts[left] for left in _LEFT):
         run.outcome = "partial"
     return OperationSummary(
@@ -150,8 +154,15 @@ async def _restore_into(
         run.counts,
         restore.bytes_restored,
         unhidden=restore.unhidden,
+        from_replica=restore.from_replica,
         lossy=restore.lossy,
     )
+
+
+def _tell_from_replica(objects: int) -> None:
+    if objects:
+        mend = "s3gc vault verify --repair"
+        log.warning("backups_taken_from_the_replica", objects=objects, mend=mend)
 
 
 class Foreseen(msgspec.Struct, frozen=True):
@@ -183,7 +194,12 @@ async def foresee(
             async with at_once:
                 intent = placed(backup.intent, elsewhere)
                 found = await collection.foresee(
-                    bucket, parts.files, intent, overwrite=overwrite, accept_lossy=accept_lossy
+                    bucket,
+                    parts.files,
+                    intent,
+                    overwrite=overwrite,
+                    accept_lossy=accept_lossy,
+                    standby=parts.config.replica is not None,
                 )
             return Foreseen(backup.intent.key, found.outcome, found.reason, backup)
 
@@ -202,7 +218,10 @@ async def restore_to_folder(
     """Write deleted objects into a folder, unless they are there; the bucket is not touched."""
     await _refuse_nothing_found(parts, selection)
     arguments = {**_in_words(selection), "to": str(folder)} | _lossy_in_words(accept_lossy)
-    async with parts.operation("restore", arguments=arguments) as run:
+    async with (
+        parts.operation("restore", arguments=arguments) as run,
+        standby(parts.config, parts.audit, parts.clock) as replica,
+    ):
         restore = FolderRestore(
             parts.audit,
             parts.files,
@@ -211,15 +230,22 @@ async def restore_to_folder(
             folder,
             parts.config.max_concurrency,
             accept_lossy,
+            replica,
         )
         try:
             await restore.run(selection)
         finally:
             run.counts = dict(restore.counts)
+            _tell_from_replica(restore.from_replica)
         if any(restore.counts[left] for left in _LEFT):
             run.outcome = "partial"
     return OperationSummary(
-        run.operation_id, run.outcome, run.counts, restore.bytes_written, lossy=restore.lossy
+        run.operation_id,
+        run.outcome,
+        run.counts,
+        restore.bytes_written,
+        from_replica=restore.from_replica,
+        lossy=restore.lossy,
     )
 
 

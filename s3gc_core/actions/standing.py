@@ -229,7 +229,7 @@ async def verify_backups(
         seed = secrets.randbelow(1 << 32)
     once = await shared(parts)
     known: dict[Bytes, str | None] = {}
-    async for page in _to_verify(parts, sample, seed):
+    async for page in to_verify(parts, sample, seed):
         chosen = [entry.intent for entry in page]
         places = await bytes_of(parts, [intent.backup for intent in chosen])
         for intent, place in zip(chosen, places, strict=True):
@@ -245,9 +245,10 @@ async def verify_backups(
     await parts.audit.append(new_id(), [Verified(checked, damaged, sample, seed)])
 
 
-async def _to_verify(
+async def to_verify(
     parts: Parts, sample: int | None, seed: int | None
 ) -> AsyncIterator[list[BackupState]]:
+    """The backups to read back: all, or those that the seed draws; in pages."""
     if sample is not None and seed is not None:
         yield await draw(parts.audit, sample, seed)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -139,12 +139,13 @@ class Bucket:
             raise StoreFailed(f"bucket {self.name!r}: the store does not say what time it is")
         return parsedate_to_datetime(date)
 
-    def list_pages(self, prefix: str = "") -> AsyncIterator[list[ListedObject]]:
+    def list_pages(self, prefix: str = "", after: str = "") -> AsyncIterator[list[ListedObject]]:
         """Every object, page by page; complete only if the iteration ends without an exception.
 
-        Raises `ListingIncomplete` where a page contradicts itself.
+        With `after` only keys that follow it, and never to be relied on: some stores drop keys
+        then. Raises `ListingIncomplete` where a page contradicts itself or another one.
         """
-        return listing.list_pages(self.connection, prefix)
+        return listing.list_pages(self.connection, prefix, after)
 
     async def old_versions(self) -> OldVersions:
         """Count what a versioned bucket keeps besides its objects; takes as long as a listing."""
@@ -182,6 +183,17 @@ class Bucket:
         A marker over which something was written meanwhile changes nothing when it goes.
         """
         await versions.remove_marker(self.connection, key, marker)
+
+    async def remove_scratch(
+        self, prefix: str, is_ours: Callable[[str, Sequence[int]], bool]
+    ) -> dict[str, str]:
+        """Remove every version and marker of the keys below `prefix` that are ours beyond doubt:
+        `is_ours` gets a key and the sizes (bytes) of its versions. Only in a bucket with versions.
+
+        Returns the keys of which something stays, and why. Raises `StoreFailed`,
+        `ListingIncomplete`; `BucketUnreachable` also where s3:ListBucketVersions is missing.
+        """
+        return await versions.remove_scratch(self.connection, prefix, is_ours)
 
     def upload_pages(self) -> AsyncIterator[list[UploadInProgress]]:
         """Every upload in parts that is not finished, page by page.

@@ -34,6 +34,7 @@ from s3gc_core.collection.drift import drifted
 from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.collection.overlap import Ahead, batches
 from s3gc_core.collection.restore import CLAIMED
+from s3gc_core.collection.untruth import any_still_there
 from s3gc_core.config import Config, Images, Mode
 from s3gc_core.errors import VaultFull
 from s3gc_core.jobs import JobJournal
@@ -309,12 +310,9 @@ class Execution:
     ) -> None:
         """Look whether what is said to be deleted is gone; where it is not, nothing is believed."""
         said = [i for i in intents if answers[i.key].outcome is DeleteOutcome.DELETED]
-        for intent in said[:: max(1, len(said) - 1)]:
-            state = await self.bucket.head(intent.key)
-            if state is not None and state.etag == intent.etag:
-                untrue = DeleteResult(DeleteOutcome.FAILED, "said to be deleted, and still there")
-                answers |= dict.fromkeys((i.key for i in said), untrue)
-                return
+        if await any_still_there(self.bucket, {i.key: i.etag for i in said}):
+            untrue = DeleteResult(DeleteOutcome.FAILED, "said to be deleted, and still there")
+            answers |= dict.fromkeys((i.key for i in said), untrue)
 
     async def _look_after(self, intent: Intent, reason: str) -> None:
         """A delete that failed, or of which nothing was heard, may have been done all the same.

@@ -16,7 +16,7 @@ import msgspec
 from s3gc_core.bucket import ObjectHeaders
 from s3gc_core.collection.below import IN_THE_WAY, PART, Below, Found
 from s3gc_core.collection.restore import Selection, select
-from s3gc_core.collection.write_back import LOSSY, Written, refused_as_lossy
+from s3gc_core.collection.write_back import LOSSY, Standby, Written, proven, refused_as_lossy
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.jobs import JobJournal
 from s3gc_core.parallel import in_parallel, to_the_end
@@ -62,17 +62,22 @@ def hashed_name(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where an object is below the folder; `already`: an earlier restore had written it."""
+    """Where an object is below the folder; `already`: an earlier restore had written it.
+
+    `told` says where its bytes are from, if not from the vault.
+    """
 
     name: str
     already: bool = False
+    told: str = ""
 
 
 class Folder:
     """A folder that restored objects are written into; existing files are never replaced."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, standby: Standby | None = None) -> None:
         self._path = path
+        self._standby = standby
         self._below = Below(path)
         self._index_turn = asyncio.Lock()
         # Hashes of the lines of the index; None before it was read.
@@ -94,23 +99,24 @@ class Folder:
                 )
                 if found is Found.ANOTHER:
                     continue
+                told = ""
                 if found is Found.NOTHING:
-                    await self._fill(name, files, stored)
+                    told = await self._fill(name, files, stored)
             except IN_THE_WAY:
                 # `a` beside `a/b`, or a file of somebody else: take the other name.
                 continue
             # Also where the file was there: the restore that wrote it may have died before.
             async with self._index_turn:
                 await asyncio.to_thread(self._index, name, backup)
-            return Placed(name, already=found is Found.THE_SAME)
+            return Placed(name, already=found is Found.THE_SAME, told=told)
         raise FileExistsError(f"{next(iter(names))} is already there")
 
-    async def _fill(self, name: str, files: BackupFiles, stored: StoredBackup) -> None:
-        await files.verify(stored)
+    async def _fill(self, name: str, files: BackupFiles, stored: StoredBackup) -> str:
+        source = await proven(files, stored, self._standby)
         descriptor = await asyncio.to_thread(self._below.begin, name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                async for chunk in files.read(stored):
+                async for chunk in source.body:
                     await asyncio.to_thread(file.write, chunk)
                 await asyncio.to_thread(file.flush)
                 await asyncio.to_thread(os.fsync, file.fileno())
@@ -121,6 +127,7 @@ class Folder:
                 what = f"cannot write below {self._path}: {error.strerror}"
                 raise VaultUnreachable(what) from error
             raise
+        return source.told
 
     def _index(self, name: str, backup: DeletedObject) -> None:
         stored = backup.intent.backup
@@ -196,9 +203,11 @@ class FolderRestore:
     path: Path
     concurrency: int = 1
     accept_lossy: bool = False
+    standby: Standby | None = None
     counts: Counter[str] = field(default_factory=Counter)
     bytes_written: int = 0
     lossy: int = 0
+    from_replica: int = 0
 
     async def run(self, selection: Selection) -> None:
         """Write everything selected. One object's failure does not stop the others.
@@ -206,7 +215,7 @@ class FolderRestore:
         An interrupted restore goes on where it stopped: what is there as it was is left alone.
         May wait, or raise `OperationCancelled`, between two batches, each of which is recorded.
         """
-        folder = Folder(self.path)
+        folder = Folder(self.path, self.standby)
         async for backups, _ in select(self.audit, selection):
             for start in range(0, len(backups), _BATCH):
                 await self.journal.checkpoint()
@@ -248,6 +257,9 @@ class FolderRestore:
                 outcome, reason = RestoreOutcome.ALREADY_THERE, f"as {placed.name} in the folder"
             else:
                 outcome, reason = RestoreOutcome.EXPORTED, f"written to {placed.name}"
+                if placed.told:
+                    self.from_replica += 1
+                    reason += f"; {placed.told}"
                 self.bytes_written += backup.intent.backup.given_size
         except BackupDamaged as error:
             reason = error.what

@@ -18,8 +18,10 @@ from s3gc_core.bucket import Bucket, ObjectChanged, ObjectUnreadable, WriteDenie
 from s3gc_core.collection.comparison import differences
 from s3gc_core.collection.unhiding import UNHIDDEN, unhide
 from s3gc_core.collection.write_back import (
+    FROM_REPLICA,
     OF_ONE_OBJECT,
     Elsewhere,
+    Standby,
     Written,
     left_alone,
     placed,
@@ -107,6 +109,8 @@ def _by_key(page: Iterable[DeletedObject]) -> dict[str, list[DeletedObject]]:
 class Restore:
     """One restore into the bucket. `counts` tells how many objects ended how, `lossy` how many are
     compact copies now, which only `accept_lossy` lets come back.
+
+    `standby` has what is damaged or gone in the vault; `from_replica` objects came from there.
     """
 
     bucket: Bucket
@@ -118,10 +122,12 @@ class Restore:
     concurrency: int
     elsewhere: Elsewhere | None = None
     accept_lossy: bool = False
+    standby: Standby | None = None
     counts: Counter[str] = field(default_factory=Counter)
     bytes_restored: int = 0
     unhidden: int = 0
     lossy: int = 0
+    from_replica: int = 0
     denied: int = 0
 
     async def run(self, selection: Selection) -> None:
@@ -170,8 +176,10 @@ class Restore:
                             intent,
                             etag,
                             differences,
+                            self.standby,
                             accept_lossy=self.accept_lossy,
                         )
+                        self.from_replica += written.reason.startswith(FROM_REPLICA)
                 except WriteDenied as error:
                     # Here only, or everywhere: what became of the others tells.
                     denials.append(error)

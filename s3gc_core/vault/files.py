@@ -40,7 +40,7 @@ from s3gc_core.vault.records import StoredBackup
 from s3gc_core.vault.stored_bytes import (
     LOST,
     checked_bytes,
-    checked_from,
+    damage_of,
     drop_cached,
     open_stored,
     place_of_backup,
@@ -351,7 +351,7 @@ class BackupFiles:
             else:
                 try:
                     drop_cached(descriptor)
-                    found += [_damage(descriptor, backup) for backup in members]
+                    found += [damage_of(descriptor, backup) for backup in members]
                 finally:
                     os.close(descriptor)
             if any(found[-len(members) :]):
@@ -371,15 +371,6 @@ class BackupFiles:
 async def _one_piece(data: bytes) -> AsyncIterator[bytes]:
     if data:
         yield data
-
-
-def _damage(descriptor: int, backup: StoredBackup) -> BackupDamaged | None:
-    try:
-        for _ in checked_from(descriptor, backup):
-            pass
-    except BackupDamaged as error:
-        return error
-    return None
 
 
 def _sync(folder: int, name: str) -> None:

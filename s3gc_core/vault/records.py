@@ -242,6 +242,16 @@ class CopyDamaged(Record, frozen=True, tag="copy-damaged"):
     reason: str
 
 
+class Repaired(Record, frozen=True, tag="repaired"):
+    """A backup that was damaged or gone in the vault (`reason`) is whole again, from a replica."""
+
+    key: str
+    from_operation: str
+    path: str
+    reason: str
+    replica: str
+
+
 class Verified(Record, frozen=True, tag="verified"):
     """Backups were read back and compared: all of them, or `sample` chosen by chance, by `seed`."""
 
@@ -321,6 +331,7 @@ AnyRecord = (
     | Restored
     | Purged
     | CopyDamaged
+    | Repaired
     | Verified
     | Drilled
     | DrillDiffered

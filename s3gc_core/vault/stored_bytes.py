@@ -65,6 +65,16 @@ def checked_from(descriptor: int, backup: StoredBackup) -> Generator[bytes, None
     _compare(backup, "given", raw_size, raw_sha256)
 
 
+def damage_of(descriptor: int, backup: StoredBackup) -> BackupDamaged | None:
+    """What is wrong with a backup in a file that is open already; None where nothing is."""
+    try:
+        for _ in checked_from(descriptor, backup):
+            pass
+    except BackupDamaged as error:
+        return error
+    return None
+
+
 def place_of_backup(backup: StoredBackup) -> tuple[str, str]:
     """Operation id and file name. Raises `BackupDamaged` where no backup of ours lies so."""
     offset = backup.offset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from s3gc_core.actions.executing import OperationSummary
+from s3gc_core.collection.write_back import FROM_REPLICA
 from s3gc_core.collector import Collector
 from s3gc_core.config import Images, UnsafeStore
 from s3gc_core.errors import ExitCode
@@ -44,7 +45,8 @@ async def tell(context: Context, collector: Collector, summary: OperationSummary
     """Emit each object that did not end as intended, then the summary."""
     async for page in collector.results(summary.operation_id):
         for result in page:
-            if result.outcome not in _AS_INTENDED or is_lossy(result):
+            told = is_lossy(result) or FROM_REPLICA in result.reason
+            if result.outcome not in _AS_INTENDED or told:
                 context.emit(object_line(result))
     fields: dict[str, object] = {}
     if summary.plan_id is not None:
@@ -58,8 +60,12 @@ async def tell(context: Context, collector: Collector, summary: OperationSummary
             **freed(summary),
         }
     else:
-        told = {"unhidden": summary.unhidden, "lossy": summary.lossy}
-        fields = {name: number for name, number in told.items() if number}
+        came = {
+            "unhidden": summary.unhidden,
+            "from_replica": summary.from_replica,
+            "lossy": summary.lossy,
+        }
+        fields = {how: count for how, count in came.items() if count}
     return context.summary(
         summary.outcome, summary.operation_id, **summary.counts, bytes=summary.bytes, **fields
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from s3gc_core.errors import ExitCode, NoSuchKey, NoSuchOperation
-from s3gc_core.vault import CopyDamaged, DrillDiffered, Purged, Restored, Result
+from s3gc_core.vault import CopyDamaged, DrillDiffered, Purged, Repaired, Restored, Result
 from s3gc_tui.context import Context
 
-_SHOWN = (Result, Restored, Purged, CopyDamaged, DrillDiffered)
+_SHOWN = (Result, Restored, Purged, CopyDamaged, Repaired, DrillDiffered)
 
 
 async def run(context: Context) -> ExitCode:
@@ -42,9 +42,13 @@ async def run(context: Context) -> ExitCode:
     return context.summary("done" if shown else "nothing-to-do", records=shown)
 
 
-def _outcome(record: Result | Restored | Purged | CopyDamaged | DrillDiffered) -> str:
+def _outcome(
+    record: Result | Restored | Purged | CopyDamaged | Repaired | DrillDiffered,
+) -> str:
     if isinstance(record, Purged):
         return "purged"
     if isinstance(record, CopyDamaged):
         return "copy-damaged"
+    if isinstance(record, Repaired):
+        return "repaired"
     return "differing" if isinstance(record, DrillDiffered) else record.outcome.value

@@ -14,6 +14,7 @@ from s3gc_tui.context import Context
 from s3gc_tui.lines import Record
 
 _MISSING = "its backup file is missing or cut"
+_FROM_REPLICA = f"{_MISSING}: the replica is asked for it"
 
 
 async def run(context: Context) -> ExitCode:
@@ -79,7 +80,7 @@ async def _foresee(
 
 def _line(one: Foreseen) -> Record:
     if one.outcome is RestoreOutcome.RESTORED and one.backup is not None:
-        return _restorable(one.backup)
+        return _restorable(one.backup, one.reason)
     if one.outcome is RestoreOutcome.FAILED:
         return _damaged(one.key, one.reason)
     return _left(one.key, one.outcome, one.reason)
@@ -100,7 +101,7 @@ async def _preview(context: Context, collector: Collector, selection: Selection)
     objects = size = missing = lossy = refused = 0
     async for page in collector.preview(selection):
         for backup, present in page:
-            if not present:
+            if not present and collector.config.replica is None:
                 missing += 1
                 context.emit(_damaged(backup.intent.key, _MISSING))
                 continue
@@ -111,7 +112,7 @@ async def _preview(context: Context, collector: Collector, selection: Selection)
             objects += 1
             lossy += backup.intent.backup.is_lossy
             size += backup.intent.backup.given_size
-            context.emit(_restorable(backup))
+            context.emit(_restorable(backup, "" if present else _FROM_REPLICA))
     if not objects and not missing and not refused:
         raise NoSuchKey("the vault holds no backup of what was selected")
     outcome = "partial" if missing or refused else "done"
@@ -125,15 +126,17 @@ def _damaged(key: str, reason: str) -> Record:
     return {"type": "damaged", "key": key, "reason": reason, "text": f"{key}: {reason}"}
 
 
-def _restorable(backup: DeletedObject) -> Record:
+def _restorable(backup: DeletedObject, reason: str) -> Record:
     intent = backup.intent
     given = intent.backup.given_size
     return {
+        **({"reason": reason} if reason else {}),
         "type": "restorable",
         "key": intent.key,
         "size": given,
         "fidelity": intent.backup.fidelity,
         "operation_id": backup.operation_id,
         "deleted_at": backup.deleted_at,
-        "text": f"{given:>12}  {intent.key}" + ("  LOSSY" if intent.backup.is_lossy else ""),
+        "text": f"{given:>12}  {intent.key}"
+        + (f"  {reason}" if reason else "  LOSSY" if intent.backup.is_lossy else ""),
     }

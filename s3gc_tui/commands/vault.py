@@ -55,6 +55,8 @@ async def _verify(context: Context) -> ExitCode:
         raise ConfigurationError([problem], origin="command line")
     if sample is not None and seed is None and not args.replica:
         seed = 1 + secrets.randbelow(1 << 32)
+    if args.repair:
+        return await _repair(context, seed)
     async with context.collector() as collector:
         checked = damaged = 0
         found = (
@@ -72,6 +74,39 @@ async def _verify(context: Context) -> ExitCode:
     drawn = {} if seed is None else {"sample": sample, "seed": seed}
     outcome = "partial" if damaged else "done"
     return context.summary(outcome, checked=checked, damaged=damaged, **drawn)
+
+
+async def _repair(context: Context, seed: int | None) -> ExitCode:
+    sample = context.args.sample
+    async with context.collector() as collector:
+        done = await collector.repair_backups(sample=sample, seed=seed)
+    for one in done.damaged:
+        text = f"{one.key}: {one.reason}"
+        if one.still is None:
+            text = f"repaired from the replica: {text}"
+        elif one.still != one.reason:
+            text += f"; and in the replica: {one.still}"
+        context.emit(
+            {
+                "type": "damaged",
+                "key": one.key,
+                "reason": one.reason,
+                "repaired": one.still is None,
+                "still": one.still,
+                "text": text,
+            }
+        )
+    drawn = {} if seed is None else {"sample": sample, "seed": seed}
+    repaired = sum(one.still is None for one in done.damaged)
+    damaged = len(done.damaged) - repaired
+    return context.summary(
+        done.outcome,
+        done.operation_id,
+        checked=done.checked,
+        damaged=damaged,
+        repaired=repaired,
+        **drawn,
+    )
 
 
 async def _find(context: Context) -> ExitCode:

@@ -21,6 +21,8 @@ _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
+_VERSIONED = "tests/core/collection/test_versioned.py::test_"
+_LOST_ANSWERS = "tests/core/collection/test_lost_answers.py::test_"
 _LOCKED = "tests/core/collection/test_locked.py::test_"
 _TIDY = "tests/core/collection/test_tidy.py::test_"
 _COPIES = "tests/core/collection/test_deduplication.py::test_"
@@ -30,6 +32,7 @@ _OVERLAP = "tests/core/collection/test_overlap.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 _WAITING = "tests/core/replica/test_waiting.py::test_"
 _SHIPPING = "tests/core/replica/test_shipping.py::test_"
+_REPAIRING = "tests/core/replica/test_repairing.py::test_"
 _REBUILDING = "tests/core/replica/test_rebuilding.py::test_"
 
 GUARDS_FILE = "s3gc_core/judgement/guards.py"
@@ -509,6 +512,55 @@ VAULT = (
         "if False:",
         ("tests/core/vault/test_jpegxl.py::test_a_damaged_one_never_reaches_the_decoder",),
         before="if backup.codec == jpegxl.CODEC:",
+    ),
+    Mutation(
+        "of old probes only what is ours beyond doubt goes",
+        "s3gc_core/bucket/capabilities.py",
+        "return bool(_ULID.fullmatch(key[len(prefix) :]))",
+        (_VERSIONED + "what_a_probe_left_that_died_goes_with_all_its_versions",),
+        before="return bool(_ULID.fullmatch(key[len(prefix) :])) and set(sizes) <= {len(_BODY)}",
+    ),
+    Mutation(
+        "versions of others' drills stay",
+        "s3gc_core/collection/drill.py",
+        "return True",
+        (_VERSIONED + "a_drill_leaves_no_version_behind",),
+        function="_is_ours",
+    ),
+    Mutation(
+        "every key of a listing comes once",
+        "s3gc_core/judgement/scan_tables.py",
+        "return False",
+        ("tests/stories/test_incidents.py::test_pages_that_overlap",),
+        function="listed_twice",
+    ),
+    Mutation(
+        "nothing older follows the end of a listing",
+        "s3gc_core/bucket/listing.py",
+        "return",
+        ("tests/core/bucket/test_listing.py::test_a_listing_with_a_hole_is_no_listing",),
+        function="_look_behind",
+    ),
+    Mutation(
+        "deletes in the middle of a batch are looked at",
+        "s3gc_core/collection/untruth.py",
+        "return []",
+        (_LOST_ANSWERS + "one_in_the_middle_said_to_be_deleted_and_still_there",),
+        function="_still_listed",
+    ),
+    Mutation(
+        "a repair costs no backup",
+        "s3gc_core/replica/repairing.py",
+        "if all(left):",
+        (_REPAIRING + "what_mends_one_and_costs_another_is_refused",),
+        before="if costs or all(left):",
+    ),
+    Mutation(
+        "what the replica gives is what was recorded",
+        "s3gc_core/replica/fetching.py",
+        "return",
+        (_REPAIRING + "what_mends_one_and_costs_another_is_refused",),
+        function="_compare",
     ),
     Mutation(
         "a purge takes no pack that others need",
