@@ -21,6 +21,7 @@ from s3gc_core.actions import (
     following,
     granting,
     registry,
+    repairing,
     replicating,
     reporting,
     restoring,
@@ -40,6 +41,7 @@ from s3gc_core.actions.granting import GrantAnswer, GrantStanding
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.registry import Rebuilt, RegistryStats
+from s3gc_core.actions.repairing import RepairSummary
 from s3gc_core.actions.reporting import Reported
 from s3gc_core.actions.restoring import Foreseen, OtherBucket
 from s3gc_core.actions.scheduled import Timed
@@ -377,35 +379,58 @@ class Collector:
             self._parts, plan_id, confirm=confirm, accept=accept, reason=reason
         )
 
-    async def restore(self, selection: Selection, *, overwrite: bool = False) -> OperationSummary:
-        """Write deleted objects back into the bucket, each exactly as it was.
+    async def restore(
+        self, selection: Selection, *, overwrite: bool = False, accept_lossy: bool = False
+    ) -> OperationSummary:
+        """Write deleted objects back into the bucket, each exactly as it was; those that were
+        stored LOSSY only where `accept_lossy` says so.
 
         Raises `NoSuchKey` where the vault holds nothing of what was selected.
         """
         self._session.check("restore objects")
-        return await restoring.restore(self._parts, selection, overwrite=overwrite)
+        return await restoring.restore(
+            self._parts, selection, overwrite=overwrite, accept_lossy=accept_lossy
+        )
 
-    async def restore_to_folder(self, selection: Selection, folder: Path) -> OperationSummary:
+    async def restore_to_folder(
+        self, selection: Selection, folder: Path, *, accept_lossy: bool = False
+    ) -> OperationSummary:
         """Write deleted objects into a folder; the bucket is not touched."""
         self._session.check("restore objects")
-        return await restoring.restore_to_folder(self._parts, selection, folder)
+        return await restoring.restore_to_folder(
+            self._parts, selection, folder, accept_lossy=accept_lossy
+        )
 
     async def restore_to_bucket(
-        self, selection: Selection, to: OtherBucket, *, overwrite: bool = False
+        self,
+        selection: Selection,
+        to: OtherBucket,
+        *,
+        overwrite: bool = False,
+        accept_lossy: bool = False,
     ) -> OperationSummary:
         """Write deleted objects into another bucket; ours is not touched."""
         self._session.check("restore objects")
-        return await restoring.restore_to_bucket(self._parts, selection, to, overwrite=overwrite)
+        return await restoring.restore_to_bucket(
+            self._parts, selection, to, overwrite=overwrite, accept_lossy=accept_lossy
+        )
 
     async def foresee(
-        self, selection: Selection, *, to: OtherBucket | None = None, overwrite: bool = False
+        self,
+        selection: Selection,
+        *,
+        to: OtherBucket | None = None,
+        overwrite: bool = False,
+        accept_lossy: bool = False,
     ) -> AsyncGenerator[list[Foreseen], None]:
         """What a restore into the bucket, or into `to`, would do, key by key; changes nothing.
 
         Raises `NoSuchKey` where the vault holds nothing of what was selected.
         """
         async with aclosing(
-            restoring.foresee(self._parts, selection, to, overwrite=overwrite)
+            restoring.foresee(
+                self._parts, selection, to, overwrite=overwrite, accept_lossy=accept_lossy
+            )
         ) as pages:
             async for page in pages:
                 yield page
@@ -537,6 +562,16 @@ class Collector:
         """Fetch backups from the replica and compare; yields (key, what is wrong or None)."""
         async for checked in standing.verify_replica(self._parts, sample=sample):
             yield checked
+
+    async def repair_backups(
+        self, *, sample: int | None = None, seed: int | None = None
+    ) -> RepairSummary:
+        """As `verify_backups`, and put what is damaged or gone back from the replica.
+
+        Raises `NoReplica`, and what keeps the replica from being read.
+        """
+        self._session.check("repair backups")
+        return await repairing.repair_backups(self._parts, sample=sample, seed=seed)
 
     async def verify_backups(
         self, *, sample: int | None = None, seed: int | None = None

@@ -28,6 +28,19 @@ class Heal(StrEnum):
     RESTORE = "restore"
 
 
+class Images(StrEnum):
+    """How pictures are backed up: exactly, or as smaller ones, LOSSY, where `vault.compact_rules`
+    allow it.
+    """
+
+    EXACT = "exact"
+    COMPACT = "compact"
+
+
+# What an operator has to write, word for word, before any picture is stored compact.
+IMAGES_SENTENCE = "what is restored of a picture is smaller and worse, and the original is gone"
+
+
 class CdcOver(StrEnum):
     """How PostgreSQL's stream is read: over a replication connection, or by asking in SQL."""
 
@@ -254,9 +267,14 @@ class Config:
     sources: tuple[SourceConfig, ...] = ()
     # zstd levels: the first, and how far down it goes where encoding is what all else waits for.
     compression_level: int = 19
+    # Equal bytes are stored once.
+    deduplicate: bool = True
     compression_floor: int = 3
     # A JPEG is backed up as JPEG XL where that gives back exactly its bytes (extra `images`).
     jpegxl: bool = False
+    # Pictures are backed up LOSSY only where `images_acknowledged` is `IMAGES_SENTENCE`.
+    images: Images = Images.EXACT
+    images_acknowledged: str = ""
     max_concurrency: int = 32
     # Of requests to the object store, and of the bytes of objects both ways (10**6); 0: no limit.
     max_requests_per_second: int = 0
@@ -295,6 +313,7 @@ class Config:
         values: dict[str, object] = asdict(self)
         values["mode"] = str(self.mode)
         values["heal"] = str(self.heal)
+        values["images"] = str(self.images)
         values["unsafe_store"] = str(self.unsafe_store)
         values["database_search"] = str(self.database_search)
         values["vault_path"] = str(self.vault_path)

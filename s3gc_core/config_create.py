@@ -11,10 +11,12 @@ from typing import Any, Required, TypedDict, Unpack
 from s3gc_core import config_codecs as codecs
 from s3gc_core import config_rules as rules
 from s3gc_core.config import (
+    IMAGES_SENTENCE,
     PRICES,
     Config,
     DatabaseConfig,
     GuardLimits,
+    Images,
     Mode,
     PrefixBudget,
     ReplicaConfig,
@@ -45,6 +47,8 @@ SCALARS: dict[str, Rule[object]] = {
     "compression_level": rules.whole_number(1, 22),
     "compression_floor": rules.whole_number(1, 22),
     "jpegxl": rules.flag,
+    "images": rules.images,
+    "images_acknowledged": rules.images_acknowledged,
     "max_concurrency": rules.whole_number(1, 256),
     "max_requests_per_second": rules.whole_number(0, 1_000_000, "0 sets no limit"),
     "max_bandwidth_mb_per_second": rules.whole_number(0, 1_000_000, "0 sets no limit"),
@@ -55,6 +59,7 @@ SCALARS: dict[str, Rule[object]] = {
     "drill_prefix": rules.scratch_prefix,
     "heal": rules.heal,
     "require_second_person": rules.flag,
+    "deduplicate": rules.flag,
     "unsafe_store": rules.unsafe_store,
     "database_search": rules.database_search,
     "database_search_max_bytes": rules.whole_number(1, _LARGEST),
@@ -136,8 +141,11 @@ class Settings(TypedDict, total=False):
     cdc_over: str | None
     cdc_connection_url: str | None
     compression_level: int
+    deduplicate: bool
     compression_floor: int
     jpegxl: bool
+    images: str
+    images_acknowledged: str
     max_concurrency: int
     max_requests_per_second: int
     max_bandwidth_mb_per_second: int
@@ -201,6 +209,7 @@ def validated(
         if name in settings or name == "bucket":
             values[name] = findings.take((name,), rule, settings.get(name), None)
     _check_floor(values, findings)
+    _check_acknowledged(values, findings)
     for name, each in LISTS.items():
         if name in settings:
             values[name] = _list(name, each, settings[name], findings)
@@ -229,6 +238,14 @@ def _check_floor(values: Mapping[str, Any], findings: Findings) -> None:
     if isinstance(level, int) and isinstance(floor, int) and floor > level:
         allowed = f"1 to compression_level ({level}), which makes it fixed"
         findings.add(("compression_floor",), floor, allowed)
+
+
+def _check_acknowledged(values: Mapping[str, Any], findings: Findings) -> None:
+    """Nobody gets lossy backups by one word, nor by a line copied without what it means."""
+    lossy = values.get("images") is Images.COMPACT
+    if lossy and values.get("images_acknowledged") != IMAGES_SENTENCE:
+        needed = f'"exact"; or also images_acknowledged = "{IMAGES_SENTENCE}"'
+        findings.add(("images",), str(Images.COMPACT), needed)
 
 
 def _list(name: str, rule: Rule[str], value: object, findings: Findings) -> tuple[str, ...]:

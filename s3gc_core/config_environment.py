@@ -5,6 +5,7 @@
     DATABASE_URL, S3GC_CDC_BACKEND,   the database
     S3GC_CDC_OVER
     S3GC_EXECUTE_MODE                 true: mode execute; false: not execute
+    S3GC_REPLICA_<SETTING>            the settings of [replica]
     S3GC_<SETTING>                    any other setting, those of [guards] too (but for its
                                       prefixes); lists by commas
     S3GC_ADMIN_API_KEY, S3GC_PROFILE, S3GC_READ_ONLY  are read elsewhere
@@ -29,6 +30,7 @@ from s3gc_core.config_create import (
     dotted,
     validated,
 )
+from s3gc_core.config_replica import REPLICA
 from s3gc_core.config_rules import Findings, Where, did_you_mean
 from s3gc_core.errors import Problem
 from s3gc_core.redaction import shown
@@ -38,6 +40,7 @@ _OWN_NAMES = {"bucket": "S3_BUCKET", "region": "AWS_REGION"}
 VARIABLES: dict[str, Where] = {
     **{_OWN_NAMES.get(name, f"S3GC_{name.upper()}"): (name,) for name in (*SCALARS, *LISTS)},
     **{f"S3GC_{name.upper()}": ("guards", name) for name in GUARDS},
+    **{f"S3GC_REPLICA_{name.upper()}": ("replica", name) for name in REPLICA},
     "S3GC_CDC_BACKEND": ("cdc_backend",),
     "S3GC_CDC_OVER": ("cdc_over",),
 }
@@ -68,12 +71,13 @@ class FromEnvironment:
     def over(self, settings: dict[str, object]) -> None:
         """Lay the values over `settings`."""
         for where, value in self.values.items():
-            if where[0] != "guards":
-                settings[str(where[0])] = value
+            table = str(where[0])
+            if len(where) == 1:
+                settings[table] = value
                 continue
-            guards = settings.get("guards", {})
-            if isinstance(guards, Mapping):
-                settings["guards"] = {**guards, where[1]: value}
+            written = settings.get(table, {})
+            if isinstance(written, Mapping):
+                settings[table] = {**written, where[1]: value}
         if self.not_execute and settings.get("mode") == Mode.EXECUTE:
             self.put(("mode",), Mode.DRY_RUN, "S3GC_EXECUTE_MODE")
             settings["mode"] = Mode.DRY_RUN

@@ -13,12 +13,14 @@ from typing import TypeVar
 
 from s3gc_core import key_template
 from s3gc_core.config import (
+    IMAGES_SENTENCE,
     CdcOver,
     Checksums,
     Codec,
     DatabaseSearch,
     Durability,
     Heal,
+    Images,
     Mode,
     RequestPayer,
     UnsafeStore,
@@ -165,6 +167,7 @@ mode: Rule[Mode] = one_of(Mode)
 request_payer: Rule[RequestPayer] = one_of(RequestPayer)
 checksums: Rule[Checksums] = one_of(Checksums)
 heal: Rule[Heal] = one_of(Heal)
+images: Rule[Images] = one_of(Images)
 database_search: Rule[DatabaseSearch] = one_of(DatabaseSearch)
 unsafe_store: Rule[UnsafeStore] = one_of(UnsafeStore)
 durability: Rule[Durability] = one_of(Durability)
@@ -275,6 +278,13 @@ def absolute_file(value: object) -> str:
     if value.endswith(("/", "/.", "/..")):
         raise Unusable("the path of a file, not of a folder")
     return value
+
+
+def images_acknowledged(value: object) -> str:
+    """The sentence that allows lossy pictures, or nothing."""
+    if value not in ("", IMAGES_SENTENCE):
+        raise Unusable(f'"{IMAGES_SENTENCE}", word for word, or ""')
+    return str(value)
 
 
 def schedule(value: object) -> str:

@@ -75,6 +75,15 @@ compression_floor = 3
 # for restores.
 jpegxl = false
 
+# How pictures are backed up: "exact" gives back every byte. "compact" is LOSSY: JPEG, PNG and WebP
+# become JPEG of at most 2048 pixels a side where that saves 30 % or more, and the object as it was
+# is gone for ever once it is deleted. It needs, word for word, images_acknowledged =
+# "what is restored of a picture is smaller and worse, and the original is gone"
+images = "exact"
+images_acknowledged = ""
+# Whether equal bytes are stored once in the vault, whatever the keys of their objects are.
+deduplicate = true
+
 # Requests to the object store at the same time, at most: 1 to 256.
 max_concurrency = 32
 
@@ -156,7 +165,7 @@ listing_shrunk_share = 0.5
 
 # Another bucket, best in another account or at another provider, for a copy of the whole vault. Its
 # credentials need to write, read and list, not to delete. `s3gc vault rebuild --from-replica`
-# brings a lost vault back.
+# brings a lost vault back. In the environment: S3GC_REPLICA_BUCKET and so on.
 # [replica]
 # bucket = "photos-vault"          # never the bucket above
 # region = "us-east-1"

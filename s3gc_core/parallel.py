@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
@@ -49,12 +50,17 @@ async def with_beside(
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` to its end even if we are cancelled; the cancellation follows afterwards."""
+    """Await `work` to its end even if we are cancelled, however often; the cancellation follows
+    afterwards.
+    """
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():
+            # Who presses Ctrl-C once more is not answered sooner: what was sent has to be heard of.
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         if not task.cancelled():
             task.exception()  # retrieved: the cancellation is what our caller hears
         raise

@@ -246,6 +246,11 @@ def _restoring(add: Add) -> None:
     )
     restore.add_argument("--dry-run", action="store_true", help="only say what would be restored")
     restore.add_argument("--overwrite", action="store_true", help="replace a newer object")
+    restore.add_argument(
+        "--accept-lossy",
+        action="store_true",
+        help="also bring back pictures that were stored LOSSY, which are not as they were",
+    )
     drill = add("drill", help="restore some backups beside the live objects, and compare all")
     drill.add_argument(
         "--sample", type=positive, default=20, metavar="N", help="how many, chosen by chance (20)"
@@ -268,7 +273,13 @@ def _restoring(add: Add) -> None:
     verify.add_argument(
         "--seed", type=positive, metavar="S", help="with --sample: draw as that which told this did"
     )
-    verify.add_argument("--replica", action="store_true", help="those in the replica")
+    which = verify.add_mutually_exclusive_group()
+    which.add_argument("--replica", action="store_true", help="those in the replica")
+    which.add_argument(
+        "--repair",
+        action="store_true",
+        help="put what is damaged or gone back from the replica; never the other way",
+    )
     find = actions.add_parser("find", help="backups of a key, or of keys with a prefix")
     find.add_argument("key")
     find.add_argument("--prefix", action="store_true", help="KEY is a prefix")

@@ -102,6 +102,7 @@ class Gateway:
                 if database.cdc and database.engine is Engine.SQLITE
             ),
             unsafe_store=config.unsafe_store,
+            images=config.images,
         )
         self.streams = StreamWatch(collector, self.now)
         self._last = Picture(self.about, self.now(), None)

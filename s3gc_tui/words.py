@@ -5,3 +5,8 @@ WINDOW = (
     "Should this store ignore If-Match, each object is looked at and compared right before its"
     " delete (head-compare-delete); what is overwritten in the milliseconds in between is lost."
 )
+# With images = "compact", which whoever approves or executes need not have written.
+LOSSY_IMAGES = (
+    'Pictures may be stored LOSSY (images = "compact"): what can be restored of them is smaller and'
+    " worse, and the originals are gone for ever."
+)

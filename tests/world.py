@@ -129,12 +129,18 @@ class World:
         return await self.execute(summary.plan_id)
 
     async def restore(
-        self, *keys: str, operation_id: str | None = None, overwrite: bool = False
+        self,
+        *keys: str,
+        operation_id: str | None = None,
+        overwrite: bool = False,
+        accept_lossy: bool = False,
     ) -> OperationSummary:
         """Restore keys, or an operation."""
         async with self.collector() as collector:
             return await collector.restore(
-                Selection(keys=keys, operation_id=operation_id), overwrite=overwrite
+                Selection(keys=keys, operation_id=operation_id),
+                overwrite=overwrite,
+                accept_lossy=accept_lossy,
             )
 
     async def outcomes(self, operation_id: str) -> dict[str, str]:

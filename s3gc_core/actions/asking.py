@@ -57,11 +57,12 @@ class LastReference(msgspec.Struct, frozen=True):
 
 
 class BackupOf(msgspec.Struct, frozen=True):
-    """A backup of a key in the vault. `deleted_at` is UTC."""
+    """A backup of a key in the vault. `deleted_at` is UTC; `lossy`: it is a compact copy."""
 
     operation_id: str
     deleted_at: datetime
     size: int
+    lossy: bool = False
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -93,7 +94,7 @@ async def explain(parts: Parts, key: str) -> Explanation | None:
     judged = await _judge(parts, key, found, began_at)
     references = await _references(parts, key, found)
     backups = [
-        BackupOf(b.operation_id, b.deleted_at, b.intent.size)
+        BackupOf(b.operation_id, b.deleted_at, b.intent.size, b.intent.backup.is_lossy)
         async for page in parts.audit.deleted_objects(keys=(key,))
         for b in page
     ]

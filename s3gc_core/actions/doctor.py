@@ -8,16 +8,17 @@ from collections.abc import AsyncIterator
 
 from s3gc_core.actions.checks import Check, failed
 from s3gc_core.actions.doctor_following import following_checks
+from s3gc_core.actions.doctor_replica import replica_checks
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.bucket import Bucket, StoreCapabilities, probe_store
 from s3gc_core.clock import SystemClock
-from s3gc_core.config import Config, UnsafeStore
+from s3gc_core.config import Config, Images, UnsafeStore
 from s3gc_core.databases import Database, open_database
 from s3gc_core.errors import CodecMissing, S3gcError
 from s3gc_core.judgement import CLOCK_DIFFERENCE, versioning_note
 from s3gc_core.local_store import refuse_network_file_system
 from s3gc_core.references import table_read
-from s3gc_core.vault import require_jpegxl
+from s3gc_core.vault import require_compact, require_jpegxl
 
 LEAST_FREE_BYTES = 1 << 30
 
@@ -25,14 +26,19 @@ LEAST_FREE_BYTES = 1 << 30
 async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator[Check]:
     """Look at everything, one check at a time; a failure does not stop the others.
 
-    Only reads, unless `write_probe`: then a probe object is put and deleted again.
+    Only reads, unless `write_probe`: then a probe object is put and deleted again, and one in the
+    replica, which stays.
     """
     yield _vault_folder(config)
     yield _free_space(config)
     if config.jpegxl:
         yield _jpegxl()
+    if config.images is Images.COMPACT:
+        yield _compact()
     async with Bucket.open(config, SystemClock()) as bucket:
         async for check in _bucket_checks(bucket, config, write_probe=write_probe):
+            yield check
+        async for check in replica_checks(config, bucket, SystemClock(), write_probe=write_probe):
             yield check
     if not config.databases:
         fix = "name one under [database]; without it s3gc refuses to scan"
@@ -71,6 +77,14 @@ def _free_space(config: Config) -> Check:
         fix = "free some, or move vault_path to a larger disk"
         return Check("free space", False, f"only {free} bytes are free for backups", fix)
     return Check("free space", True, f"{free} bytes are free for backups")
+
+
+def _compact() -> Check:
+    try:
+        require_compact()
+    except CodecMissing as error:
+        return failed("images", error)
+    return Check("images", True, "pictures may be stored LOSSY: that was acknowledged")
 
 
 def _jpegxl() -> Check:

@@ -72,5 +72,6 @@ async def _scratch(parts: Parts, run: OperationRun, to: str | None) -> Scratch:
             parts.config.drill_prefix,
             run.operation_id,
             parts.config.max_concurrency,
+            (await parts.bucket.versioning()).status,
         )
     return ScratchFolder(parts.files, Path(to or tempfile.gettempdir()), run.operation_id)

@@ -13,7 +13,7 @@ from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.standing import last_scan
 from s3gc_core.bucket import DeleteModes, probe_store, remove_old_probes
 from s3gc_core.collection import Execution, LastCheck, imbalance, tidy
-from s3gc_core.config import Mode, UnsafeStore
+from s3gc_core.config import Images, Mode, UnsafeStore
 from s3gc_core.databases import open_followings
 from s3gc_core.errors import GrantRefused, ResultsUnbalanced, StoreUnsafe
 from s3gc_core.jobs import actor
@@ -37,7 +37,7 @@ from s3gc_core.judgement import (
     vault_horizon,
 )
 from s3gc_core.parallel import to_the_end
-from s3gc_core.vault import Outcome, Result, StoreProbed, require_jpegxl
+from s3gc_core.vault import Outcome, Result, StoreProbed, require_compact, require_jpegxl
 
 # Results after which an execution that is gone on with need not look at a key again.
 _ENDED = frozenset({Outcome.DELETED, Outcome.CHANGED, Outcome.VANISHED, Outcome.KEPT})
@@ -50,7 +50,9 @@ class OperationSummary(msgspec.Struct, frozen=True):
     the same plan. `deletes`: how they were bound to what was backed up; None where none was sent.
     `noncurrent`: of `bytes` what a versioned bucket still keeps, so what is not freed. `encodings`:
     how many objects were backed up by which codec and level (`zstd 19`, `raw`, `jxl`). Of a
-    restore: `unhidden` objects came back by removing their delete marker.
+    restore: `unhidden` objects came back by removing their delete marker, `from_replica` from the
+    replica, since the vault's own backup is damaged or gone. `lossy`: how many were stored, or came
+    back, as compact copies, which are not what the objects were.
     """
 
     operation_id: str
@@ -63,7 +65,9 @@ class OperationSummary(msgspec.Struct, frozen=True):
     deletes: DeleteModes | None = None
     noncurrent: int = 0
     unhidden: int = 0
+    from_replica: int = 0
     encodings: dict[str, int] = {}
+    lossy: int = 0
 
 
 async def execute(
@@ -98,6 +102,8 @@ async def execute(
         parts.refuse_nothing_tracked()
         if parts.config.jpegxl:
             require_jpegxl()
+        if parts.config.images is Images.COMPACT:
+            require_compact()
         if parts.config.mode is not Mode.AUDIT_ONLY:
             horizon, restored = parts.config.vault_horizon_days, parts.config.database_restore_days
             refuse(vault_horizon(horizon, restored))
@@ -164,6 +170,7 @@ async def execute(
         deletes=deletes,
         noncurrent=execution.bytes_noncurrent,
         encodings=dict(execution.encodings),
+        lossy=execution.lossy,
     )
 
 

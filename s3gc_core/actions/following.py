@@ -95,6 +95,8 @@ async def follow(parts: Parts, told: Told, *, reload: bool = False) -> None:
 
 def _alarm(told: Told, one: Returned) -> None:
     detail = f"{one.key} was deleted, and {row_in_words(one.source, one.row)} refers to it"
+    if one.lossy:
+        detail += "; the vault holds only a LOSSY copy of it"
     told(FollowEvent(one.source.partition(":")[0], "returned", detail))
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from s3gc_core import log
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.restoring import restore
-from s3gc_core.collection import Selection
+from s3gc_core.collection import UNSEEN, Selection, select
 from s3gc_core.config import Heal
 from s3gc_core.errors import NoSuchKey, S3gcError, VaultBusy
 from s3gc_core.jobs import lease_holder
@@ -38,15 +39,26 @@ async def heal(
     """
     await _note_deletions(parts)
     missing = [one for one in await parts.registry.returned() if not await _is_back(parts, one)]
-    fresh = [one for one in missing if not one.told]
+    lossy = await _lossy_keys(parts, [one.key for one in missing if not one.told])
+    fresh = [replace(one, lossy=one.key in lossy) for one in missing if not one.told]
     for one in fresh:
-        log.warning("reference_returned", key=one.key, source=one.source, row=one.row)
+        said = {"lossy": True} if one.lossy else {}
+        log.warning("reference_returned", key=one.key, source=one.source, row=one.row, **said)
         alarm(one)
     await parts.registry.note_told([one.key for one in fresh])
     if missing and may_restore and parts.config.heal is Heal.RESTORE:
         await _restore(parts, sorted({one.key for one in missing}.difference(later)))
         missing = [one for one in missing if not await _is_back(parts, one)]
     return missing
+
+
+async def _lossy_keys(parts: Parts, keys: Sequence[str]) -> frozenset[str]:
+    """Keys of which a restore would only bring a compact copy."""
+    found: set[str] = set()
+    if keys:
+        async for backups, _ in select(parts.audit, Selection(keys=tuple(keys))):
+            found |= {one.intent.key for one in backups if one.intent.backup.is_lossy}
+    return frozenset(found)
 
 
 async def heal_for_ever(parts: Parts, alarm: Alarm) -> None:
@@ -99,7 +111,12 @@ def _deleted_key(entry: Entry) -> str | None:
 
 async def _is_back(parts: Parts, one: Returned) -> bool:
     upto = await parts.registry.vaulted_upto()
-    if await parts.bucket.head(one.key) is None:
+    try:
+        if await parts.bucket.head(one.key) is None:
+            return False
+    except UNSEEN as error:
+        # Something is there, or not even that is told: it stays an alarm, and stops no other.
+        log.warning("healing_failed", what=error.what)
         return False
     return await parts.registry.forget_returned([one.key], upto)
 
@@ -108,7 +125,10 @@ async def _restore(parts: Parts, keys: Sequence[str]) -> None:
     for start in range(0, len(keys), _AT_ONCE):
         selection = Selection(keys=tuple(keys[start : start + _AT_ONCE]))
         try:
-            await restore(parts, selection, healing=True)
+            # A live picture that is worse than it was is better than none.
+            done = await restore(parts, selection, healing=True, accept_lossy=True)
+            if done.lossy:
+                log.warning("healed_lossy", objects=done.lossy, operation_id=done.operation_id)
         except VaultBusy as error:
             # Another process heals, or an operation begins; the next look tries again.
             log.info("healing_waits", what=error.what)

@@ -11,7 +11,7 @@ import msgspec
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.standing import last_scan
 from s3gc_core.bucket import DeleteModes, OldVersions
-from s3gc_core.config import UnsafeStore
+from s3gc_core.config import Images, UnsafeStore
 from s3gc_core.errors import NoListing
 from s3gc_core.judgement import ObjectVerdict, Report, ScanSummary, UnfinishedUploads
 from s3gc_core.parallel import in_parallel
@@ -28,7 +28,8 @@ class Reported(msgspec.Struct, frozen=True):
 
     `versions`: what a versioned bucket keeps besides the objects, `uploads`: the unfinished ones;
     each where that was asked for. `last_deletes`: how the last execution that came to deleting did
-    that; `unsafe_store`: what is done where the store ignores conditions.
+    that; `unsafe_store`: what is done where the store ignores conditions. `images`: how pictures
+    among the orphans would be backed up.
     """
 
     scan: ScanSummary
@@ -38,6 +39,7 @@ class Reported(msgspec.Struct, frozen=True):
     unsafe_store: UnsafeStore
     last_deletes: DeleteModes | None
     uploads: UnfinishedUploads | None = None
+    images: Images = Images.EXACT
 
 
 async def report(parts: Parts, *, versions: bool = False, uploads: bool = False) -> Reported:
@@ -71,6 +73,7 @@ async def report(parts: Parts, *, versions: bool = False, uploads: bool = False)
         parts.config.unsafe_store,
         probed.record.deletes if probed else None,
         unfinished,
+        parts.config.images,
     )
 
 

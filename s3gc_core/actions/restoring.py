@@ -31,23 +31,35 @@ from s3gc_core.config import Mode
 from s3gc_core.config_rules import Findings
 from s3gc_core.errors import ConfigurationError, DryRunRefused, NoSuchKey, Problem
 from s3gc_core.parallel import in_parallel
+from s3gc_core.replica import standby
 from s3gc_core.vault import DeletedObject, RestoreOutcome
+
+# What makes a restore a partial one.
+_LEFT = (RestoreOutcome.FAILED, RestoreOutcome.NEWER_KEPT, RestoreOutcome.LOSSY_REFUSED)
 
 
 async def restore(
-    parts: Parts, selection: Selection, *, overwrite: bool = False, healing: bool = False
+    parts: Parts,
+    selection: Selection,
+    *,
+    overwrite: bool = False,
+    healing: bool = False,
+    accept_lossy: bool = False,
 ) -> OperationSummary:
-    """Write deleted objects back into the bucket, each exactly as it was.
+    """Write deleted objects back into the bucket, each exactly as it was; those that were stored
+    LOSSY only where `accept_lossy` says so.
 
     With `healing` beside a running operation. Raises `NoSuchKey` where the vault holds nothing of
     what was selected, `OperationCancelled` where a person ended it on its way, `VaultBusy`.
     """
     await _refuse_nothing_found(parts, selection)
-    words = _in_words(selection)
+    words = _in_words(selection) | _lossy_in_words(accept_lossy)
     async with parts.operation("restore", arguments=words, healing=healing) as run:
         await parts.bucket.check()
         await parts.check_bucket_identity()
-        return await _restore_into(parts, parts.bucket, run, selection, None, overwrite=overwrite)
+        return await _restore_into(
+            parts, parts.bucket, run, selection, None, overwrite, accept_lossy
+        )
 
 
 class OtherBucket(msgspec.Struct, frozen=True):
@@ -59,7 +71,12 @@ class OtherBucket(msgspec.Struct, frozen=True):
 
 
 async def restore_to_bucket(
-    parts: Parts, selection: Selection, to: OtherBucket, *, overwrite: bool = False
+    parts: Parts,
+    selection: Selection,
+    to: OtherBucket,
+    *,
+    overwrite: bool = False,
+    accept_lossy: bool = False,
 ) -> OperationSummary:
     """Write deleted objects into another bucket, by the same conditional way; ours is not touched.
 
@@ -67,13 +84,16 @@ async def restore_to_bucket(
     """
     await _refuse_nothing_found(parts, selection)
     arguments = {**_in_words(selection), **{f"to_{k}": v for k, v in _in_words(to).items()}}
+    arguments |= _lossy_in_words(accept_lossy)
     async with (
         open_other(parts, to) as bucket,
         parts.operation("restore", arguments=arguments) as run,
     ):
         await bucket.check()
         elsewhere = Elsewhere(to.name, to.prefix)
-        return await _restore_into(parts, bucket, run, selection, elsewhere, overwrite=overwrite)
+        return await _restore_into(
+            parts, bucket, run, selection, elsewhere, overwrite, accept_lossy
+        )
 
 
 @asynccontextmanager
@@ -103,26 +123,30 @@ async def _restore_into(
     run: OperationRun,
     selection: Selection,
     elsewhere: Elsewhere | None,
-    *,
     overwrite: bool,
+    accept_lossy: bool,
 ) -> OperationSummary:
     if retained := (await bucket.bucket_lock()).default_retention:
         log.warning("restored_objects_are_locked", bucket=bucket.name, retention=retained)
-    restore = Restore(
-        bucket,
-        parts.audit,
-        parts.files,
-        run.journal,
-        run.operation_id,
-        overwrite,
-        parts.config.max_concurrency,
-        elsewhere,
-    )
-    try:
-        await restore.run(selection)
-    finally:
-        run.counts = dict(restore.counts)
-    if restore.counts[RestoreOutcome.FAILED] or restore.counts[RestoreOutcome.NEWER_KEPT]:
+    async with standby(parts.config, parts.audit, parts.clock) as replica:
+        restore = Restore(
+            bucket,
+            parts.audit,
+            parts.files,
+            run.journal,
+            run.operation_id,
+            overwrite,
+            parts.config.max_concurrency,
+            elsewhere,
+            accept_lossy,
+            replica,
+        )
+        try:
+            await restore.run(selection)
+        finally:
+            run.counts = dict(restore.counts)
+            _tell_from_replica(restore.from_replica)
+    if any(restore.counts[left] for left in _LEFT):
         run.outcome = "partial"
     return OperationSummary(
         run.operation_id,
@@ -130,7 +154,15 @@ async def _restore_into(
         run.counts,
         restore.bytes_restored,
         unhidden=restore.unhidden,
+        from_replica=restore.from_replica,
+        lossy=restore.lossy,
     )
+
+
+def _tell_from_replica(objects: int) -> None:
+    if objects:
+        mend = "s3gc vault verify --repair"
+        log.warning("backups_taken_from_the_replica", objects=objects, mend=mend)
 
 
 class Foreseen(msgspec.Struct, frozen=True):
@@ -143,7 +175,12 @@ class Foreseen(msgspec.Struct, frozen=True):
 
 
 async def foresee(
-    parts: Parts, selection: Selection, to: OtherBucket | None, *, overwrite: bool
+    parts: Parts,
+    selection: Selection,
+    to: OtherBucket | None,
+    *,
+    overwrite: bool,
+    accept_lossy: bool = False,
 ) -> AsyncGenerator[list[Foreseen], None]:
     """What `restore`, or with `to` `restore_to_bucket`, would do, key by key; changes nothing."""
     await _refuse_nothing_found(parts, selection)
@@ -156,7 +193,14 @@ async def foresee(
         async def one(backup: DeletedObject) -> Foreseen:
             async with at_once:
                 intent = placed(backup.intent, elsewhere)
-                found = await collection.foresee(bucket, parts.files, intent, overwrite=overwrite)
+                found = await collection.foresee(
+                    bucket,
+                    parts.files,
+                    intent,
+                    overwrite=overwrite,
+                    accept_lossy=accept_lossy,
+                    standby=parts.config.replica is not None,
+                )
             return Foreseen(backup.intent.key, found.outcome, found.reason, backup)
 
         async for backups, without in select(parts.audit, selection):
@@ -168,11 +212,16 @@ async def foresee(
             yield page
 
 
-async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) -> OperationSummary:
+async def restore_to_folder(
+    parts: Parts, selection: Selection, folder: Path, *, accept_lossy: bool = False
+) -> OperationSummary:
     """Write deleted objects into a folder, unless they are there; the bucket is not touched."""
     await _refuse_nothing_found(parts, selection)
-    arguments = {**_in_words(selection), "to": str(folder)}
-    async with parts.operation("restore", arguments=arguments) as run:
+    arguments = {**_in_words(selection), "to": str(folder)} | _lossy_in_words(accept_lossy)
+    async with (
+        parts.operation("restore", arguments=arguments) as run,
+        standby(parts.config, parts.audit, parts.clock) as replica,
+    ):
         restore = FolderRestore(
             parts.audit,
             parts.files,
@@ -180,14 +229,24 @@ async def restore_to_folder(parts: Parts, selection: Selection, folder: Path) ->
             run.operation_id,
             folder,
             parts.config.max_concurrency,
+            accept_lossy,
+            replica,
         )
         try:
             await restore.run(selection)
         finally:
             run.counts = dict(restore.counts)
-        if restore.counts[RestoreOutcome.FAILED]:
+            _tell_from_replica(restore.from_replica)
+        if any(restore.counts[left] for left in _LEFT):
             run.outcome = "partial"
-    return OperationSummary(run.operation_id, run.outcome, run.counts, restore.bytes_written)
+    return OperationSummary(
+        run.operation_id,
+        run.outcome,
+        run.counts,
+        restore.bytes_written,
+        from_replica=restore.from_replica,
+        lossy=restore.lossy,
+    )
 
 
 async def export(
@@ -243,6 +302,10 @@ async def _refuse_nothing_found(parts: Parts, selection: Selection) -> None:
         if backups:
             return
     raise NoSuchKey("the vault holds no backup of what was selected")
+
+
+def _lossy_in_words(accepted: bool) -> dict[str, str]:
+    return {"accept_lossy": str(accepted)} if accepted else {}
 
 
 def _in_words(selection: Selection | OtherBucket) -> dict[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
 
 from s3gc_core.actions.parts import Parts
+from s3gc_core.actions.storing_once import Bytes, Shared, bytes_of, shared
 from s3gc_core.collection import draw
 from s3gc_core.config import Codec, Config
 from s3gc_core.ids import new_id
@@ -26,6 +27,7 @@ from s3gc_core.vault import (
     LastRecord,
     Purged,
     ScanRecorded,
+    StoredBackup,
     Verified,
 )
 
@@ -52,13 +54,30 @@ class Status:
     service: ServiceState | None = None
 
 
+@dataclass(slots=True)
+class CodecSum:
+    """What is stored in one way. Sizes in bytes."""
+
+    backups: int = 0
+    raw_bytes: int = 0
+    stored_bytes: int = 0
+
+    @property
+    def ratio(self) -> float | None:
+        """Raw to stored."""
+        return self.raw_bytes / self.stored_bytes if self.stored_bytes else None
+
+
 @dataclass(frozen=True, slots=True)
 class VaultStats:
     """What the vault holds. Sizes in bytes; `ratio` is raw to stored; times are UTC.
 
     `verified_at` is when backups were last read back and compared, `verified` how many of them,
     `damaged` how many were found damaged. `purged_bytes` are those of purged backups in packs:
-    they stay until nothing in their pack is needed.
+    they stay until nothing in their pack is needed. `codecs`: the same sums by how the backups are
+    stored (`raw`, `zstd`, `jxl`, `compact`); what is compact is LOSSY, and there are `lossy`.
+    they stay until nothing in their pack is needed. `reused` backups share the bytes of others, so
+    that `saved_bytes` were not stored again; `stored_bytes` has each once.
     """
 
     backups: int
@@ -71,6 +90,10 @@ class VaultStats:
     verified: int = 0
     damaged: int = 0
     purged_bytes: int = 0
+    codecs: Mapping[str, CodecSum] = field(default_factory=dict)
+    lossy: int = 0
+    reused: int = 0
+    saved_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +171,28 @@ def service_of(config: Config) -> ServiceState | None:
 
 async def vault_stats(parts: Parts) -> VaultStats:
     """Add up every backup the vault holds."""
-    backups = raw = stored = 0
+    backups = 0
     oldest: datetime | None = None
     packs: set[str] = set()
+    codecs: dict[str, CodecSum] = {}
+    lossy = 0
     async for page in parts.audit.backups():
         for entry in page:
             backups += 1
-            raw += entry.intent.backup.raw_size
-            stored += entry.intent.backup.stored_size
+            backup = entry.intent.backup
+            of = codecs.setdefault(backup.codec, CodecSum())
+            of.backups += 1
+            of.raw_bytes += backup.raw_size
+            of.stored_bytes += backup.stored_size
+            lossy += backup.is_lossy
             oldest = entry.at if oldest is None else min(oldest, entry.at)
-            if entry.intent.backup.offset is not None:
-                packs.add(entry.intent.backup.path)
+            if backup.offset is not None:
+                packs.add(backup.path)
+    once = await shared(parts)
     free = await asyncio.to_thread(parts.files.free_space)
     verified = await parts.audit.last(Verified)
+    raw = sum(of.raw_bytes for of in codecs.values())
+    stored = sum(of.stored_bytes for of in codecs.values()) - once.saved
     return VaultStats(
         backups,
         raw,
@@ -171,17 +203,26 @@ async def vault_stats(parts: Parts) -> VaultStats:
         verified_at=verified.at if verified else None,
         verified=verified.record.checked if verified else 0,
         damaged=verified.record.damaged if verified else 0,
-        purged_bytes=await _purged_bytes(parts, packs),
+        codecs=dict(sorted(codecs.items())),
+        lossy=lossy,
+        purged_bytes=await _purged_bytes(parts, packs, once),
+        reused=once.reused,
+        saved_bytes=once.saved,
     )
 
 
-async def _purged_bytes(parts: Parts, packs: set[str]) -> int:
-    """Bytes of purged backups in packs that live on."""
+async def _purged_bytes(parts: Parts, packs: set[str], once: Shared) -> int:
+    """Bytes of purged backups in packs that live on, but for those that others share."""
     size = 0
     async for page in parts.audit.entries(kinds=("purged",)):
         for entry in page:
-            if isinstance(entry.record, Purged) and entry.record.path in packs:
-                size += entry.record.packed_bytes
+            record = entry.record
+            if isinstance(record, Purged) and record.path in packs and record.packed_bytes:
+                if once.places:
+                    intent = await parts.audit.intent(record.from_operation, record.key)
+                    if intent and parts.files.bytes_of(intent.backup) in once.places:
+                        continue
+                size += record.packed_bytes
     return size
 
 
@@ -191,32 +232,46 @@ async def verify_backups(
     """Read backups from disk and compare their hashes; yields (key, what is wrong or None).
 
     With `sample`, so many of them, each as likely as any other; the same log and `seed` draw the
-    same. Whoever reads to the end has it recorded.
+    same. Whoever reads to the end has it recorded. Bytes that several backups share are read once.
     """
     checked = damaged = 0
     if sample is not None and seed is None:
         seed = secrets.randbelow(1 << 32)
-    async for page in _to_verify(parts, sample, seed):
-        for entry in page:
+    once = await shared(parts)
+    known: dict[Bytes, str | None] = {}
+    async for page in to_verify(parts, sample, seed):
+        chosen = [entry.intent for entry in page]
+        places = await bytes_of(parts, [intent.backup for intent in chosen])
+        for intent, place in zip(chosen, places, strict=True):
             checked += 1
-            try:
-                await parts.files.verify(entry.intent.backup)
-            except BackupDamaged as error:
-                damaged += 1
-                yield entry.intent.key, error.what
+            if place in known:
+                wrong = known[place]
             else:
-                yield entry.intent.key, None
+                wrong = await _wrong(parts, intent.backup)
+                if place in once.places:
+                    known[place] = wrong
+            damaged += wrong is not None
+            yield intent.key, wrong
     await parts.audit.append(new_id(), [Verified(checked, damaged, sample, seed)])
 
 
-async def _to_verify(
+async def to_verify(
     parts: Parts, sample: int | None, seed: int | None
 ) -> AsyncIterator[list[BackupState]]:
+    """The backups to read back: all, or those that the seed draws; in pages."""
     if sample is not None and seed is not None:
         yield await draw(parts.audit, sample, seed)
         return
     async for page in parts.audit.backups():
         yield page
+
+
+async def _wrong(parts: Parts, backup: StoredBackup) -> str | None:
+    try:
+        await parts.files.verify(backup)
+    except BackupDamaged as error:
+        return error.what
+    return None
 
 
 async def verify_replica(

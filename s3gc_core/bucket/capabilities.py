@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from s3gc_core import log
 from s3gc_core.bucket import deleting
 from s3gc_core.bucket.failures import ObjectChanged, StoreFailed, store_errors
 from s3gc_core.bucket.objects import (
@@ -83,12 +84,14 @@ class StoreCapabilities:
 async def probe_store(bucket: Bucket) -> StoreCapabilities:
     """Find out with one small object under `.s3gc-probe/`, which is always removed again.
 
+    In a bucket with versions all versions of it go as well; one that the store does not let go
+    (Object Lock, MFA delete, a right that is missing) lies hidden, and is told in the log.
     Raises `RightMissing` where the versioning state may not be read, `StoreFailed` where the
     probe object could not be written or removed.
     """
     key = f"{_our_prefix(bucket)}{new_id()}"
     versioning = (await bucket.versioning()).status
-    async with _removed_at_the_end(bucket, key):
+    async with _removed_at_the_end(bucket, key, versioning):
         etag, tag_count_reported = await _write_probe(bucket, key)
         batch = _Batch()
         return StoreCapabilities(
@@ -109,8 +112,15 @@ async def remove_old_probes(bucket: Bucket) -> None:
     Only what is ours beyond doubt: this vault's prefix, a ULID, and the size of the probe.
     """
     prefix = _our_prefix(bucket)
+
+    def is_ours(key: str, sizes: Sequence[int]) -> bool:
+        return bool(_ULID.fullmatch(key[len(prefix) :])) and set(sizes) <= {len(_BODY)}
+
+    if (await bucket.versioning()).status is not Versioning.DISABLED:
+        await _remove_versions(bucket, prefix, is_ours)
+        return
     async for page in bucket.list_pages(prefix):
-        ours = [o for o in page if _ULID.fullmatch(o.key[len(prefix) :]) and o.size == len(_BODY)]
+        ours = [probe for probe in page if is_ours(probe.key, (probe.size,))]
         if ours:
             await bucket.delete_batch([(probe.key, probe.etag) for probe in ours])
 
@@ -161,7 +171,7 @@ async def _refuses_wrong_read(bucket: Bucket, key: str) -> bool:
 
 
 async def _delete_singly(bucket: Bucket, key: str) -> DeleteResult:
-    return await deleting.delete_one(bucket.connection, key, _WRONG_ETAG)
+    return await deleting.delete_one(await bucket.once(), key, _WRONG_ETAG)
 
 
 @dataclass(slots=True)
@@ -173,10 +183,10 @@ class _Batch:
     async def delete(self, bucket: Bucket, key: str) -> DeleteResult:
         async def one(_: str, etag: str) -> DeleteResult:
             self.taken = False
-            return await deleting.delete_one(bucket.connection, key, etag)
+            return await deleting.delete_one(await bucket.once(), key, etag)
 
         items = [(key, _WRONG_ETAG)]
-        return (await deleting.delete_batch(bucket.connection, items, one=one))[key]
+        return (await deleting.delete_batch(await bucket.once(), items, one=one))[key]
 
 
 async def _survives(
@@ -193,24 +203,40 @@ async def _survives(
 
 
 @asynccontextmanager
-async def _removed_at_the_end(bucket: Bucket, key: str) -> AsyncIterator[None]:
+async def _removed_at_the_end(
+    bucket: Bucket, key: str, versioning: Versioning
+) -> AsyncIterator[None]:
     try:
         yield
     except BaseException as error:
-        result = await to_the_end(_remove(bucket, key))
+        result = await to_the_end(_remove(bucket, key, versioning))
         if result.outcome is DeleteOutcome.FAILED:
             error.add_note(f"the probe object {key!r} could not be removed: {result.reason}")
         raise
-    result = await to_the_end(_remove(bucket, key))
+    result = await to_the_end(_remove(bucket, key, versioning))
     if result.outcome is DeleteOutcome.FAILED:
         raise StoreFailed(f"the probe object {key!r} could not be removed: {result.reason}")
 
 
-async def _remove(bucket: Bucket, key: str) -> DeleteResult:
+async def _remove(bucket: Bucket, key: str, versioning: Versioning) -> DeleteResult:
     """The one unconditional delete of this program: the key is ours, made a moment ago."""
     try:
         with store_errors(f"removing the probe object {key!r}"):
             await bucket.connection.s3.delete_object(Bucket=bucket.name, Key=key)
     except S3gcError as error:
         return DeleteResult(DeleteOutcome.FAILED, error.what)
+    if versioning is not Versioning.DISABLED:
+        await _remove_versions(bucket, key, lambda found, _: found == key)
     return DeleteResult(DeleteOutcome.DELETED)
+
+
+async def _remove_versions(
+    bucket: Bucket, prefix: str, is_ours: Callable[[str, Sequence[int]], bool]
+) -> None:
+    """What stays lies hidden by its marker and harms nobody: it is told, and fails nothing."""
+    try:
+        left = await bucket.remove_scratch(prefix, is_ours)
+    except S3gcError as error:
+        left = {prefix: error.what}
+    for key, reason in left.items():
+        log.warning("probe_versions_left", key=key, detail=reason)

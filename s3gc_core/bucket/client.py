@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -55,9 +56,18 @@ class Bucket:
     """
 
     def __init__(
-        self, connection: Connection, config: Config, clock: Clock, keys: Keys | None = None
+        self,
+        connection: Connection,
+        config: Config,
+        clock: Clock,
+        later: AsyncExitStack,
+        keys: Keys | None = None,
     ) -> None:
+        """`later` closes what is opened on the way."""
         self.connection = connection
+        self._later = later
+        self._once: Connection | None = None
+        self._opening = asyncio.Lock()
         self._config = config
         self._clock = clock
         self._keys = keys
@@ -80,8 +90,8 @@ class Bucket:
         keys = Keys(access_key, secret_key) if access_key and secret_key else None
         if keys is None and profile:
             keys = Keys(profile=profile)
-        async with connect(config, keys=keys) as connection:
-            yield cls(connection, config, clock, keys)
+        async with connect(config, keys=keys) as connection, AsyncExitStack() as later:
+            yield cls(connection, config, clock, later, keys)
 
     @property
     def name(self) -> str:
@@ -129,12 +139,13 @@ class Bucket:
             raise StoreFailed(f"bucket {self.name!r}: the store does not say what time it is")
         return parsedate_to_datetime(date)
 
-    def list_pages(self, prefix: str = "") -> AsyncIterator[list[ListedObject]]:
+    def list_pages(self, prefix: str = "", after: str = "") -> AsyncIterator[list[ListedObject]]:
         """Every object, page by page; complete only if the iteration ends without an exception.
 
-        Raises `ListingIncomplete` where a page contradicts itself.
+        With `after` only keys that follow it, and never to be relied on: some stores drop keys
+        then. Raises `ListingIncomplete` where a page contradicts itself or another one.
         """
-        return listing.list_pages(self.connection, prefix)
+        return listing.list_pages(self.connection, prefix, after)
 
     async def old_versions(self) -> OldVersions:
         """Count what a versioned bucket keeps besides its objects; takes as long as a listing."""
@@ -172,6 +183,17 @@ class Bucket:
         A marker over which something was written meanwhile changes nothing when it goes.
         """
         await versions.remove_marker(self.connection, key, marker)
+
+    async def remove_scratch(
+        self, prefix: str, is_ours: Callable[[str, Sequence[int]], bool]
+    ) -> dict[str, str]:
+        """Remove every version and marker of the keys below `prefix` that are ours beyond doubt:
+        `is_ours` gets a key and the sizes (bytes) of its versions. Only in a bucket with versions.
+
+        Returns the keys of which something stays, and why. Raises `StoreFailed`,
+        `ListingIncomplete`; `BucketUnreachable` also where s3:ListBucketVersions is missing.
+        """
+        return await versions.remove_scratch(self.connection, prefix, is_ours)
 
     def upload_pages(self) -> AsyncIterator[list[UploadInProgress]]:
         """Every upload in parts that is not finished, page by page.
@@ -235,10 +257,21 @@ class Bucket:
         """Delete (key, ETag) pairs, each only if that ETag still lives there.
 
         Every key gets a result; a failed request is a result too. In a versioned bucket a delete
-        only adds a marker. Raises `ValueError` for a repeated key or a missing ETag,
-        `DeleteAnswerWrong` where the store answers about other keys.
+        only adds a marker. No request begins more than `deleting.WITHIN_SECONDS` after the first:
+        what is left then has failed, `undone`. Raises `ValueError` for a repeated key or a missing
+        ETag, `DeleteAnswerWrong` where the store answers about other keys.
         """
-        return await deleting.delete_batch(self.connection, items)
+        return await deleting.delete_batch(await self.once(), items)
+
+    async def once(self) -> Connection:
+        """A second client, which sends every request once: it holds nobody up who must not wait."""
+        async with self._opening:
+            if self._once is None:
+                opened = connect(
+                    self._config, attempts=1, keys=self._keys, pace=self.connection.pace
+                )
+                self._once = await self._later.enter_async_context(opened)
+            return self._once
 
     async def delete_by_modes(
         self, modes: DeleteModes, objects: Mapping[str, BackedUp]
@@ -249,4 +282,4 @@ class Bucket:
         """
         config, pace = self._config, Pace.unlimited()
         async with connect(config, attempts=1, keys=self._keys, pace=pace) as once:
-            return await comparing.delete_by_modes(self.connection, once, modes, objects)
+            return await comparing.delete_by_modes(await self.once(), once, modes, objects)

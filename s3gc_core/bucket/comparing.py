@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 
 async def delete_by_modes(
-    connection: Connection, once: Connection, modes: DeleteModes, objects: Mapping[str, BackedUp]
+    paced: Connection, once: Connection, modes: DeleteModes, objects: Mapping[str, BackedUp]
 ) -> dict[str, DeleteResult]:
-    """See `Bucket.delete_by_modes`. `once` sends every request once, and waits for no pace."""
+    """See `Bucket.delete_by_modes`. Both send every request once; `once` waits for no pace."""
 
     async def compared(key: str, _: str) -> DeleteResult:
         # Between the last check and the delete nobody may wait; whoever comes next does.
-        connection.pace.sent(2)
+        paced.pace.sent(2)
         return await compare_and_delete(once, key, objects[key])
 
     return await delete_batch(
-        connection,
+        paced,
         [(key, was.etag) for key, was in objects.items()],
         one=compared if modes.single is DeleteMode.HEAD_COMPARE else None,
         in_batches=modes.batch is DeleteMode.CONDITIONAL_BATCH,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,15 +32,24 @@ BATCH_SIZE = 1000  # S3 documentation, DeleteObjects
 KEY_ATTEMPTS = 5
 KEY_BACKOFF_SECONDS = 0.5
 KEY_BACKOFF_MAX_SECONDS = 20.0
+# No request begins later than that after the first: what was asked about the objects right before
+# is no longer true then. Whoever still wants them deleted asks again.
+WITHIN_SECONDS = 5.0
 RETRIED_CODES = frozenset(
     {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted"}
 )
 CHANGED_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 VANISHED_CODES = frozenset({"NoSuchKey", "NotFound", "404"})
+TOO_LATE = "throttled for so long that it has to be judged again first"
 SILENCE = "the store said nothing about this key"
+
+# It goes on while the machine sleeps, where there is such a clock (Linux).
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 # Deletes one key bound to its ETag.
 DeleteOne = Callable[[str, str], Awaitable[DeleteResult]]
+
+_TOO_LATE = DeleteResult(DeleteOutcome.FAILED, TOO_LATE, undone=True)
 
 # What XML 1.0 cannot carry, or a parser may change: control characters, carriage return,
 # surrogates and non-characters anywhere, white space at either end.
@@ -59,41 +69,76 @@ def fits_xml(key: str) -> bool:
     return _NOT_FOR_XML.search(key) is None
 
 
+class Window:
+    """The time in which requests may begin: `seconds` from the first on, whatever sleeps then."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end: float | None = None
+
+    def is_over(self) -> bool:
+        """Whether the request that would begin now may not."""
+        now = time.clock_gettime(_CLOCK)
+        if self._end is None:
+            self._end = now + self._seconds
+            return False
+        return now > self._end
+
+    async def pause(self, attempt: int) -> None:
+        """Wait before try `attempt + 1`."""
+        await asyncio.sleep(backoff_seconds(attempt))
+
+
 async def delete_batch(
-    connection: Connection,
+    once: Connection,
     items: Sequence[tuple[str, str]],
     *,
     one: DeleteOne | None = None,
     in_batches: bool = True,
 ) -> dict[str, DeleteResult]:
-    """See `Bucket.delete_batch`. `one` deletes what goes singly, instead of `delete_one`."""
+    """See `Bucket.delete_batch`. `one` deletes what goes singly, instead of `delete_one`.
+
+    `once` sends every request once: when to send it again is decided here.
+    """
     asked = dict(items)
     if len(asked) != len(items):
         raise ValueError("a key appears twice in one delete")
     if not all(etag.strip('"* ') for etag in asked.values()):
         raise ValueError("a delete without an ETag would be unconditional")
     results: dict[str, DeleteResult] = {}
-    one = one or partial(delete_one, connection)
+    window = Window(WITHIN_SECONDS)
+    one = one or partial(delete_one, once, window=window)
     batchable = [item for item in items if in_batches and fits_xml(item[0])]
     singles = [item for item in items if not in_batches or not fits_xml(item[0])]
-    await _delete_singly(connection, one, singles, results)
+    await _delete_singly(once, one, singles, results, window)
     for start in range(0, len(batchable), BATCH_SIZE):
-        await _delete_many(connection, one, dict(batchable[start : start + BATCH_SIZE]), results)
+        asked_now = dict(batchable[start : start + BATCH_SIZE])
+        await _delete_many(once, one, asked_now, results, window)
     return {key: results[key] for key in asked}
 
 
 async def _delete_many(
-    connection: Connection, one: DeleteOne, asked: dict[str, str], results: dict[str, DeleteResult]
+    once: Connection,
+    one: DeleteOne,
+    asked: dict[str, str],
+    results: dict[str, DeleteResult],
+    window: Window,
 ) -> None:
     left = asked
+    results |= dict.fromkeys(left, _TOO_LATE)
     for attempt in range(1, KEY_ATTEMPTS + 1):
+        if window.is_over():
+            break
         try:
-            answer = await _request(connection, left)
+            answer = await _request(once, left)
         except S3gcError as error:
-            results |= {key: DeleteResult(DeleteOutcome.FAILED, error.what) for key in left}
-            return
+            results |= dict.fromkeys(left, failed(error))
+            if attempt < KEY_ATTEMPTS and is_worth_another_try(error):
+                await window.pause(attempt)
+                continue
+            break
         if answer is None:
-            await _delete_singly(connection, one, left.items(), results)
+            await _delete_singly(once, one, left.items(), results, window)
             return
         answered = read_answer(answer)
         results |= {
@@ -110,18 +155,18 @@ async def _delete_many(
         left = {key: etag for key, etag in left.items() if key in again}
         if not left or attempt == KEY_ATTEMPTS:
             break
-        await asyncio.sleep(backoff_seconds(attempt))
+        await window.pause(attempt)
     changed = [key for key in asked if results[key].outcome is DeleteOutcome.CHANGED]
-    await _tell_changed_from_vanished(connection, changed, results)
+    await _tell_changed_from_vanished(once, changed, results)
 
 
-async def _request(connection: Connection, asked: dict[str, str]) -> dict[str, Any] | None:
+async def _request(once: Connection, asked: dict[str, str]) -> dict[str, Any] | None:
     """One DeleteObjects; None where the store refuses the request as a whole (nothing deleted)."""
     objects: Any = [{"Key": key, "ETag": etag} for key, etag in asked.items()]
     with store_errors(f"deleting {len(asked)} objects"):
         try:
-            answer: Any = await connection.s3.delete_objects(
-                Bucket=connection.bucket, Delete={"Objects": objects, "Quiet": False}
+            answer: Any = await once.s3.delete_objects(
+                Bucket=once.bucket, Delete={"Objects": objects, "Quiet": False}
             )
         except ClientError as error:
             # Some stores refuse a batch with ETags, or know no batches; singly they may do it.
@@ -142,8 +187,30 @@ def read_answer(answer: dict[str, Any]) -> dict[str, DeleteResult]:
     for entry in answer.get("Errors", []):
         code = entry.get("Code", "")
         reason = f"{code}: {entry.get('Message', '')}".rstrip(": ")
-        told[entry.get("Key", "")] = DeleteResult(_outcome(code), reason)
+        undone = code in RETRIED_CODES
+        told[entry.get("Key", "")] = DeleteResult(_outcome(code), reason, undone=undone)
     return told
+
+
+def failed(error: S3gcError) -> DeleteResult:
+    """The result of every key of a request that failed."""
+    return DeleteResult(DeleteOutcome.FAILED, error.what, undone=is_throttled(error))
+
+
+def is_throttled(error: S3gcError) -> bool:
+    """Whether the store said that it was too busy, and so did nothing."""
+    refusal = error.__cause__
+    return isinstance(refusal, ClientError) and (
+        status_of(refusal) in (429, 503) or code_of(refusal) in RETRIED_CODES
+    )
+
+
+def is_worth_another_try(error: S3gcError) -> bool:
+    """Whether the store may answer otherwise in a moment. The condition makes it harmless."""
+    refusal = error.__cause__
+    return not isinstance(refusal, ClientError) or (
+        is_throttled(error) or status_of(refusal) in (500, 502, 504)
+    )
 
 
 def _marker(answer: dict[str, Any], field: str) -> str | None:
@@ -167,42 +234,54 @@ def backoff_seconds(attempt: int) -> float:
 
 
 async def _delete_singly(
-    connection: Connection,
+    once: Connection,
     one: DeleteOne,
     items: Iterable[tuple[str, str]],
     results: dict[str, DeleteResult],
+    window: Window,
 ) -> None:
-    gate = asyncio.Semaphore(connection.max_concurrency)
+    gate = asyncio.Semaphore(once.max_concurrency)
 
     async def delete(key: str, etag: str) -> None:
         async with gate:
-            results[key] = await one(key, etag)
+            results[key] = _TOO_LATE if window.is_over() else await one(key, etag)
 
     async with asyncio.TaskGroup() as group:
         for key, etag in items:
             group.create_task(delete(key, etag))
 
 
-async def delete_one(connection: Connection, key: str, etag: str) -> DeleteResult:
-    """One DeleteObject with If-Match. An error is a result, so that no key goes unaccounted."""
-    try:
-        with store_errors(f"deleting {key!r}", key=key):
-            answer: Any = await connection.s3.delete_object(
-                Bucket=connection.bucket, Key=key, IfMatch=etag
-            )
-    except ObjectGone as error:
-        return DeleteResult(DeleteOutcome.VANISHED, error.what)
-    except ObjectChanged as error:
-        results = {key: DeleteResult(DeleteOutcome.CHANGED, error.what)}
-        await _tell_changed_from_vanished(connection, [key], results)
-        return results[key]
-    except S3gcError as error:
-        return DeleteResult(DeleteOutcome.FAILED, error.what)
+async def delete_one(
+    once: Connection, key: str, etag: str, *, window: Window | None = None
+) -> DeleteResult:
+    """One DeleteObject with If-Match, sent again within the `window`; without one, sent once.
+
+    An error is a result, so that no key goes unaccounted.
+    """
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            with store_errors(f"deleting {key!r}", key=key):
+                answer: Any = await once.s3.delete_object(Bucket=once.bucket, Key=key, IfMatch=etag)
+            break
+        except ObjectGone as error:
+            return DeleteResult(DeleteOutcome.VANISHED, error.what)
+        except ObjectChanged as error:
+            results = {key: DeleteResult(DeleteOutcome.CHANGED, error.what)}
+            await _tell_changed_from_vanished(once, [key], results)
+            return results[key]
+        except S3gcError as error:
+            if window is None or attempt == KEY_ATTEMPTS or not is_worth_another_try(error):
+                return failed(error)
+            await window.pause(attempt)
+            if window.is_over():
+                return failed(error)
     return DeleteResult(DeleteOutcome.DELETED, marker=_marker(answer, "VersionId"))
 
 
 async def _tell_changed_from_vanished(
-    connection: Connection, keys: Sequence[str], results: dict[str, DeleteResult]
+    once: Connection, keys: Sequence[str], results: dict[str, DeleteResult]
 ) -> None:
     """Some stores answer 412 also where nothing is left (AWS: 404); one HEAD tells.
 
@@ -210,10 +289,11 @@ async def _tell_changed_from_vanished(
     """
     for key in keys:
         try:
-            state = await head(connection, key)
+            state = await head(once, key)
         except S3gcError as error:
+            # It may have been our own request, done and not answered: nothing is concluded.
             reason = f"{results[key].reason}; and looking again failed: {error.what}"
-            results[key] = DeleteResult(DeleteOutcome.CHANGED, reason)
+            results[key] = DeleteResult(DeleteOutcome.FAILED, reason)
             continue
         if state is None:
             results[key] = DeleteResult(DeleteOutcome.VANISHED, "refused, and nothing is there")

@@ -112,11 +112,13 @@ class DeleteResult(msgspec.Struct, frozen=True):
     """Outcome for one key, with the store's own code and message where it gave one.
 
     `marker`: the version id of the delete marker that now hides the object, in a versioned bucket.
+    `undone`: of one that failed, that the store did nothing, and might do it later.
     """
 
     outcome: DeleteOutcome
     reason: str = ""
     marker: str | None = None
+    undone: bool = False
 
 
 class Versioning(StrEnum):

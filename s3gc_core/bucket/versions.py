@@ -1,11 +1,13 @@
 """What a versioned bucket keeps besides its objects: noncurrent versions and delete markers.
 
-A marker is the one thing here that may be removed by its version id, and only one of our own.
+By version id only what is our own is removed: a marker, and all there ever was of a scratch object.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -20,7 +22,8 @@ from s3gc_core.bucket.objects import (
     Versioning,
 )
 from s3gc_core.bucket.reading import state_of
-from s3gc_core.errors import RightMissing
+from s3gc_core.errors import RightMissing, S3gcError
+from s3gc_core.parallel import in_parallel
 
 if TYPE_CHECKING:
     from s3gc_core.bucket.connection import Connection
@@ -109,6 +112,48 @@ async def remove_marker(connection: Connection, key: str, marker: str) -> None:
         raise ValueError("only a marker with a version id of its own is ever removed")
     with store_errors(f"removing the delete marker of {key!r}", key=key):
         await connection.s3.delete_object(Bucket=connection.bucket, Key=key, VersionId=marker)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What a bucket keeps of one key, by version id; `sizes` in bytes are those of the versions."""
+
+    versions: list[str] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    markers: list[str] = field(default_factory=list)
+
+
+async def remove_scratch(
+    connection: Connection, prefix: str, is_ours: Callable[[str, Sequence[int]], bool]
+) -> dict[str, str]:
+    """See `Bucket.remove_scratch`."""
+    kept: dict[str, _Kept] = {}
+    async for page in _pages(connection, f"listing the versions below {prefix!r}", Prefix=prefix):
+        for entry in page.get("Versions", []):
+            of_key = kept.setdefault(entry["Key"], _Kept())
+            of_key.versions.append(entry["VersionId"])
+            of_key.sizes.append(entry["Size"])
+        for entry in page.get("DeleteMarkers", []):
+            kept.setdefault(entry["Key"], _Kept()).markers.append(entry["VersionId"])
+    at_once = asyncio.Semaphore(connection.max_concurrency)
+
+    async def remove(key: str, version: str) -> None:
+        with store_errors(f"removing version {version!r} of {key!r}"):
+            await connection.s3.delete_object(Bucket=connection.bucket, Key=key, VersionId=version)
+
+    async def remove_all(key: str, of_key: _Kept) -> tuple[str, str] | None:
+        async with at_once:
+            try:
+                # A marker goes last: before the versions it hides, it would bring one back.
+                for version in (*of_key.versions, *of_key.markers):
+                    await remove(key, version)
+            except S3gcError as error:
+                return key, error.what
+        return None
+
+    ours = [(key, of_key) for key, of_key in kept.items() if is_ours(key, of_key.sizes)]
+    failed = await in_parallel(remove_all(key, of_key) for key, of_key in ours)
+    return dict(one for one in failed if one is not None)
 
 
 async def _pages(

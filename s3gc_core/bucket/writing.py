@@ -6,6 +6,7 @@ import asyncio
 import base64
 import errno
 import hashlib
+import shutil
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
 
 MIB = 1 << 20
-# Above this an object goes in parts; up to this, one body is held in memory.
-MULTIPART_THRESHOLD = 64 * MIB
+# Up to this, one body is held in memory.
+IN_MEMORY = 64 * MIB
+SINGLE_PUT = 5 << 30  # S3 documentation: the largest object of one PUT
 DEFAULT_PART_SIZE = 16 * MIB
 MAX_PARTS = 10_000  # S3 documentation, "multipart upload limits"
 ABORT_TIMEOUT_SECONDS = 30
@@ -115,7 +117,7 @@ class Writer:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._budget = ByteBudget(MULTIPART_THRESHOLD)
+        self._budget = ByteBudget(IN_MEMORY)
 
     async def put(
         self,
@@ -128,7 +130,7 @@ class Writer:
         """See `Bucket.put`. `condition` is IfMatch or IfNoneMatch."""
         where = {"Bucket": self._connection.bucket, "Key": key}
         exact = ExactSource(source, size, key)
-        if size > MULTIPART_THRESHOLD or headers.part_size is not None:
+        if not await asyncio.to_thread(self._fits_one_put, size, headers):
             return await self._put_parts(where, exact, size, headers, condition)
         async with self._body(exact, size) as (body, md5):
             await exact.end()
@@ -207,7 +209,7 @@ class Writer:
         Kept in memory, or, for the huge parts some uploaders make, in a nameless file beside the
         vault: the only folder known to be a local disk with room.
         """
-        if size <= MULTIPART_THRESHOLD:
+        if size <= IN_MEMORY:
             async with self._budget.hold(size):
                 # Of its final size at once: a buffer that grows is moved over and over, and what it
                 # leaves behind is given back late (parts of 16 MiB took 34 to 84 MiB).
@@ -220,6 +222,13 @@ class Writer:
             with spool_errors(size):
                 md5 = await exact.fill(file, size)
             yield file, md5
+
+    def _fits_one_put(self, size: int, headers: ObjectHeaders) -> bool:
+        if size <= IN_MEMORY:
+            return goes_in_one_put(size, headers, room=0)
+        with spool_errors(size):
+            room = shutil.disk_usage(self._connection.spool_folder).free
+        return goes_in_one_put(size, headers, room)
 
     def _spool_file(self) -> IO[bytes]:
         return tempfile.TemporaryFile(dir=self._connection.spool_folder)
@@ -234,6 +243,17 @@ def spool_errors(size: int) -> Iterator[None]:
         if error.errno == errno.ENOSPC:
             raise VaultFull(f"no room for a part of {size} bytes beside the vault") from error
         raise VaultUnreachable(f"cannot hold a part of {size} bytes: {error}") from error
+
+
+def goes_in_one_put(size: int, headers: ObjectHeaders, room: int) -> bool:
+    """Whether an object comes in one piece again, as it was: in parts it has another ETag.
+
+    `room` is the free space beside the vault (bytes), which a body too large for the memory needs:
+    where half of it would go, the object comes back in parts rather than not at all.
+    """
+    if headers.part_size is not None or size > SINGLE_PUT:
+        return False
+    return size <= IN_MEMORY or size <= room // 2
 
 
 def part_size_for(size: int, headers: ObjectHeaders) -> int:

@@ -8,12 +8,20 @@ from s3gc_core.collection.export import Export
 from s3gc_core.collection.folder import FolderRestore, relative_name
 from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.collection.purge import PurgeSummary, purge
-from s3gc_core.collection.recovery import Recovered, recover
+from s3gc_core.collection.recovery import UNSEEN, Recovered, recover
 from s3gc_core.collection.restore import Restore, Selection, select
 from s3gc_core.collection.strays import tidy
-from s3gc_core.collection.write_back import Elsewhere, foresee, left_alone, placed
+from s3gc_core.collection.write_back import (
+    LOSSY_REFUSED,
+    Elsewhere,
+    foresee,
+    left_alone,
+    placed,
+)
 
 __all__ = [
+    "LOSSY_REFUSED",
+    "UNSEEN",
     "Drill",
     "Elsewhere",
     "Execution",

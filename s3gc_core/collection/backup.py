@@ -7,8 +7,9 @@ import hashlib
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -22,12 +23,15 @@ from s3gc_core.bucket import (
     in_force,
 )
 from s3gc_core.collection.cores import usable_cores
+from s3gc_core.collection.deduplication import Deduplication, content_of, twins_of
 from s3gc_core.judgement import PlanItem
 from s3gc_core.parallel import in_parallel
 from s3gc_core.vault import (
+    AuditLog,
     BackupDamaged,
     BackupFiles,
     BackupWriter,
+    CopyDamaged,
     Intent,
     Outcome,
     Result,
@@ -49,10 +53,16 @@ _ENCODED_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class Backups:
-    """What became of a batch: intents to record, and results of what could not be backed up."""
+    """What became of a batch: intents to record, and results of what could not be backed up.
+
+    `alarms` are about older copies that were found damaged, to be recorded; `remarks` (by key) of
+    objects that were stored anew for that.
+    """
 
     intents: list[Intent]
     results: list[Result]
+    alarms: list[CopyDamaged] = field(default_factory=list)
+    remarks: dict[str, str] = field(default_factory=dict)
 
 
 class BackupRun:
@@ -72,19 +82,25 @@ class BackupRun:
         level: int,
         floor: int,
         jpegxl: bool,
+        compact: bool,
         concurrency: int,
         ask_tags_always: bool,
+        copies_in: AuditLog | None,
         etags_are_md5: bool,
         check: Callable[[], None],
         object_lock: bool | None = False,
     ) -> None:
-        """`object_lock`: whether it is on in this bucket; None where that is not known."""
+        """`copies_in`: the log in which copies of equal bytes are looked for; None: they are not,
+        and every object's bytes are stored. `object_lock`: whether it is on in this bucket; None
+        where that is not known.
+        """
         self._bucket = bucket
         self._files = files
         self._operation_id = operation_id
         self.level = self._highest = level
         self._floor = floor
         self._jpegxl = jpegxl
+        self._compact = compact
         self._check = check
         self._cores = usable_cores()
         self._encoding = 0.0
@@ -93,8 +109,22 @@ class BackupRun:
         self._at_once = asyncio.Semaphore(concurrency)
         self._large_at_once = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._ask_tags_always = ask_tags_always
+        self._copies = None
+        if copies_in is not None:
+            self._copies = Deduplication(copies_in, files, self._at_once)
         self._etags_are_md5 = etags_are_md5
         self._object_lock = object_lock
+        # Its own: in the pool that all others share, the last check of the batch before would wait
+        # behind what is being encoded.
+        self._threads = ThreadPoolExecutor(thread_name_prefix="s3gc-encode")
+
+    def close(self) -> None:
+        """Let the threads go; nothing may be backed up afterwards."""
+        self._threads.shutdown(wait=False)
+
+    async def forget(self, backups: Backups) -> None:
+        """Give up what was backed up and not recorded, so that it can be backed up anew."""
+        await self._files.forget(self._operation_id, [i.backup for i in backups.intents])
 
     async def back_up(self, items: Sequence[PlanItem]) -> Backups:
         """Back up a batch; when it returns, every intent's file is durable, read back and equal."""
@@ -102,15 +132,74 @@ class BackupRun:
         outcomes = await in_parallel(self._one(item) for item in items)
         intents = [outcome for outcome in outcomes if isinstance(outcome, Intent)]
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+        if self._copies is None:
+            done = Backups(*await self._store(intents))
+        else:
+            done = await self._store_once(intents, self._copies)
+        self._choose_level(intents)
+        return replace(done, results=[*results, *done.results])
+
+    async def _store(self, intents: Sequence[Intent]) -> tuple[list[Intent], list[Result]]:
+        """Settle backups and read them back: those that are good, results of all others."""
         settled = await self._files.settle(self._operation_id, [i.backup for i in intents])
-        intents = [
+        placed = [
             msgspec.structs.replace(intent, backup=backup)
             for intent, backup in zip(intents, settled, strict=True)
         ]
-        damaged = await self._compare_all(intents)
+        damaged = await self._compare_all(placed)
         bad = {result.key for result in damaged}
-        self._choose_level(intents)
-        return Backups([i for i in intents if i.key not in bad], [*results, *damaged])
+        return [i for i in placed if i.key not in bad], damaged
+
+    async def _store_once(self, intents: Sequence[Intent], copies: Deduplication) -> Backups:
+        """Store what is not in the vault yet, and point all others to what is."""
+        old = await copies.old_copies(intent.backup for intent in intents)
+        pairs = [(i, old.proven.get(content_of(i.backup))) for i in intents]
+        reused, rest = await self._reuse(pairs)
+        firsts, twins = twins_of(rest)
+        stored, damaged = await self._store(firsts)
+        by_key = {intent.key: intent.backup for intent in stored}
+        # Twins of one that cannot be relied on are stored themselves.
+        again, unlinked = await self._reuse([(i, by_key.get(key)) for i, key in twins])
+        more, more_damaged = await self._store(unlinked)
+        pointing = [*reused, *again]
+        wrong = [size_differs(intent.key, intent.size, intent.backup) for intent in pointing]
+        remarks = {
+            intent.key: f"an older copy of its bytes is damaged: {alarm.path}"
+            for intent in intents
+            if (alarm := old.alarms.get(content_of(intent.backup))) is not None
+        }
+        return Backups(
+            [
+                *(i for i, result in zip(pointing, wrong, strict=True) if result is None),
+                *stored,
+                *more,
+            ],
+            [*damaged, *more_damaged, *(result for result in wrong if result is not None)],
+            list(old.alarms.values()),
+            remarks,
+        )
+
+    async def _reuse(
+        self, pairs: Sequence[tuple[Intent, StoredBackup | None]]
+    ) -> tuple[list[Intent], list[Intent]]:
+        """Intents that point to the proven copy each came with, and those that could not."""
+        with_copy = [(intent, copy) for intent, copy in pairs if copy is not None]
+        alone = [intent for intent, copy in pairs if copy is None]
+        pointing = [
+            msgspec.structs.replace(intent, backup=msgspec.structs.replace(copy, reused=True))
+            for intent, copy in with_copy
+            if copy.offset is not None
+        ]
+        to_link = [(intent, copy) for intent, copy in with_copy if copy.offset is None]
+        links = await self._files.link(
+            self._operation_id, [(intent.backup, copy) for intent, copy in to_link]
+        )
+        for (intent, _), link in zip(to_link, links, strict=True):
+            if link is None:
+                alone.append(intent)
+            else:
+                pointing.append(msgspec.structs.replace(intent, backup=link))
+        return pointing, alone
 
     async def _one(self, item: PlanItem) -> Intent | Result:
         async with self._at_once:
@@ -141,6 +230,7 @@ class BackupRun:
                     state.size,
                     headers,
                     jpegxl=self._jpegxl,
+                    compact=self._compact,
                 )
                 written = await self._write(writer, reading.chunks(CHUNK), state)
                 if isinstance(written, str):
@@ -165,25 +255,30 @@ class BackupRun:
         self, writer: BackupWriter, chunks: AsyncIterator[bytes], state: ObjectState
     ) -> StoredBackup | str:
         """The backup; or why these bytes cannot be the object's."""
+        in_thread = asyncio.get_running_loop().run_in_executor
+        told = state if self._etags_are_md5 else None
         md5 = hashlib.md5(usedforsecurity=False)
+        last = b""
         try:
             async with AsyncExitStack() as turn:
-                has_turn = False
-                async for chunk in chunks:
+                if state.size <= CHUNK:
+                    # One visit to a thread, however many pieces the network made of it.
                     self._check()
-                    if writer.encodes and not has_turn:
-                        await turn.enter_async_context(self._encoded_at_once)
-                        has_turn = True
-                    await asyncio.to_thread(_take, chunk, writer, md5)
-                if self._etags_are_md5 and (problem := other_bytes(state, md5.hexdigest())):
-                    writer.abandon()
-                    return problem
-                backup = await asyncio.to_thread(writer.close)
+                    last = b"".join([chunk async for chunk in chunks])
+                else:
+                    has_turn = False
+                    async for chunk in chunks:
+                        self._check()
+                        if writer.encodes and not has_turn:
+                            await turn.enter_async_context(self._encoded_at_once)
+                            has_turn = True
+                        await in_thread(self._threads, _take, chunk, writer, md5)
+                written = await in_thread(self._threads, _end, last, writer, md5, told)
         except BaseException:
             writer.abandon()
             raise
         self._encoding += writer.encoding_seconds
-        return backup
+        return written
 
     def _choose_level(self, intents: Sequence[Intent]) -> None:
         """Look at what the batch took. Whatever came between two batches is in its time, too."""
@@ -201,11 +296,26 @@ class BackupRun:
         loose = [intent for intent in intents if intent.backup.offset is None]
         found = await self._files.verify_packed([intent.backup for intent in packed])
         found += await in_parallel(self._read_back(intent.backup) for intent in loose)
+        intents = [*packed, *loose]
+        found = await in_parallel(map(self._look_at_copy, intents, found))
         return [
             failed
-            for intent, damage in zip([*packed, *loose], found, strict=True)
+            for intent, damage in zip(intents, found, strict=True)
             if (failed := unproven(intent, damage)) is not None
         ]
+
+    async def _look_at_copy(
+        self, intent: Intent, damage: BackupDamaged | None
+    ) -> BackupDamaged | None:
+        """What is wrong with a backup; a LOSSY one is decoded, from the disk, once more."""
+        if damage is not None or not intent.backup.is_lossy:
+            return damage
+        async with self._at_once:
+            try:
+                await self._files.refuse_unlike(intent.backup)
+            except BackupDamaged as error:
+                return error
+        return None
 
     async def _read_back(self, backup: StoredBackup) -> BackupDamaged | None:
         async with self._at_once:
@@ -219,6 +329,18 @@ class BackupRun:
 def _take(chunk: bytes, writer: BackupWriter, md5: hashlib._Hash) -> None:
     md5.update(chunk)
     writer.write(chunk)
+
+
+def _end(
+    last: bytes, writer: BackupWriter, md5: hashlib._Hash, told: ObjectState | None
+) -> StoredBackup | str:
+    """The closed backup; or why its bytes cannot be those of what the store told."""
+    if last:
+        _take(last, writer, md5)
+    if told is not None and (problem := other_bytes(told, md5.hexdigest())):
+        writer.abandon()
+        return problem
+    return writer.close()
 
 
 def other_object(item: PlanItem, state: ObjectState) -> Result | None:

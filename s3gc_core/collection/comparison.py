@@ -31,8 +31,10 @@ def header_differences(stored: ObjectHeaders, now: ObjectHeaders) -> list[str]:
 async def differences(bucket: Bucket, backup: Intent, written: str | None = None) -> str | None:
     """How the object now at the key differs from the backup, in words; None where it is equal.
 
-    Reads the whole object. `written` is the ETag of the one that we have just put there: the read
-    is bound to it, and tags are only asked for where we sent some or the store speaks of some.
+    Where the backup is LOSSY its compact copy is as good as the object that it was made of, but for
+    what we have just put there ourselves. Reads the whole object. `written` is the ETag of the one
+    that we have just put there: the read is bound to it, and tags are only asked for where we sent
+    some or the store speaks of some.
     """
     etag = written
     if etag is None:
@@ -58,13 +60,16 @@ async def differences(bucket: Bucket, backup: Intent, written: str | None = None
             # Overwritten at once, or a store that spells ETags in two ways: look what is there.
             return await differences(bucket, backup)
         return error.what
-    if digest.hexdigest() != backup.backup.raw_sha256:
+    expected = {backup.backup.given_sha256}
+    if written is None:
+        expected.add(backup.backup.raw_sha256)
+    if digest.hexdigest() not in expected:
         return "the object at the key has other bytes than the backup"
     names = header_differences(backup.headers, headers)
     return f"the object at the key differs in {', '.join(names)}" if names else None
 
 
 def _other_size(state: ObjectState, backup: Intent) -> str | None:
-    if state.size == backup.size:
+    if state.size in (backup.size, backup.backup.given_size):
         return None
     return f"the object at the key has {state.size} bytes, the backup {backup.size}"

@@ -12,17 +12,19 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from s3gc_core.bucket import Bucket, DeleteOutcome, ListedObject
+from s3gc_core import log
+from s3gc_core.bucket import Bucket, DeleteOutcome, Versioning
 from s3gc_core.collection.comparison import header_differences
 from s3gc_core.collection.folder import Folder, indexed, sha256_of
 from s3gc_core.collection.write_back import write_back
-from s3gc_core.errors import VaultUnreachable
+from s3gc_core.errors import S3gcError, VaultUnreachable
 from s3gc_core.jobs import JobJournal
 from s3gc_core.parallel import in_parallel, to_the_end
 from s3gc_core.vault import (
@@ -73,10 +75,21 @@ class Scratch(Protocol):
 
 
 class ScratchPrefix:
-    """A drill in the bucket, below `prefix` and the drill's operation id."""
+    """A drill in the bucket, below `prefix` and the drill's operation id.
+
+    Where the bucket keeps versions, those that the drill made go as well. One that the store does
+    not let go (Object Lock, MFA delete, a right that is missing) lies hidden and is told in the
+    log: the drill proved what it is there to prove.
+    """
 
     def __init__(
-        self, bucket: Bucket, files: BackupFiles, prefix: str, operation_id: str, concurrency: int
+        self,
+        bucket: Bucket,
+        files: BackupFiles,
+        prefix: str,
+        operation_id: str,
+        concurrency: int,
+        versioning: Versioning = Versioning.DISABLED,
     ) -> None:
         self._bucket = bucket
         self._files = files
@@ -84,15 +97,16 @@ class ScratchPrefix:
         self._operation_id = operation_id
         self.where = f"s3://{bucket.name}/{prefix}"
         self.concurrency = concurrency
+        self._keeps_versions = versioning is not Versioning.DISABLED
 
     async def differs(self, number: int, backup: BackupState) -> str | None:
         """See `Scratch`."""
         # Numbered, never named for the object: no store can take such a key for a live one's.
         key = f"{self._prefix}{self._operation_id}/{number:08}"
         intent = msgspec.structs.replace(backup.intent, key=key)
-        written = await write_back(self._bucket, self._files, intent)
+        written = await write_back(self._bucket, self._files, intent, accept_lossy=True)
         if written.etag is not None:
-            await to_the_end(self._bucket.delete_batch([(key, written.etag)]))
+            await to_the_end(self._remove(key, written.etag))
         if written.outcome is RestoreOutcome.RESTORED:
             return None
         return written.reason or "something is in its place already"
@@ -101,15 +115,36 @@ class ScratchPrefix:
         """See `Scratch`."""
         left = []
         async for page in self._bucket.list_pages(self._prefix):
-            ours = [(one.key, one.etag) for one in page if self._is_ours(one, operations)]
+            ours = [(one.key, one.etag) for one in page if self._is_ours(one.key, operations)]
             results = await self._bucket.delete_batch(ours) if ours else {}
             gone = (DeleteOutcome.DELETED, DeleteOutcome.VANISHED)
             left += [key for key, result in results.items() if result.outcome not in gone]
+        if self._keeps_versions:
+            await self._clear_versions(operations)
         return left
 
-    def _is_ours(self, found: ListedObject, operations: Collection[str]) -> bool:
+    async def _remove(self, key: str, etag: str) -> None:
+        """What cannot be removed here is tried again, and told, by `clear`."""
+        await self._bucket.delete_batch([(key, etag)])
+        if self._keeps_versions:
+            with suppress(S3gcError):
+                await self._bucket.remove_scratch(key, lambda found, _: found == key)
+
+    async def _clear_versions(self, operations: Collection[str]) -> None:
+        def is_ours(key: str, _: Sequence[int]) -> bool:
+            return self._is_ours(key, operations)
+
+        try:
+            left = await self._bucket.remove_scratch(self._prefix, is_ours)
+        except S3gcError as error:
+            left = {self._prefix: error.what}
+        if left:
+            key, reason = next(iter(left.items()))
+            log.warning("drill_versions_left", keys=len(left), first=key, detail=reason)
+
+    def _is_ours(self, key: str, operations: Collection[str]) -> bool:
         """Beyond doubt: the id of a drill in our own audit log, and a number, are its whole key."""
-        match = _PLACE.fullmatch(found.key[len(self._prefix) :])
+        match = _PLACE.fullmatch(key[len(self._prefix) :])
         return match is not None and match[1] in operations
 
 
@@ -161,10 +196,10 @@ class ScratchFolder:
 
 
 def _compare(place: Path, name: str, backup: BackupState) -> str | None:
-    """How a written file and its line in the index differ from the backup."""
+    """How a written file and its line in the index differ from the backup, LOSSY or not."""
     stored = backup.intent.backup
     size, digest = sha256_of(place / name)
-    if (size, digest) != (stored.raw_size, stored.raw_sha256):
+    if (size, digest) != (stored.given_size, stored.given_sha256):
         return "the restored file has other bytes than the backup"
     key, headers = indexed(place)[name]
     if key != backup.intent.key:

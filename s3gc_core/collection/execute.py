@@ -2,15 +2,16 @@
 
 Per batch: back up (If-Match, sync, read back, compare), one audit commit with the intents, judge
 this batch again by asking the databases, delete with an ETag per key, account for every key; the
-results are committed with the next batch, or at the end. Whatever instant the process dies at,
-recovery finds each object in the bucket, or its backup recorded.
+results are committed with the next batch, or at the end. The next batch is backed up meanwhile
+(`overlap`). Whatever instant the process dies at, recovery finds each object in the bucket, or its
+backup recorded.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -23,15 +24,18 @@ from s3gc_core.bucket import (
     DeleteOutcome,
     DeleteResult,
     ListedObject,
+    backoff_seconds,
     stays_noncurrent,
 )
 from s3gc_core.clock import Clock
-from s3gc_core.collection.backup import BackupRun, would_end
+from s3gc_core.collection.backup import BackupRun, Backups, would_end
 from s3gc_core.collection.classification import classify_intent
 from s3gc_core.collection.drift import drifted
 from s3gc_core.collection.last_check import LastCheck
+from s3gc_core.collection.overlap import Ahead, batches
 from s3gc_core.collection.restore import CLAIMED
-from s3gc_core.config import Config, Mode
+from s3gc_core.collection.untruth import any_still_there
+from s3gc_core.config import Config, Images, Mode
 from s3gc_core.errors import VaultFull
 from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement import (
@@ -46,12 +50,14 @@ from s3gc_core.judgement import (
 )
 from s3gc_core.parallel import to_the_end
 from s3gc_core.references import Registry
-from s3gc_core.vault import AuditLog, BackupFiles, Intent, Outcome, Result
+from s3gc_core.vault import AuditLog, BackupFiles, CopyDamaged, Intent, Outcome, Result
 
 BATCH_OBJECTS = 1_000  # what one DeleteObjects takes
 BATCH_BYTES = 64 << 20
 # Room that must stay free besides the batch itself, for the audit log and SQLite's own files.
 SPARE_BYTES = 64 << 20
+# So many times in a row a store may be too busy for anything of a batch.
+IN_VAIN = 5
 
 _OUTCOMES = {
     DeleteOutcome.DELETED: Outcome.DELETED,
@@ -96,9 +102,32 @@ class Execution:
     bytes_deleted: int = 0
     # Of those, what a versioned bucket still keeps, as noncurrent versions.
     bytes_noncurrent: int = 0
-    # Backups by codec and level, such as `zstd 19`.
+    # Backups by codec and level, such as `zstd 19`; `reused` whose bytes were there before.
     encodings: Counter[str] = field(default_factory=Counter)
+    # Backups that do not give back what the object was.
+    lossy: int = 0
     _pending: list[Result] = field(default_factory=list)
+    _remarks: dict[str, str] = field(default_factory=dict)  # of this batch, by key
+    _backups: BackupRun = field(init=False)
+    _told_level: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._told_level = self.config.compression_level
+        self._backups = BackupRun(
+            self.bucket,
+            self.files,
+            self.operation_id,
+            level=self.config.compression_level,
+            floor=self.config.compression_floor,
+            jpegxl=self.config.jpegxl,
+            compact=self.config.images is Images.COMPACT,
+            concurrency=self.config.max_concurrency,
+            ask_tags_always=self.ask_tags_always,
+            copies_in=self.audit if self.config.deduplicate else None,
+            etags_are_md5=self.etags_are_md5,
+            check=self.journal.refuse_if_cancelled,
+            object_lock=self.object_lock,
+        )
 
     async def run(self, finished: frozenset[str]) -> None:
         """Execute what is left of the plan; keys in `finished` were done by an earlier run.
@@ -110,31 +139,22 @@ class Execution:
         """
         if self.config.mode is not Mode.AUDIT_ONLY:
             await self.files.create_operation(self.operation_id)
-        backups = BackupRun(
-            self.bucket,
-            self.files,
-            self.operation_id,
-            level=self.config.compression_level,
-            floor=self.config.compression_floor,
-            jpegxl=self.config.jpegxl,
-            concurrency=self.config.max_concurrency,
-            ask_tags_always=self.ask_tags_always,
-            etags_are_md5=self.etags_are_md5,
-            check=self.journal.refuse_if_cancelled,
-            object_lock=self.object_lock,
-        )
         try:
             dropped = await self._drop_drifted(finished)
-            async for batch in self._batches(finished | dropped):
-                await self._safe_point()
-                await self.check_allowed()
-                if self.config.mode is Mode.AUDIT_ONLY:
-                    await self._record_only(batch)
-                else:
-                    await self._collect(batch, backups)
-                done = len(finished) + sum(self.counts.values())
-                self.journal.progress("execute", done, self.plan.objects)
+            pages = self.catalogue.plan_items(self.plan.plan_id)
+            left = batches(pages, finished | dropped, objects=BATCH_OBJECTS, size=BATCH_BYTES)
+            async with Ahead(self.clock, self._back_up, self._backups.forget) as ahead:
+                async for batch, following in left:
+                    await self._safe_point()
+                    await self.check_allowed()
+                    if self.config.mode is Mode.AUDIT_ONLY:
+                        await self._record_only(batch)
+                    else:
+                        await self._collect(batch, following, ahead)
+                    done = len(finished) + sum(self.counts.values())
+                    self.journal.progress("execute", done, self.plan.objects)
         finally:
+            self._backups.close()
             await to_the_end(self._commit([]))
 
     async def _safe_point(self) -> None:
@@ -169,32 +189,26 @@ class Execution:
             log.warning("plan_drifted", planned=len(planned), **self.counts)
         return frozenset(result.key for result in found)
 
-    async def _batches(self, finished: frozenset[str]) -> AsyncIterator[list[PlanItem]]:
-        batch: list[PlanItem] = []
-        size = 0
-        async for page in self.catalogue.plan_items(self.plan.plan_id):
-            for item in page:
-                if item.key in finished:
-                    continue
-                if batch and (len(batch) >= BATCH_OBJECTS or size + item.size > BATCH_BYTES):
-                    yield batch
-                    batch, size = [], 0
-                batch.append(item)
-                size += item.size
-        if batch:
-            yield batch
-
-    async def _collect(self, batch: list[PlanItem], backups: BackupRun) -> None:
-        self.journal.step("back up")
+    async def _back_up(self, batch: Sequence[PlanItem]) -> Backups:
         await self._check_space(batch)
-        level = backups.level
-        backed_up = await backups.back_up(batch)
-        self._note_encodings(backed_up.intents, level, backups.level)
+        return await self._backups.back_up(batch)
+
+    async def _collect(
+        self, batch: Sequence[PlanItem], following: Sequence[PlanItem], ahead: Ahead
+    ) -> None:
+        self.journal.step("back up")
+        backed_up = await ahead.turn_of(batch)
+        self._note_encodings(backed_up.intents)
         self.bytes_backed_up += sum(intent.size for intent in backed_up.intents)
         self._note(backed_up.results)
-        claimed = await self._commit(backed_up.intents)
+        self._remarks = backed_up.remarks
+        for alarm in backed_up.alarms:
+            self.journal.object_ended("copy-damaged", alarm.key, alarm.reason)
+        claimed = await self._commit([*backed_up.alarms, *backed_up.intents])
         self._note([Result(key, Outcome.KEPT, CLAIMED) for key in sorted(claimed)])
         await self.replica_has()
+        if not self.journal.is_pause_wished():
+            ahead.begin(following)
         self.journal.step("judge again")
         intents = {i.key: i for i in backed_up.intents if i.key not in claimed}
         # As old as it was found now: the same bytes, uploaded once more, are a young object.
@@ -203,19 +217,38 @@ class Execution:
             for item in batch
             if item.key in intents
         ]
-        cleared, kept = await self._judge_again(found)
-        self._note(kept)
-        if cleared:
+        await self._delete_cleared(found, intents)
+
+    async def _delete_cleared(self, left: list[PlanItem], intents: Mapping[str, Intent]) -> None:
+        """Judge and delete; what the store was too busy for is judged again before it is tried
+        again: the answer of the databases does not last.
+        """
+        in_vain = 0
+        while True:
+            cleared, kept = await self._judge_again(left)
+            self._note(kept)
+            if not cleared:
+                return
             self.journal.step("delete")
-            await to_the_end(self._delete([intents[i.key] for i in cleared]))
+            undone = await to_the_end(self._delete([intents[i.key] for i in cleared]))
+            in_vain = in_vain + 1 if len(undone) == len(cleared) else 0
+            left = [item for item in cleared if item.key in undone]
+            if not left or in_vain == IN_VAIN:
+                self._note([Result(i.key, Outcome.FAILED, undone[i.key]) for i in left])
+                return
+            await asyncio.sleep(backoff_seconds(in_vain))
+            self.journal.step("judge again")
 
-    def _note_encodings(self, intents: Sequence[Intent], level: int, next_level: int) -> None:
-        self.encodings.update(intent.backup.encoding for intent in intents)
-        if next_level != level:
-            self.journal.encodes_at(level, next_level)
-            log.info("compression_level", before=level, now=next_level)
+    def _note_encodings(self, intents: Sequence[Intent]) -> None:
+        self.lossy += sum(intent.backup.is_lossy for intent in intents)
+        backups = [intent.backup for intent in intents]
+        self.encodings.update("reused" if b.reused else b.encoding for b in backups)
+        if (level := self._backups.level) != self._told_level:
+            self.journal.encodes_at(self._told_level, level)
+            log.info("compression_level", before=self._told_level, now=level)
+            self._told_level = level
 
-    async def _record_only(self, batch: list[PlanItem]) -> None:
+    async def _record_only(self, batch: Sequence[PlanItem]) -> None:
         cleared, kept = await self._judge_again(batch)
         at_once = self.config.max_concurrency
         would = await would_end(self.bucket, cleared, self.object_lock, concurrency=at_once)
@@ -248,7 +281,8 @@ class Execution:
         cleared = [item for item in batch if item.key not in reasons]
         return cleared, [Result(key, Outcome.KEPT, why) for key, why in reasons.items()]
 
-    async def _delete(self, intents: Sequence[Intent]) -> None:
+    async def _delete(self, intents: Sequence[Intent]) -> dict[str, str]:
+        """Delete, and account for every key; returns why of those the store did nothing about."""
         asked = {intent.key: intent for intent in intents}
         if self.deletes == DeleteModes():
             answers = await self.bucket.delete_batch([(i.key, i.etag) for i in intents])
@@ -257,7 +291,7 @@ class Execution:
             answers = await self.bucket.delete_by_modes(self.deletes, were)
         await self._look_for_untruth(intents, answers)
         heard = [
-            _result(asked[key], answer)
+            _result(asked[key], answer, self._remarks.get(key, ""))
             for key, answer in answers.items()
             if answer.outcome is not DeleteOutcome.FAILED
         ]
@@ -267,20 +301,18 @@ class Execution:
         self._note(heard)
         for intent in intents:
             answer = answers[intent.key]
-            if answer.outcome is DeleteOutcome.FAILED:
+            if answer.outcome is DeleteOutcome.FAILED and not answer.undone:
                 await self._look_after(intent, answer.reason)
+        return {key: answer.reason for key, answer in answers.items() if answer.undone}
 
     async def _look_for_untruth(
         self, intents: Sequence[Intent], answers: dict[str, DeleteResult]
     ) -> None:
         """Look whether what is said to be deleted is gone; where it is not, nothing is believed."""
         said = [i for i in intents if answers[i.key].outcome is DeleteOutcome.DELETED]
-        for intent in said[:: max(1, len(said) - 1)]:
-            state = await self.bucket.head(intent.key)
-            if state is not None and state.etag == intent.etag:
-                untrue = DeleteResult(DeleteOutcome.FAILED, "said to be deleted, and still there")
-                answers |= dict.fromkeys((i.key for i in said), untrue)
-                return
+        if await any_still_there(self.bucket, {i.key: i.etag for i in said}):
+            untrue = DeleteResult(DeleteOutcome.FAILED, "said to be deleted, and still there")
+            answers |= dict.fromkeys((i.key for i in said), untrue)
 
     async def _look_after(self, intent: Intent, reason: str) -> None:
         """A delete that failed, or of which nothing was heard, may have been done all the same.
@@ -312,17 +344,18 @@ class Execution:
         """Before a wait of any length, what is only in memory goes into the audit log."""
         await self._commit([])
 
-    async def _commit(self, intents: Sequence[Intent]) -> frozenset[str]:
-        """One durable audit transaction: these intents, and all results not yet recorded.
+    async def _commit(self, records: Sequence[Intent | CopyDamaged]) -> frozenset[str]:
+        """One durable audit transaction: these records, and all results not yet recorded.
 
         Returns the keys that a restore, which heals beside us, has claimed: no intent is recorded.
         """
         pending, self._pending = self._pending, []
         # Cancelled, it is waited for: what was heard of deletes must not be lost with it.
-        return await to_the_end(self.audit.claim(self.operation_id, [*pending, *intents]))
+        return await to_the_end(self.audit.claim(self.operation_id, [*pending, *records]))
 
 
-def _result(intent: Intent, answer: DeleteResult) -> Result:
+def _result(intent: Intent, answer: DeleteResult, remark: str) -> Result:
     outcome = _OUTCOMES[answer.outcome]
     version_id = intent.version_id if outcome is Outcome.DELETED else None
-    return Result(intent.key, outcome, answer.reason, version_id=version_id, marker=answer.marker)
+    reason = answer.reason or remark
+    return Result(intent.key, outcome, reason, version_id=version_id, marker=answer.marker)

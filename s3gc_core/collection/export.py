@@ -23,7 +23,14 @@ from s3gc_core.bucket import ObjectHeaders
 from s3gc_core.collection.folder import sha256_of
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.parallel import to_the_end
-from s3gc_core.vault import AuditLog, BackupDamaged, BackupFiles, BackupState, Outcome
+from s3gc_core.vault import (
+    AuditLog,
+    BackupDamaged,
+    BackupFiles,
+    BackupState,
+    Fidelity,
+    Outcome,
+)
 from s3gc_core.vault.failures import disk_failure
 from s3gc_core.vault.names import slug_of
 
@@ -35,7 +42,8 @@ _CHUNK = 1 << 20
 class Line(msgspec.Struct, frozen=True):
     """One line of the manifest: the object as it was, and the file that holds its bytes.
 
-    `at` (UTC) is when its backup or what became of it (`outcome`) was recorded.
+    `at` (UTC) is when its backup or what became of it (`outcome`) was recorded. Of `lossy` fidelity
+    the file is the compact copy of a picture, and size and SHA-256 are its own.
     """
 
     key: str
@@ -49,6 +57,7 @@ class Line(msgspec.Struct, frozen=True):
     at: datetime
     outcome: Outcome | None
     headers: ObjectHeaders
+    fidelity: Fidelity = "exact"
 
 
 class Sink(Protocol):
@@ -171,11 +180,14 @@ class _Chunks:
 
 @dataclass(slots=True)
 class Export:
-    """One export. `damaged` holds key and reason of each backup that is not in it."""
+    """One export. `damaged` holds key and reason of each backup that is not in it; `lossy` is how
+    many are compact copies.
+    """
 
     audit: AuditLog
     files: BackupFiles
     exported: int = 0
+    lossy: int = 0
     bytes: int = 0
     damaged: list[tuple[str, str]] = field(default_factory=list)
 
@@ -207,7 +219,8 @@ class Export:
                     self.damaged.append((backup.intent.key, error.what))
                     continue
                 self.exported += 1
-                self.bytes += stored.raw_size
+                self.bytes += stored.given_size
+                self.lossy += stored.is_lossy
                 line = _line(backup, self.exported)
                 chunks = self.files.open_raw(stored)
                 await to_the_end(asyncio.to_thread(sink.add, line.file, line.size, chunks))
@@ -228,14 +241,15 @@ def _line(backup: BackupState, number: int) -> Line:
         intent.key,
         f"objects/{backup.operation_id}/{name}",
         backup.operation_id,
-        intent.backup.raw_size,
-        intent.backup.raw_sha256,
+        intent.backup.given_size,
+        intent.backup.given_sha256,
         intent.etag,
         intent.version_id,
         intent.last_modified,
         backup.at,
         backup.outcome,
         intent.headers,
+        intent.backup.fidelity,
     )
 
 

@@ -16,6 +16,7 @@ import msgspec
 from s3gc_core.bucket import ObjectHeaders
 from s3gc_core.collection.below import IN_THE_WAY, PART, Below, Found
 from s3gc_core.collection.restore import Selection, select
+from s3gc_core.collection.write_back import LOSSY, Standby, Written, proven, refused_as_lossy
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.jobs import JobJournal
 from s3gc_core.parallel import in_parallel, to_the_end
@@ -33,6 +34,7 @@ INDEX = "s3gc-restored.jsonl"
 _AWKWARD = "s3gc-awkward-keys"
 # Objects written between two audit commits.
 _BATCH = 64
+_AS_INTENDED = frozenset({RestoreOutcome.EXPORTED, RestoreOutcome.ALREADY_THERE})
 
 
 def relative_name(key: str) -> str:
@@ -60,17 +62,22 @@ def hashed_name(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where an object is below the folder; `already`: an earlier restore had written it."""
+    """Where an object is below the folder; `already`: an earlier restore had written it.
+
+    `told` says where its bytes are from, if not from the vault.
+    """
 
     name: str
     already: bool = False
+    told: str = ""
 
 
 class Folder:
     """A folder that restored objects are written into; existing files are never replaced."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, standby: Standby | None = None) -> None:
         self._path = path
+        self._standby = standby
         self._below = Below(path)
         self._index_turn = asyncio.Lock()
         # Hashes of the lines of the index; None before it was read.
@@ -88,27 +95,28 @@ class Folder:
         for name in names:
             try:
                 found = await asyncio.to_thread(
-                    self._below.look, name, stored.raw_size, stored.raw_sha256
+                    self._below.look, name, stored.given_size, stored.given_sha256
                 )
                 if found is Found.ANOTHER:
                     continue
+                told = ""
                 if found is Found.NOTHING:
-                    await self._fill(name, files, stored)
+                    told = await self._fill(name, files, stored)
             except IN_THE_WAY:
                 # `a` beside `a/b`, or a file of somebody else: take the other name.
                 continue
             # Also where the file was there: the restore that wrote it may have died before.
             async with self._index_turn:
                 await asyncio.to_thread(self._index, name, backup)
-            return Placed(name, already=found is Found.THE_SAME)
+            return Placed(name, already=found is Found.THE_SAME, told=told)
         raise FileExistsError(f"{next(iter(names))} is already there")
 
-    async def _fill(self, name: str, files: BackupFiles, stored: StoredBackup) -> None:
-        await files.verify(stored)
+    async def _fill(self, name: str, files: BackupFiles, stored: StoredBackup) -> str:
+        source = await proven(files, stored, self._standby)
         descriptor = await asyncio.to_thread(self._below.begin, name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                async for chunk in files.read(stored):
+                async for chunk in source.body:
                     await asyncio.to_thread(file.write, chunk)
                 await asyncio.to_thread(file.flush)
                 await asyncio.to_thread(os.fsync, file.fileno())
@@ -119,15 +127,18 @@ class Folder:
                 what = f"cannot write below {self._path}: {error.strerror}"
                 raise VaultUnreachable(what) from error
             raise
+        return source.told
 
     def _index(self, name: str, backup: DeletedObject) -> None:
+        stored = backup.intent.backup
         line = msgspec.json.encode(
             {
                 "key": backup.intent.key,
                 "file": name,
-                "size": backup.intent.size,
-                "sha256": backup.intent.backup.raw_sha256,
+                "size": stored.given_size,
+                "sha256": stored.given_sha256,
                 "headers": backup.intent.headers,
+                **({"fidelity": "lossy"} if stored.is_lossy else {}),
             }
         )
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
@@ -183,7 +194,7 @@ class _Indexed(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class FolderRestore:
-    """One restore into a folder. `counts` tells how many objects ended how."""
+    """One restore into a folder. `counts` and `lossy` are as those of `Restore`."""
 
     audit: AuditLog
     files: BackupFiles
@@ -191,8 +202,12 @@ class FolderRestore:
     operation_id: str
     path: Path
     concurrency: int = 1
+    accept_lossy: bool = False
+    standby: Standby | None = None
     counts: Counter[str] = field(default_factory=Counter)
     bytes_written: int = 0
+    lossy: int = 0
+    from_replica: int = 0
 
     async def run(self, selection: Selection) -> None:
         """Write everything selected. One object's failure does not stop the others.
@@ -200,7 +215,7 @@ class FolderRestore:
         An interrupted restore goes on where it stopped: what is there as it was is left alone.
         May wait, or raise `OperationCancelled`, between two batches, each of which is recorded.
         """
-        folder = Folder(self.path)
+        folder = Folder(self.path, self.standby)
         async for backups, _ in select(self.audit, selection):
             for start in range(0, len(backups), _BATCH):
                 await self.journal.checkpoint()
@@ -224,23 +239,32 @@ class FolderRestore:
 
     def _note(self, written: Sequence[Restored]) -> None:
         self.counts.update(result.outcome.value for result in written)
+        self.lossy += sum(result.lossy for result in written)
         for result in written:
-            if result.outcome is RestoreOutcome.FAILED:
+            if result.outcome not in _AS_INTENDED or result.lossy:
                 self.journal.object_ended(result.outcome.value, result.key, result.reason)
         self.journal.tally(self.counts, restored=self.bytes_written)
         self.journal.progress("restore", sum(self.counts.values()))
 
     async def _one(self, folder: Folder, backup: DeletedObject) -> Restored:
         outcome, reason = RestoreOutcome.FAILED, ""
+        lossy = backup.intent.backup.is_lossy
+        if refused := refused_as_lossy(backup.intent, accept_lossy=self.accept_lossy):
+            return refused.of(backup.intent.key, backup.operation_id)
         try:
             placed = await folder.write(self.files, backup)
             if placed.already:
                 outcome, reason = RestoreOutcome.ALREADY_THERE, f"as {placed.name} in the folder"
             else:
                 outcome, reason = RestoreOutcome.EXPORTED, f"written to {placed.name}"
-                self.bytes_written += backup.intent.size
+                if placed.told:
+                    self.from_replica += 1
+                    reason += f"; {placed.told}"
+                self.bytes_written += backup.intent.backup.given_size
         except BackupDamaged as error:
             reason = error.what
         except FileExistsError as error:
             reason = str(error)
-        return Restored(backup.intent.key, backup.operation_id, outcome, reason=reason)
+        lossy &= outcome in _AS_INTENDED
+        reason += f"; {LOSSY}" if lossy else ""
+        return Written(outcome, None, reason, lossy).of(backup.intent.key, backup.operation_id)

@@ -18,7 +18,10 @@ SAME_OBJECT = "the same object is in the bucket"
 
 @dataclass(frozen=True, slots=True)
 class PurgeSummary:
-    """`purged` backups and their `bytes` were removed (or would be); `sole_copies` stayed."""
+    """`purged` backups and their `bytes` were removed (or would be); `sole_copies` stayed.
+
+    One that uses the bytes of another counts none: they go with the last that needs them.
+    """
 
     purged: int
     bytes: int
@@ -64,7 +67,7 @@ async def purge(
                 sole += 1
                 continue
             purged += 1
-            size += backup.intent.backup.stored_size
+            size += 0 if backup.intent.backup.reused else backup.intent.backup.stored_size
             if not dry_run:
                 await _remove(audit, files, operation_id, backup)
                 changed.add(backup.operation_id)
@@ -88,7 +91,9 @@ async def _remove(
     audit: AuditLog, files: BackupFiles, operation_id: str, backup: BackupState
 ) -> None:
     intent = backup.intent
-    packed_bytes = 0 if intent.backup.offset is None else intent.backup.stored_size
+    # Bytes that another backup brought are counted with that one.
+    own = intent.backup.offset is not None and not intent.backup.reused
+    packed_bytes = intent.backup.stored_size if own else 0
     record = Purged(intent.key, backup.operation_id, intent.backup.path, SAME_OBJECT, packed_bytes)
     await audit.append(operation_id, [record])
     await asyncio.to_thread(files.remove_backup, intent.backup)

@@ -10,10 +10,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from s3gc_core.bucket import Bucket
+import msgspec
+
+from s3gc_core import log
+from s3gc_core.bucket import Bucket, ObjectChanged, ObjectUnreadable
 from s3gc_core.collection.classification import classify_intent, classify_restore
 from s3gc_core.collection.comparison import differences
 from s3gc_core.collection.strays import tidy
+from s3gc_core.collection.write_back import LOSSY, is_compact_copy
 from s3gc_core.vault import (
     AuditLog,
     BackupFiles,
@@ -25,6 +29,8 @@ from s3gc_core.vault import (
     RestoreIntent,
 )
 
+# A HEAD that tells of one object only that it cannot be looked at.
+UNSEEN = (ObjectChanged, ObjectUnreadable)
 # What an operation is only said to have come to when its folder is tidy.
 _TIDY_ENDS = frozenset({"done", "partial"})
 
@@ -49,21 +55,31 @@ class Recovered:
 async def recover(bucket: Bucket, audit: AuditLog, files: BackupFiles) -> Recovered:
     """Classify and finish everything that ended operations left open.
 
-    The caller holds the vault, so no operation is running. Raises `BucketUnreachable` where the
+    The caller holds the vault, so no operation is running. A step whose object cannot be looked at
+    stays open. Raises `BucketUnreachable` where the
     bucket cannot be asked: without an answer nothing is concluded.
     """
     outcomes = dict.fromkeys(Outcome, 0)
     async for page in audit.unresolved_intents():
         for entry in page:
             if isinstance(entry.record, Intent):
-                result = classify_intent(entry.record, await bucket.head(entry.record.key))
+                try:
+                    result = classify_intent(entry.record, await bucket.head(entry.record.key))
+                except UNSEEN as error:
+                    # Its step stays open, and the next look asks again; all others go on.
+                    log.warning("step_left_open", key=entry.record.key, what=error.what)
+                    continue
                 await audit.append(entry.operation_id, [result])
                 outcomes[result.outcome] += 1
     restores = 0
     async for page in audit.unresolved_restores():
         for entry in page:
             if isinstance(entry.record, RestoreIntent):
-                restored = await _look_at_restore(bucket, audit, entry.record)
+                try:
+                    restored = await _look_at_restore(bucket, audit, entry.record)
+                except UNSEEN as error:
+                    log.warning("step_left_open", key=entry.record.key, what=error.what)
+                    continue
                 await audit.append(entry.operation_id, [restored])
                 restores += 1
     operations = files_removed = 0
@@ -101,4 +117,7 @@ async def _look_at_restore(bucket: Bucket, audit: AuditLog, intent: RestoreInten
         return classify_restore(intent, None, None)
     backup = await audit.intent(intent.from_operation, intent.key)
     unequal = await differences(bucket, backup) if backup else "its backup is not recorded"
-    return classify_restore(intent, state, unequal)
+    restored = classify_restore(intent, state, unequal)
+    if unequal is None and backup is not None and is_compact_copy(backup, state.size):
+        return msgspec.structs.replace(restored, reason=f"{restored.reason}; {LOSSY}", lossy=True)
+    return restored

@@ -14,12 +14,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from s3gc_core.bucket import Bucket, ObjectUnreadable, WriteDenied
+from s3gc_core.bucket import Bucket, ObjectChanged, ObjectUnreadable, WriteDenied
 from s3gc_core.collection.comparison import differences
 from s3gc_core.collection.unhiding import UNHIDDEN, unhide
 from s3gc_core.collection.write_back import (
+    FROM_REPLICA,
     OF_ONE_OBJECT,
     Elsewhere,
+    Standby,
     Written,
     left_alone,
     placed,
@@ -56,13 +58,13 @@ class Selection(msgspec.Struct, frozen=True):
 
 
 def choose(backups: Iterable[DeletedObject], as_of: datetime | None) -> DeletedObject | None:
-    """Of all backups of one key, the one to restore.
+    """Of all backups of one key, in the order of the log, the one to restore.
 
-    Without `as_of` the one deleted last; with it the one that was the live object at that time:
-    modified before, deleted after.
+    Without `as_of` the last, whatever the clocks said when it was made; with it the one that was
+    the live object at that time: modified before, deleted after.
     """
     if as_of is None:
-        return max(backups, key=lambda b: b.deleted_at, default=None)
+        return next(reversed(list(backups)), None)
     live = [b for b in backups if b.intent.last_modified <= as_of < b.deleted_at]
     return max(live, key=lambda b: b.intent.last_modified, default=None)
 
@@ -105,7 +107,11 @@ def _by_key(page: Iterable[DeletedObject]) -> dict[str, list[DeletedObject]]:
 
 @dataclass(slots=True)
 class Restore:
-    """One restore into the bucket. `counts` tells how many objects ended how."""
+    """One restore into the bucket. `counts` tells how many objects ended how, `lossy` how many are
+    compact copies now, which only `accept_lossy` lets come back.
+
+    `standby` has what is damaged or gone in the vault; `from_replica` objects came from there.
+    """
 
     bucket: Bucket
     audit: AuditLog
@@ -115,9 +121,13 @@ class Restore:
     overwrite: bool
     concurrency: int
     elsewhere: Elsewhere | None = None
+    accept_lossy: bool = False
+    standby: Standby | None = None
     counts: Counter[str] = field(default_factory=Counter)
     bytes_restored: int = 0
     unhidden: int = 0
+    lossy: int = 0
+    from_replica: int = 0
     denied: int = 0
 
     async def run(self, selection: Selection) -> None:
@@ -155,21 +165,28 @@ class Restore:
         async def one(backup: DeletedObject, intent: Intent, etag: str | None) -> Restored:
             if intent.key in claimed:
                 left = Written(RestoreOutcome.FAILED, None, CLAIMED)
-                return Restored(backup.intent.key, backup.operation_id, *left)
+                return left.of(backup.intent.key, backup.operation_id)
             async with at_once:
                 written = await self._unhidden(backup) if etag is None else None
                 try:
                     if written is None:
                         written = await write_back(
-                            self.bucket, self.files, intent, etag, differences
+                            self.bucket,
+                            self.files,
+                            intent,
+                            etag,
+                            differences,
+                            self.standby,
+                            accept_lossy=self.accept_lossy,
                         )
+                        self.from_replica += written.reason.startswith(FROM_REPLICA)
                 except WriteDenied as error:
                     # Here only, or everywhere: what became of the others tells.
                     denials.append(error)
                     written = Written(RestoreOutcome.FAILED, None, error.what)
             if self.elsewhere is not None:
                 written = self.elsewhere.told(written, intent)
-            return Restored(backup.intent.key, backup.operation_id, *written)
+            return written.of(backup.intent.key, backup.operation_id)
 
         await self._note(batch, await in_parallel(map(one, batch, there, overwriting)))
         self.denied += len(denials)
@@ -178,16 +195,17 @@ class Restore:
 
     async def _leave(self, keys: list[str], as_of: datetime) -> list[Restored]:
         """Keys of which there is no backup of that time: they are left as they are, and told."""
-        return [Restored(key, "", *await left_alone(self.bucket, key, as_of)) for key in keys]
+        return [(await left_alone(self.bucket, key, as_of)).of(key, "") for key in keys]
 
     async def _note(self, batch: list[DeletedObject], restored: list[Restored]) -> None:
         await self.audit.append(self.operation_id, restored)
         self.counts.update(result.outcome.value for result in restored)
         for result in restored:
-            if result.outcome not in _AS_INTENDED:
+            if result.outcome not in _AS_INTENDED or result.lossy:
                 self.journal.object_ended(result.outcome.value, result.key, result.reason)
+        self.lossy += sum(result.lossy for result in restored)
         self.bytes_restored += sum(
-            backup.intent.size
+            backup.intent.backup.given_size if result.lossy else backup.intent.size
             for backup, result in zip(batch, restored, strict=False)
             if result.outcome in _WRITTEN
         )
@@ -199,7 +217,7 @@ class Restore:
             return None
         try:
             state = await self.bucket.head(key)
-        except ObjectUnreadable:
+        except (ObjectChanged, ObjectUnreadable):
             # Without its ETag nothing is overwritten; the object itself fails further on.
             return None
         return state.etag if state else None

@@ -13,8 +13,8 @@ from s3gc_core.vault.tar import end_of
 async def tidy(
     audit: AuditLog, files: BackupFiles, operation_id: str, *, changed: bool = False
 ) -> int:
-    """Leave in an operation's folder what is recorded, its packs cut to that and sealed, and a
-    manifest of it; returns how many files were removed.
+    """Leave in an operation's folder what it, or any other, recorded to be there, its packs cut to
+    that and sealed, and a manifest of its backups; returns how many files were removed.
 
     `changed` says that the manifest, if there is one, may no longer be right.
 
@@ -22,16 +22,25 @@ async def tidy(
     on. The operation must not be running.
     """
     known = await audit.backup_paths(operation_id)
-    expected = known | {place_of(operation_id, MANIFEST)} if known else known
+    # All its backups may lie in packs of others; it has its manifest all the same.
+    listed = bool(known) or await _has_backups(audit, operation_id)
+    expected = known | {place_of(operation_id, MANIFEST)} if listed else known
     strays = await asyncio.to_thread(files.strays, operation_id, expected)
     for stray in strays:
         await asyncio.to_thread(files.remove, stray)
     for path, end in (await _pack_ends(audit, operation_id)).items():
         if path in known:
             await asyncio.to_thread(files.end_pack, path, end)
-    if known and (changed or not await asyncio.to_thread(files.has_manifest, operation_id)):
+    if listed and (changed or not await asyncio.to_thread(files.has_manifest, operation_id)):
         await files.write_manifest(operation_id, audit.backups(operation_id))
     return len(strays)
+
+
+async def _has_backups(audit: AuditLog, operation_id: str) -> bool:
+    async for page in audit.backups(operation_id):
+        if page:
+            return True
+    return False
 
 
 async def _pack_ends(audit: AuditLog, operation_id: str) -> dict[str, int]:

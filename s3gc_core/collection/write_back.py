@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -18,23 +18,80 @@ from s3gc_core.bucket import (
     ObjectUnreadable,
 )
 from s3gc_core.collection.comparison import differences
-from s3gc_core.vault import BackupDamaged, BackupFiles, Intent, RestoreOutcome
+from s3gc_core.vault import (
+    BackupDamaged,
+    BackupFiles,
+    Intent,
+    Restored,
+    RestoreOutcome,
+    StoredBackup,
+)
 
 # Bytes of UTF-8 that a key may have (S3 user guide).
 MAX_KEY_BYTES = 1024
 # What concerns one object alone, and does not stop the others.
 OF_ONE_OBJECT = (BackupDamaged, ObjectChanged, ObjectGone, ObjectRefused, ObjectUnreadable)
 
+FROM_REPLICA = "the backup was taken from the replica"
+
 # See `differences`.
 Compare: TypeAlias = Callable[[Bucket, Intent, str | None], Awaitable[str | None]]
 
 
+# What is said of every object that comes back as something else than it was.
+LOSSY = "LOSSY: a compact copy of the picture, not what the object was"
+LOSSY_REFUSED = "only a LOSSY copy of it is in the vault; --accept-lossy brings that back"
+
+
 class Written(NamedTuple):
-    """How writing one object back ended; `etag` is that of the object now at the key."""
+    """How writing one object back ended; `etag` is that of the object now at the key.
+
+    `lossy`: that is the compact copy of what it was.
+    """
 
     outcome: RestoreOutcome
     etag: str | None = None
     reason: str = ""
+    lossy: bool = False
+
+    def of(self, key: str, from_operation: str) -> Restored:
+        """The record of it."""
+        return Restored(key, from_operation, self.outcome, self.etag, self.reason, lossy=self.lossy)
+
+
+class Standby(Protocol):
+    """Another copy of the vault, for what is damaged or gone in it."""
+
+    async def proven(self, backup: StoredBackup) -> AsyncIterator[bytes]:
+        """The object's bytes, all compared with what was recorded before this returns.
+
+        Raises `BackupDamaged` where they cannot be had there either.
+        """
+        ...
+
+
+class Proven(NamedTuple):
+    """The bytes of a backup, compared; `told` says where they are from, if not from the vault."""
+
+    body: AsyncIterator[bytes]
+    told: str = ""
+
+
+async def proven(files: BackupFiles, backup: StoredBackup, standby: Standby | None) -> Proven:
+    """The object's bytes: from the vault, or, where it has them no more, from `standby`.
+
+    Raises `BackupDamaged` where neither has them, `VaultUnreachable`.
+    """
+    try:
+        return Proven(await files.proven(backup))
+    except BackupDamaged as damaged:
+        if standby is None:
+            raise
+        try:
+            body = await standby.proven(backup)
+        except BackupDamaged as error:
+            raise BackupDamaged(f"{damaged.what}; and in the replica: {error.what}") from error
+        return Proven(body, f"{FROM_REPLICA}: {damaged.what}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +105,8 @@ class Elsewhere:
         """An outcome that cannot be taken for one in our own bucket."""
         place = f"s3://{self.bucket}/{there.key}"
         if written.outcome is RestoreOutcome.RESTORED:
-            return Written(RestoreOutcome.EXPORTED, written.etag, f"written to {place}")
+            said = f"written to {place}" + (f"; {written.reason}" if written.reason else "")
+            return Written(RestoreOutcome.EXPORTED, written.etag, said, written.lossy)
         reason = f"{place}: {written.reason}" if written.reason else place
         return written._replace(reason=reason)
 
@@ -60,16 +118,36 @@ def placed(backup: Intent, elsewhere: Elsewhere | None) -> Intent:
     return msgspec.structs.replace(backup, key=elsewhere.prefix + backup.key)
 
 
+def refused_as_lossy(backup: Intent, *, accept_lossy: bool) -> Written | None:
+    """What a restore says of an object whose compact copy nobody accepted; None of all others."""
+    if not backup.backup.is_lossy or accept_lossy:
+        return None
+    return Written(RestoreOutcome.LOSSY_REFUSED, None, LOSSY_REFUSED)
+
+
+def is_compact_copy(backup: Intent, size: int) -> bool:
+    """Whether what is at a key, and equal to the backup, is its compact copy, by its size (bytes).
+
+    The object that it was made of is larger by more than a third, and as good, or better.
+    """
+    return backup.backup.is_lossy and size == backup.backup.given_size
+
+
 async def write_back(
     bucket: Bucket,
     files: BackupFiles,
     backup: Intent,
     overwrite_etag: str | None = None,
     compare: Compare = differences,
+    standby: Standby | None = None,
+    *,
+    accept_lossy: bool = False,
 ) -> Written:
     """Write one object as it was backed up to `backup.key`, and compare what is there then.
 
-    Never over an object but the one with `overwrite_etag`, and not where the same is there.
+    From `standby` where the vault's own backup is damaged or gone.
+    Never over an object but the one with `overwrite_etag`, and not where the same is there. A
+    compact copy only where somebody accepts that it is not what the object was.
     Raises `WriteDenied`, `BucketUnreachable`, `StoreFailed`: those concern more than this object.
     """
     if len(backup.key.encode()) > MAX_KEY_BYTES:
@@ -80,12 +158,15 @@ async def write_back(
         overwrite = overwrite_etag is not None
         if (there := await _in_the_way(bucket, backup, compare, overwrite=overwrite)) is not None:
             return there
+        if refused := refused_as_lossy(backup, accept_lossy=accept_lossy):
+            return refused
         try:
             # The whole file is proven before its first byte goes to the bucket.
+            source = await proven(files, backup.backup, standby)
             etag = await bucket.put(
                 backup.key,
-                await files.proven(backup.backup),
-                size=backup.size,
+                source.body,
+                size=backup.backup.given_size,
                 headers=backup.headers,
                 if_match=overwrite_etag,
             )
@@ -100,15 +181,25 @@ async def write_back(
         return Written(RestoreOutcome.FAILED, None, error.what)
     if unequal is not None:
         return Written(RestoreOutcome.FAILED, etag, f"read back: {unequal}")
-    return Written(RestoreOutcome.RESTORED, etag)
+    if backup.backup.is_lossy:
+        said = f"{source.told}; {LOSSY}" if source.told else LOSSY
+        return Written(RestoreOutcome.RESTORED, etag, said, lossy=True)
+    return Written(RestoreOutcome.RESTORED, etag, source.told)
 
 
 async def foresee(
-    bucket: Bucket, files: BackupFiles, backup: Intent, *, overwrite: bool
+    bucket: Bucket,
+    files: BackupFiles,
+    backup: Intent,
+    *,
+    overwrite: bool,
+    accept_lossy: bool = False,
+    standby: bool = False,
 ) -> Written:
     """What `write_back` would do, by the same look at the bucket; changes nothing.
 
-    Of the backup file only that it is there in its full size is looked at.
+    Of the backup file only that it is there in its full size is looked at; the replica, if there
+    is one to stand by, is not asked.
     """
     if len(backup.key.encode()) > MAX_KEY_BYTES:
         return Written(RestoreOutcome.FAILED, None, f"its key is over {MAX_KEY_BYTES} bytes there")
@@ -118,8 +209,18 @@ async def foresee(
         return Written(RestoreOutcome.FAILED, None, error.what)
     if there is not None:
         return there
+    if refused := refused_as_lossy(backup, accept_lossy=accept_lossy):
+        return refused
     if not await asyncio.to_thread(files.is_present, backup.backup):
-        return Written(RestoreOutcome.FAILED, None, "its backup file is missing or cut")
+        missing = "its backup file is missing or cut"
+        if not standby:
+            return Written(RestoreOutcome.FAILED, None, missing)
+        asked = f"{missing}: the replica is asked for it"
+        lossy = backup.backup.is_lossy
+        said = f"{asked}; {LOSSY}" if lossy else asked
+        return Written(RestoreOutcome.RESTORED, None, said, lossy=lossy)
+    if backup.backup.is_lossy:
+        return Written(RestoreOutcome.RESTORED, None, LOSSY, lossy=True)
     return Written(RestoreOutcome.RESTORED)
 
 
@@ -154,5 +255,8 @@ async def _occupied(bucket: Bucket, backup: Intent, compare: Compare) -> Written
     """Another object lives at the key: the same one, or a newer one that stays."""
     unequal = await compare(bucket, backup, None)
     if unequal is None:
+        now = await bucket.head(backup.key) if backup.backup.is_lossy else None
+        if now is not None and is_compact_copy(backup, now.size):
+            return Written(RestoreOutcome.ALREADY_THERE, now.etag, LOSSY, lossy=True)
         return Written(RestoreOutcome.ALREADY_THERE, backup.etag)
     return Written(RestoreOutcome.NEWER_KEPT, None, unequal)

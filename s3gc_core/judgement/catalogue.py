@@ -75,6 +75,10 @@ class Catalogue:
         """Add a page of the bucket's listing."""
         await self._store.run(scan_tables.add_listing, page)
 
+    async def listed_twice(self) -> bool:
+        """Whether the listing has any key twice."""
+        return await self._store.read(scan_tables.listed_twice)
+
     async def add_uploads(self, page: Sequence[UploadInProgress]) -> None:
         """Add a page of the bucket's uploads in progress."""
         await self._store.run(scan_tables.add_uploads, page)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from s3gc_core.config import DRILL_PREFIX, Config, DatabaseSearch
+from s3gc_core.config import DRILL_PREFIX, Config, DatabaseSearch, Images
 from s3gc_core.errors import PlanDrifted
 from s3gc_core.judgement.guards import Identity
 from s3gc_core.references import Clearance, ColumnId
@@ -36,6 +36,7 @@ class Conditions(msgspec.Struct, frozen=True):
     database_search_skip: tuple[str, ...]
     clearances: tuple[str, ...]
     drill_prefix: str = DRILL_PREFIX
+    images: str = Images.EXACT.value
 
 
 def conditions_of(
@@ -57,6 +58,7 @@ def conditions_of(
         # Of another type it is another column, which nobody looked at.
         clearances=tuple(sorted(f"{id_} {said.type}" for id_, said in cleared.items())),
         drill_prefix=config.drill_prefix,
+        images=config.images.value,
     )
 
 
@@ -82,6 +84,8 @@ def drifted(then: Conditions, now: Conditions) -> list[str]:
         # What was cleared since was searched when the plan was made.
         "clearances": _lacks(now.clearances, then.clearances),
         "drill_prefix": now.drill_prefix != then.drill_prefix,
+        # Whoever approved it was not told that what comes back is worse.
+        "images": now.images == Images.COMPACT and then.images != Images.COMPACT,
     }
     return [name for name, is_changed in changed.items() if is_changed]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3gc_core.bucket import Versioning
+from s3gc_core.bucket import ListingIncomplete, Versioning
 from s3gc_core.clock import Clock
 from s3gc_core.config import Codec, Config
 from s3gc_core.databases.protocol import Database
@@ -218,15 +218,20 @@ class Scan:
         return summary
 
     async def _list(self, exclusions: UnmatchedExclusions) -> int:
-        listed = 0
+        listed, last, in_order = 0, "", True
         async with Behind() as writing:
             async for page in self.bucket.list_pages():
+                for one in page:
+                    in_order, last = in_order and one.key > last, one.key
                 # The store fetches the next page while this one is written.
                 await writing.put(self.catalogue.add_listing(page))
                 exclusions.see(one.key for one in page)
                 listed += len(page)
                 self.journal.progress("list", listed)
                 await self.journal.checkpoint()
+        # Some stores list out of order, and rightly so. In order, nothing can come twice.
+        if not in_order and await self.catalogue.listed_twice():
+            raise ListingIncomplete("a key was listed twice, so another may be missing")
         return listed
 
     async def _cover(self, before: Before) -> list[Covered]:

@@ -121,6 +121,12 @@ def add_listing(connection: sqlite3.Connection, page: Sequence[ListedObject]) ->
     )
 
 
+def listed_twice(connection: sqlite3.Connection) -> bool:
+    """Whether the listing has any key twice, by its hash."""
+    [(more,)] = connection.execute("SELECT count(*) > count(DISTINCT h) FROM listing")
+    return bool(more)
+
+
 def add_uploads(connection: sqlite3.Connection, page: Sequence[UploadInProgress]) -> None:
     """Add a page of the uploads in progress; of several to one key the first counts."""
     connection.executemany(

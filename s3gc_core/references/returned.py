@@ -26,13 +26,17 @@ _RETURN = "INSERT OR IGNORE INTO returned (h, source, row, at, told)"
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A deleted key that a row refers to again, since `at` (UTC). `told`: an alarm was raised."""
+    """A deleted key that a row refers to again, since `at` (UTC). `told`: an alarm was raised.
+
+    `lossy`: the vault holds no more than a compact copy of it, where somebody looked.
+    """
 
     key: str
     source: str
     row: RowId
     at: datetime
     told: bool
+    lossy: bool = False
 
 
 def vaulted_upto(connection: sqlite3.Connection) -> int:

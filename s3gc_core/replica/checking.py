@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO
 
 from s3gc_core.config import Config
-from s3gc_core.errors import ReplicaAltered
-from s3gc_core.replica.contents import Piece
+from s3gc_core.replica.fetching import ReplicaBackups
 from s3gc_core.replica.note import read_note
 from s3gc_core.replica.store import ReplicaStore, replica_id
-from s3gc_core.vault import AuditLog, BackupDamaged, Intent, StoredBackup, decode
-
-# More is held in a nameless file beside the vault.
-_IN_MEMORY = 32 << 20
+from s3gc_core.vault import AuditLog, BackupDamaged, Intent, StoredBackup
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,61 +57,22 @@ async def verify_replica(
 
     With `sample` about that many, chosen by chance; without it all that were shipped.
     """
-    pieces: dict[str, list[Piece]] = {}
-    count = await store.newest(0)
-    seq = 0
-    for number in range(1, count + 1):
-        head, _ = await store.head(number)
-        seq = head.seq
-        for piece in head.pieces:
-            pieces.setdefault(piece.path, []).append(piece)
+    replica = await ReplicaBackups.read(store, audit, spool)
     shipped = 0
     async for page in audit.entries(kinds=("intent",)):
-        shipped += sum(entry.seq <= seq for entry in page)
+        shipped += sum(entry.seq <= replica.seq for entry in page)
     share = 1.0 if sample is None or not shipped else sample / shipped
     async for page in audit.entries(kinds=("intent",)):
         for entry in page:
-            if entry.seq > seq or random.random() >= share:  # a sample, not a secret
+            if entry.seq > replica.seq or random.random() >= share:  # a sample, not a secret
                 continue
             if isinstance(entry.record, Intent):
-                backup = entry.record.backup
-                wrong = await _wrong(store, backup, pieces.get(backup.path, []), spool)
-                yield entry.record.key, wrong
+                yield entry.record.key, await _wrong(replica, entry.record.backup)
 
 
-async def _wrong(
-    store: ReplicaStore, backup: StoredBackup, pieces: list[Piece], spool: Path
-) -> str | None:
-    start = backup.offset or 0
-    end = start + backup.stored_size
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(spool)) as held:
-        try:
-            reached = start
-            for piece in sorted(pieces, key=lambda piece: piece.start):
-                if piece.start <= reached < min(piece.end, end):
-                    data = await store.get(piece)
-                    held.write(data[reached - piece.start : end - piece.start])
-                    reached = min(piece.end, end)
-            if reached != end:
-                return "it was not shipped, or was damaged before"
-            return await asyncio.to_thread(_compare, held, backup)
-        except (ReplicaAltered, BackupDamaged) as error:
-            return error.what
-
-
-def _compare(held: IO[bytes], backup: StoredBackup) -> str | None:
-    stored, raw, size = hashlib.sha256(), hashlib.sha256(), 0
-    held.seek(0)
-    while chunk := held.read(1 << 20):
-        stored.update(chunk)
-    if stored.hexdigest() != backup.stored_sha256:
-        return f"{backup.path} has other stored bytes than recorded (SHA-256)"
-    held.seek(0)
-    for chunk in decode(held, backup.codec):
-        raw.update(chunk)
-        size += len(chunk)
-        if size > backup.raw_size:
-            break
-    if size != backup.raw_size or raw.hexdigest() != backup.raw_sha256:
-        return f"{backup.path} has other raw bytes than recorded (SHA-256)"
-    return None
+async def _wrong(replica: ReplicaBackups, backup: StoredBackup) -> str | None:
+    try:
+        async with replica.held(backup):
+            return None
+    except BackupDamaged as error:
+        return error.what

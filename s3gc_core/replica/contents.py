@@ -5,6 +5,7 @@
     backups/<operation>/<name>/<from>-<to>
     audit/<from>-<to>.jsonl.zst        rows of the audit log, exactly as they were hashed
     heads/<number>.json                up to where the log is here, and what came with it
+    probe.txt                          what the doctor asks the store with
 
 A head is written after everything that it names: what no head names does not count.
 """

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from s3gc_core.vault import Entry, Intent, StoredBackup
+from s3gc_core.vault.places import split_place
 from s3gc_core.vault.tar import BLOCK, end_of
 
 # Bytes held in memory for one piece, but for a larger stretch of a pack that no record needs.
@@ -16,8 +17,8 @@ PIECE_BYTES = 8 << 20
 class Wanted:
     """Bytes `start` to `end` of `path`; `backups` lie in them whole.
 
-    `whole`: they are all of a file that is no pack. Of such a file in parts the first one has its
-    backup, and the others none.
+    `operation_id`: in whose folder that is. `whole`: they are all of a file that is no pack. Of
+    such a file in parts the first one has its backup, and the others none.
     """
 
     operation_id: str
@@ -45,7 +46,7 @@ def wanted_of(entries: Iterable[Entry], ends: Mapping[str, int]) -> list[Wanted]
     not in it, nothing was. Pieces of a pack follow each other, so that they make a tar file.
     """
     wanted: list[Wanted] = []
-    packed: dict[str, list[tuple[str, StoredBackup]]] = {}
+    packed: dict[str, dict[int, StoredBackup]] = {}  # several may lie in one place
     for entry in entries:
         if not isinstance(entry.record, Intent):
             continue
@@ -53,9 +54,15 @@ def wanted_of(entries: Iterable[Entry], ends: Mapping[str, int]) -> list[Wanted]
         if backup.offset is None:
             wanted += _of_file(entry.operation_id, backup)
         else:
-            packed.setdefault(backup.path, []).append((entry.operation_id, backup))
+            packed.setdefault(backup.path, {})[backup.offset] = backup
     for path, members in packed.items():
-        wanted += _of_pack(path, members, ends.get(path, 0))
+        start = ends.get(path, 0)
+        ordered = [members[offset] for offset in sorted(members)]
+        # Of what is there already each goes once more by itself, however far they are apart: the
+        # replica compares it, and has it then, should it have lacked it.
+        wanted += [_piece(path, (b.offset or 0) - BLOCK, [b]) for b in ordered if _end(b) <= start]
+        if new := [backup for backup in ordered if _end(backup) > start]:
+            wanted += _of_pack(path, new, start)
     return wanted
 
 
@@ -76,19 +83,20 @@ def _of_file(operation_id: str, backup: StoredBackup) -> list[Wanted]:
     ]
 
 
-def _of_pack(path: str, members: list[tuple[str, StoredBackup]], start: int) -> list[Wanted]:
+def _of_pack(path: str, members: list[StoredBackup], start: int) -> list[Wanted]:
     pieces: list[Wanted] = []
     held: list[StoredBackup] = []
-    members.sort(key=lambda member: member[1].offset or 0)
-    # Recorded later than what lies behind it: it is shipped once more, whole.
-    start = min(start, (members[0][1].offset or 0) - BLOCK)
-    for number, (operation_id, backup) in enumerate(members, start=1):
+    for number, backup in enumerate(members, start=1):
         held.append(backup)
-        end = _end(backup)
-        if end - start >= PIECE_BYTES or number == len(members):
-            pieces.append(Wanted(operation_id, path, start, end, False, tuple(held)))
-            held, start = [], end
+        if _end(backup) - start >= PIECE_BYTES or number == len(members):
+            pieces.append(_piece(path, start, held))
+            held, start = [], _end(backup)
     return pieces
+
+
+def _piece(path: str, start: int, backups: list[StoredBackup]) -> Wanted:
+    operation_id, _ = split_place(path, packed=True)
+    return Wanted(operation_id, path, start, _end(backups[-1]), False, tuple(backups))
 
 
 def _packed(entry: Entry) -> StoredBackup | None:

@@ -41,6 +41,7 @@ from s3gc_core.replica.planning import Wanted, pack_ends, wanted_of
 from s3gc_core.replica.store import ReplicaStore, open_replica, replica_id
 from s3gc_core.vault import AuditLog, BackupDamaged, Entry
 from s3gc_core.vault.chain import Row, entry_of
+from s3gc_core.vault.places import split_place
 from s3gc_core.vault.shipping_bytes import read_range, sha256_of_file
 
 LEASE = "shipper"
@@ -159,9 +160,9 @@ class Shipper:
 
     async def _know_packs(self, entries: Sequence[Entry]) -> None:
         """How much of packs that go on was shipped: as much as was recorded by then."""
-        unknown = {
-            entry.operation_id for entry in entries if pack_ends([entry]).keys() - self._ends.keys()
-        }
+        # A pack's end is that of a backup of its own operation; others only point into it.
+        paths = pack_ends(entries).keys() - self._ends.keys()
+        unknown = {split_place(path, packed=True)[0] for path in paths}
         for operation_id in sorted(unknown):
             async for page in self._audit.entries(operation_id, kinds=("intent",)):
                 before = [entry for entry in page if entry.seq <= self._note.seq]

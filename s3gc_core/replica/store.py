@@ -22,6 +22,10 @@ from s3gc_core.replica.contents import (
     sha256_of,
 )
 
+# Written once by the doctor. No head names it, so it counts for nothing.
+PROBE = "probe.txt"
+_PROBE_BODY = b"s3gc asks whether this store writes over what is there.\n"
+
 
 def replica_of(config: Config) -> ReplicaConfig:
     """The configured replica. Raises `NoReplica`."""
@@ -40,7 +44,7 @@ class ReplicaStore:
     """One replica, opened. Every method raises `BucketUnreachable`, `StoreFailed`."""
 
     def __init__(self, bucket: Bucket, prefix: str) -> None:
-        self._bucket = bucket
+        self.bucket = bucket
         self._prefix = prefix
 
     async def put(self, name: str, data: bytes) -> None:
@@ -48,14 +52,22 @@ class ReplicaStore:
 
         Raises `ReplicaAltered` where it holds other bytes.
         """
-        if await self._bucket.put_once(self._prefix + name, data):
+        if await self.bucket.put_once(self._prefix + name, data):
             return
-        if await self._bucket.fetch(self._prefix + name) != data:
+        if await self.bucket.fetch(self._prefix + name) != data:
             raise ReplicaAltered(f"{name} in the replica holds other bytes than were shipped")
+
+    async def keeps_what_is_there(self) -> bool:
+        """Whether it can be written, and does not write over an object: shown with one of our own,
+        which stays. Raises `StoreFailed`, `BucketUnreachable`.
+        """
+        key = self._prefix + PROBE
+        await self.bucket.put_once(key, _PROBE_BODY)
+        return not await self.bucket.put_once(key, _PROBE_BODY)
 
     async def find(self, name: str) -> bytes | None:
         """An object, or None."""
-        return await self._bucket.fetch(self._prefix + name)
+        return await self.bucket.fetch(self._prefix + name)
 
     async def get(self, of: Piece | Segment) -> bytes:
         """What a head names, compared by its SHA-256. Raises `ReplicaAltered`."""
@@ -80,7 +92,7 @@ class ReplicaStore:
         there = await self.mark()
         if there is None:
             await self.put(MARK, data)
-            if await self._bucket.put_once(self._prefix + MARK, data):
+            if await self.bucket.put_once(self._prefix + MARK, data):
                 raise ReplicaUnsafe("the replica's store ignores If-None-Match: * on writing")
             if await source.fetch(self._prefix + MARK) == data:
                 raise ReplicaUnsafe("the replica lies in the bucket that is kept clean")
@@ -119,7 +131,7 @@ class ReplicaStore:
         return head, sha256_of(data)
 
     async def _has(self, number: int) -> bool:
-        return await self._bucket.head(self._prefix + head_name(number)) is not None
+        return await self.bucket.head(self._prefix + head_name(number)) is not None
 
 
 @asynccontextmanager

@@ -3,6 +3,8 @@
 from s3gc_core.vault.anchors import Anchor
 from s3gc_core.vault.audit import AuditLog
 from s3gc_core.vault.backup_states import GONE, BackupState, DeletedObject
+from s3gc_core.vault.compact import require_compact
+from s3gc_core.vault.compact_rules import is_called_picture, may_be_lossy
 from s3gc_core.vault.encoding import Encoder, choose_codec, decode
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable
 from s3gc_core.vault.files import BackupFiles
@@ -10,13 +12,17 @@ from s3gc_core.vault.jpegxl import require as require_jpegxl
 from s3gc_core.vault.levels import Spent, level_of, next_level
 from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.operations import LastRecord, Operation
+from s3gc_core.vault.packs import HeldBackup
 from s3gc_core.vault.records import (
+    COMPACT,
     AnyRecord,
     Bound,
     ColumnDecided,
+    CopyDamaged,
     DrillDiffered,
     Drilled,
     Entry,
+    Fidelity,
     Granted,
     GrantRevoked,
     Intent,
@@ -26,6 +32,7 @@ from s3gc_core.vault.records import (
     PlanDecided,
     PlanRecorded,
     Purged,
+    Repaired,
     Restored,
     RestoreIntent,
     RestoreOutcome,
@@ -38,6 +45,7 @@ from s3gc_core.vault.records import (
 from s3gc_core.vault.writer import BackupWriter
 
 __all__ = [
+    "COMPACT",
     "GONE",
     "Anchor",
     "AnyRecord",
@@ -49,13 +57,16 @@ __all__ = [
     "BackupWriter",
     "Bound",
     "ColumnDecided",
+    "CopyDamaged",
     "DeletedObject",
     "DrillDiffered",
     "Drilled",
     "Encoder",
     "Entry",
+    "Fidelity",
     "GrantRevoked",
     "Granted",
+    "HeldBackup",
     "Intent",
     "LastRecord",
     "Operation",
@@ -65,6 +76,7 @@ __all__ = [
     "PlanDecided",
     "PlanRecorded",
     "Purged",
+    "Repaired",
     "RestoreIntent",
     "RestoreOutcome",
     "Restored",
@@ -77,7 +89,10 @@ __all__ = [
     "backup_name",
     "choose_codec",
     "decode",
+    "is_called_picture",
     "level_of",
+    "may_be_lossy",
     "next_level",
+    "require_compact",
     "require_jpegxl",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -26,7 +26,7 @@ from s3gc_core.vault.backup_states import BackupState, DeletedObject, deleted_of
 from s3gc_core.vault.chain import Row, chained
 from s3gc_core.vault.failures import database_failure, disk_failure
 from s3gc_core.vault.operations import OPERATION_KINDS, LastRecord, Operation, operations_of
-from s3gc_core.vault.places import open_folder
+from s3gc_core.vault.places import open_folder, place_of
 from s3gc_core.vault.records import (
     AnyRecord,
     Entry,
@@ -258,11 +258,25 @@ class AuditLog:
             yield [s for s in found if (s.operation_id, s.intent.key) in wanted]
 
     async def backup_paths(self, operation_id: str) -> set[str]:
-        """Where the recorded, not purged backups of an operation lie, relative to the vault."""
+        """What lies in an operation's folder, relative to the vault, of recorded, not purged
+        backups: its own, and those of others that use its packs again.
+        """
         paths: set[str] = set()
-        async for page in self.backups(operation_id):
-            paths.update(state.intent.backup.path for state in page)
+        start, folder = reading.FIRST, place_of(operation_id, "")
+        while page := await self._read(reading.intents_in_folder, operation_id, start, PAGE):
+            states = await self._read(reading.states_of, sorted({key for _, key in page}))
+            found = (state.intent.backup.path for of_key in states.values() for state in of_key)
+            paths.update(path for path in found if path.startswith(folder))
+            start = page[-1][0]
         return paths
+
+    async def copies(self, hashes: Collection[str]) -> dict[str, list[BackupState]]:
+        """Kept backups of these bytes by SHA-256 (hex), newest first: see `reading.copies_of`."""
+        found: dict[str, list[BackupState]] = {}
+        wanted = sorted(set(hashes))
+        for start in range(0, len(wanted), PAGE):
+            found |= await self._read(reading.copies_of, wanted[start : start + PAGE])
+        return found
 
     # What the methods above share
 

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from s3gc_core.vault.audit_schema import FOLDER, RAW_HASH, RAW_HASH_DIGITS
 from s3gc_core.vault.backup_states import KINDS, BackupState, backups_of
 from s3gc_core.vault.chain import GENESIS, Row, entry_of
 from s3gc_core.vault.records import Entry, Intent
@@ -16,6 +17,8 @@ from s3gc_core.vault.records import Entry, Intent
 _COLUMNS = "seq, v, at, operation_id, kind, key, body, prev, hash"
 # Before the first and after the last possible row.
 FIRST, LAST = 0, (1 << 63) - 1
+# Rows looked at for one SHA-256.
+_COPIES = 4
 
 
 def head(connection: sqlite3.Connection) -> tuple[int, bytes]:
@@ -150,6 +153,44 @@ def states_of(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, 
         key: backups_of(entry_of(row) for row in of_key)
         for key, of_key in groupby(rows, key=lambda row: str(row.key))
     }
+
+
+def copies_of(
+    connection: sqlite3.Connection, hashes: Sequence[str]
+) -> dict[str, list[BackupState]]:
+    """Kept backups of these bytes, by their SHA-256 in hex: newest first, of a few of their keys.
+
+    A few are enough for who looks for one copy to use again, however many there are.
+    """
+    query = (
+        f"SELECT key FROM audit WHERE kind = 'intent' AND {RAW_HASH} = ? ORDER BY seq DESC LIMIT ?"
+    )
+    keys = {
+        key
+        for sha256 in hashes
+        for (key,) in connection.execute(query, (sha256[:RAW_HASH_DIGITS], _COPIES))
+    }
+    found: dict[str, list[BackupState]] = {sha256: [] for sha256 in hashes}
+    for states in states_of(connection, sorted(keys)).values():
+        for state in states:
+            if (same := found.get(state.intent.backup.raw_sha256)) is not None:
+                same.append(state)
+    for states in found.values():
+        states.sort(key=lambda state: state.backed_up_at or state.at, reverse=True)
+    return found
+
+
+def intents_in_folder(
+    connection: sqlite3.Connection, operation_id: str, after: int, limit: int
+) -> list[tuple[int, str]]:
+    """The next intents, of any operation, whose backup lies in this operation's folder: sequence
+    number, key.
+    """
+    query = (
+        f"SELECT seq, key FROM audit WHERE kind = 'intent' AND {FOLDER} = ? AND seq > ? "
+        "ORDER BY seq LIMIT ?"
+    )
+    return connection.execute(query, (operation_id, after, limit)).fetchall()
 
 
 def last_intent(connection: sqlite3.Connection, operation_id: str, key: str) -> Intent | None:

@@ -9,10 +9,26 @@ from __future__ import annotations
 import sqlite3
 
 from s3gc_core.errors import AuditBroken
+from s3gc_core.vault.places import BACKUPS
+
+_BODY = "CAST(body AS TEXT)"
+
+
+def _of_backup(name: str) -> str:
+    # A body that somebody broke is for the chain to tell, not for an index to stumble over.
+    return f"CASE WHEN json_valid({_BODY}) THEN json_extract({_BODY}, '$.backup.{name}') END"
+
+
+# What the indexes of intents hold: 64 bits of the SHA-256 of the object's bytes, and the operation
+# in whose folder the backup lies. Queries must say it in these very words.
+RAW_HASH_DIGITS = 16
+RAW_HASH = f"substr({_of_backup('raw_sha256')}, 1, {RAW_HASH_DIGITS})"
+_BELOW = f"substr({_of_backup('path')}, {len(BACKUPS) + 2})"
+FOLDER = f"substr({_BELOW}, 1, instr({_BELOW}, '/') - 1)"
 
 # `open_steps` is an index in effect: intents without their result, so that looking for them
 # does not take longer as the log grows. Only triggers write it; `verify` checks it.
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS audit (
     seq INTEGER PRIMARY KEY,
     v INTEGER NOT NULL,
@@ -27,6 +43,8 @@ CREATE TABLE IF NOT EXISTS audit (
 CREATE INDEX IF NOT EXISTS audit_by_operation ON audit (operation_id, seq);
 CREATE INDEX IF NOT EXISTS audit_by_kind ON audit (kind, seq);
 CREATE INDEX IF NOT EXISTS audit_by_key ON audit (key, kind, seq) WHERE key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS audit_by_raw_hash ON audit ({RAW_HASH}) WHERE kind = 'intent';
+CREATE INDEX IF NOT EXISTS audit_by_folder ON audit ({FOLDER}) WHERE kind = 'intent';
 CREATE TABLE IF NOT EXISTS open_steps (
     seq INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,

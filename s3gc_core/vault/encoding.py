@@ -11,8 +11,10 @@ from typing import IO, Literal, Protocol, cast
 import zstandard
 
 from s3gc_core.vault import jpegxl
+from s3gc_core.vault.compact_rules import most_bytes
 from s3gc_core.vault.failures import BackupDamaged
 from s3gc_core.vault.frames import FrameEnd
+from s3gc_core.vault.records import COMPACT
 
 StoredCodec = Literal["raw", "zstd"]
 
@@ -35,7 +37,7 @@ def choose_codec(sample: bytes) -> StoredCodec:
     The bytes decide, never the key's extension. Only the first `PROBE_BYTES` are looked at.
     """
     head = memoryview(sample)[:PROBE_BYTES]
-    squeezed = len(zstandard.ZstdCompressor(level=_PROBE_LEVEL).compress(head))
+    squeezed = len(_probe(head))
     return "zstd" if squeezed <= len(head) * (1 - MIN_GAIN) else "raw"
 
 
@@ -44,8 +46,17 @@ def most_as_jpegxl(jpeg: bytes) -> int:
 
     Where a JPEG shrinks much by zstd it is for its metadata, which JPEG XL may leave as they are.
     """
-    squeezed = len(zstandard.ZstdCompressor(level=_PROBE_LEVEL).compress(jpeg))
+    squeezed = len(_probe(jpeg))
     return min(int(len(jpeg) * (1 - MIN_GAIN)), squeezed)
+
+
+def most_as_compact(picture: bytes) -> int:
+    """How many bytes a compact copy may have: it must save 30 % of what zstd would leave, too."""
+    return most_bytes(min(len(picture), len(_probe(picture))))
+
+
+def _probe(data: bytes | memoryview) -> bytes:
+    return zstandard.ZstdCompressor(level=_PROBE_LEVEL).compress(data)
 
 
 def parameters(level: int, size: int | None) -> zstandard.ZstdCompressionParameters:
@@ -95,12 +106,13 @@ class Source(Protocol):
 
 
 def decode(source: Source, codec: str) -> Iterator[bytes]:
-    """The object's bytes, in chunks of at most `DECODE_CHUNK`, however far the frame expands.
+    """The object's bytes, in chunks of at most `DECODE_CHUNK`, however far the frame expands; of a
+    compact copy its own bytes, which are all there is.
 
     Raises `BackupDamaged` where the stored bytes are not exactly one complete, undamaged frame or
     picture, and `CodecMissing` where this installation cannot know.
     """
-    if codec == "raw":
+    if codec in ("raw", COMPACT):
         while chunk := source.read(DECODE_CHUNK):
             yield chunk
     elif codec == "zstd":

@@ -16,7 +16,10 @@ class BackupDamaged(S3gcError):
     """A backup is not, byte for byte, what was recorded: it cannot be read, decoded or trusted."""
 
     why = "an object may only be deleted or restored when its backup is proven to be exact"
-    next_step = "check the vault's disk; put the file back from a copy of the vault folder"
+    next_step = (
+        "check the vault's disk; with a replica `s3gc vault verify --repair` puts the file back,"
+        " else do it from a copy of the vault folder"
+    )
 
 
 class BackupNotDurable(S3gcError):

@@ -20,7 +20,9 @@ from pathlib import Path
 from s3gc_core.bucket.objects import ObjectHeaders
 from s3gc_core.parallel import to_the_end
 from s3gc_core.vault.backup_states import BackupState
+from s3gc_core.vault.compact import refuse_unlike
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
+from s3gc_core.vault.links import link_backups
 from s3gc_core.vault.manifest import ManifestWriter, has_manifest
 from s3gc_core.vault.packs import PACKED_BELOW, HeldBackup, PackAppender, end_pack
 from s3gc_core.vault.places import (
@@ -38,7 +40,7 @@ from s3gc_core.vault.records import StoredBackup
 from s3gc_core.vault.stored_bytes import (
     LOST,
     checked_bytes,
-    checked_from,
+    damage_of,
     drop_cached,
     open_stored,
     place_of_backup,
@@ -79,12 +81,14 @@ class BackupFiles:
         headers: ObjectHeaders | None = None,
         *,
         jpegxl: bool = False,
+        compact: bool = False,
     ) -> BackupWriter:
         """A writer for one object's backup; touches no disk yet.
 
         `level` is zstd's, for what compresses; `size` (bytes) is checked where it is given;
         `headers` are noted beside the bytes in a pack. With `jpegxl` a JPEG is stored as JPEG XL
-        where that gives back exactly its bytes.
+        where that gives back exactly its bytes; with `compact` a picture is stored LOSSY where
+        `compact_rules` allow it.
         """
         checked_operation_id(operation_id)
         return BackupWriter(
@@ -96,6 +100,7 @@ class BackupFiles:
             headers,
             self._packed_below,
             jpegxl=jpegxl,
+            compact=compact,
         )
 
     async def settle(
@@ -112,12 +117,34 @@ class BackupFiles:
         # Cancelled, it is waited for: its folder may be tidied next, and its packs cut.
         return await to_the_end(asyncio.to_thread(self._settle, operation_id, backups))
 
+    async def link(
+        self, operation_id: str, pairs: Sequence[tuple[StoredBackup, StoredBackup]]
+    ) -> list[StoredBackup | None]:
+        """Settle closed backups as links to files of equal bytes: see `link_backups`."""
+        if not pairs:
+            return []
+        return await to_the_end(asyncio.to_thread(link_backups, self._vault, operation_id, pairs))
+
+    async def forget(self, operation_id: str, backups: Sequence[StoredBackup]) -> None:
+        """Give up settled backups of this process that no record names: they are to be made anew.
+
+        What lies in a pack is cut off when the operation is tidied. Raises `VaultUnreachable`.
+        """
+        await to_the_end(asyncio.to_thread(self._forget, operation_id, backups))
+
     async def verify(self, backup: StoredBackup) -> None:
         """Read a settled backup back from the disk, not from memory, and compare everything.
 
         Stored bytes, decoded bytes, both sizes. Raises `BackupDamaged`, `VaultUnreachable`.
         """
         await asyncio.to_thread(self._verify, backup)
+
+    async def refuse_unlike(self, backup: StoredBackup) -> None:
+        """Decode a settled compact copy, as it is on the disk, once more.
+
+        Raises `BackupDamaged` where it is no picture of the recorded size, `VaultUnreachable`.
+        """
+        await asyncio.to_thread(self._refuse_unlike, backup)
 
     async def verify_packed(self, backups: Sequence[StoredBackup]) -> list[BackupDamaged | None]:
         """`verify` for a batch that was just packed; for each what is wrong with it, or None.
@@ -227,6 +254,22 @@ class BackupFiles:
             whole = found.st_size == backup.stored_size
         return stat.S_ISREG(found.st_mode) and whole
 
+    def bytes_of(self, backup: StoredBackup) -> tuple[str | int, int]:
+        """Where its bytes lie, equal for backups that share them: a place in a pack, or a file,
+        whatever its names. One that is missing shares nothing.
+        """
+        if backup.offset is not None:
+            return backup.path, backup.offset
+        operation_id, name = place_of_backup(backup)
+        try:
+            with operation_folder(self._vault, operation_id) as folder:
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in LOST:
+                return backup.path, 0
+            raise disk_failure(f"looking at {backup.path}", error) from error
+        return found.st_dev, found.st_ino
+
     def free_space(self) -> int:
         """Bytes that we may still write to the vault's disk."""
         try:
@@ -260,6 +303,16 @@ class BackupFiles:
             self._give_names(operation_id, [name for _, name in names])
         return [next(packed) if isinstance(b, HeldBackup) else b for b in backups]
 
+    def _forget(self, operation_id: str, backups: Sequence[StoredBackup]) -> None:
+        # Bytes of a pack that were used again are those of another record.
+        own = [backup for backup in backups if backup.offset is None or not backup.reused]
+        if any(place_of_backup(backup)[0] != operation_id for backup in own):
+            raise ValueError("a backup of another operation")
+        for backup in own:
+            self.remove_backup(backup)
+        if any(backup.offset is not None for backup in own):
+            self._appender(operation_id).abandon()
+
     def _appender(self, operation_id: str) -> PackAppender:
         return self._packs.setdefault(operation_id, PackAppender(self._vault, operation_id))
 
@@ -284,6 +337,9 @@ class BackupFiles:
     def _whole(self, backup: StoredBackup) -> bytes:
         return b"".join(checked_bytes(self._vault, backup, from_disk=True))
 
+    def _refuse_unlike(self, backup: StoredBackup) -> None:
+        refuse_unlike(self._whole(backup), backup.width, backup.height)
+
     def _verify_packed(self, backups: Sequence[StoredBackup]) -> list[BackupDamaged | None]:
         found: list[BackupDamaged | None] = []
         for path, of_pack in groupby(backups, key=lambda backup: backup.path):
@@ -295,7 +351,7 @@ class BackupFiles:
             else:
                 try:
                     drop_cached(descriptor)
-                    found += [_damage(descriptor, backup) for backup in members]
+                    found += [damage_of(descriptor, backup) for backup in members]
                 finally:
                     os.close(descriptor)
             if any(found[-len(members) :]):
@@ -315,15 +371,6 @@ class BackupFiles:
 async def _one_piece(data: bytes) -> AsyncIterator[bytes]:
     if data:
         yield data
-
-
-def _damage(descriptor: int, backup: StoredBackup) -> BackupDamaged | None:
-    try:
-        for _ in checked_from(descriptor, backup):
-            pass
-    except BackupDamaged as error:
-        return error
-    return None
 
 
 def _sync(folder: int, name: str) -> None:

@@ -18,13 +18,16 @@ from s3gc_core.bucket.objects import ObjectHeaders
 from s3gc_core.vault.backup_states import BackupState
 from s3gc_core.vault.failures import disk_failure
 from s3gc_core.vault.places import PART, create_file, operation_folder, write_all
+from s3gc_core.vault.records import Fidelity
 
 MANIFEST = "manifest.jsonl"
 
 
 class ManifestLine(msgspec.Struct, frozen=True):
     """A backup: its object, and where its stored bytes lie. `offset` and `member` in packs only;
-    `level` is zstd's, else 0.
+    `level` is zstd's, else 0. `fidelity` is `lossy` where the stored bytes are not the object's.
+    One that is `reused` may lie in a pack of another operation, as its
+    `path` says.
     """
 
     key: str
@@ -41,6 +44,8 @@ class ManifestLine(msgspec.Struct, frozen=True):
     last_modified: datetime
     headers: ObjectHeaders
     level: int = 0
+    fidelity: Fidelity = "exact"
+    reused: bool = False
 
 
 class ManifestWriter:
@@ -123,4 +128,6 @@ def _line(state: BackupState) -> ManifestLine:
         intent.last_modified,
         intent.headers,
         backup.level,
+        backup.fidelity,
+        backup.reused,
     )

@@ -7,11 +7,11 @@ import re
 
 _SLUG_LENGTH = 40
 _HASH_LENGTH = 32  # hex digits, 128 bits: no two keys meet by chance
-_EXTENSIONS = {"zstd": ".zst", "raw": ".bin", "jxl": ".jxl"}
+_EXTENSIONS = {"zstd": ".zst", "raw": ".bin", "jxl": ".jxl", "compact": ".lossy.jpg"}
 _NOT_IN_A_SLUG = re.compile(r"[^a-z0-9._]+")
 
 # What a name of ours looks like; nothing else in the vault is opened as a backup.
-NAME = re.compile(r"(?:[a-z0-9_][a-z0-9._-]{0,39}-)?[0-9a-f]{32}\.(?:zst|bin|jxl)")
+NAME = re.compile(r"(?:[a-z0-9_][a-z0-9._-]{0,39}-)?[0-9a-f]{32}\.(?:zst|bin|jxl|lossy\.jpg)")
 PACK_NAME = re.compile(r"pack-[0-9]{6,9}\.tar")
 
 
@@ -21,10 +21,11 @@ def pack_name(number: int) -> str:
 
 
 def backup_name(key: str, codec: str) -> str:
-    """`<slug>-<32 hex of SHA-256 of the key>.zst`; `.bin` for codec `raw`, `.jxl` for `jxl`.
+    """`<slug>-<32 hex of SHA-256 of the key>.zst`; `.bin` for codec `raw`, `.jxl` for `jxl`,
+    `.lossy.jpg` for `compact`.
 
     The slug only helps people; the hash tells keys apart, also where the file system ignores case
-    or Unicode forms, for the name is lower-case ASCII. At most 77 of the 255 bytes a name may have.
+    or Unicode forms, for the name is lower-case ASCII. At most 83 of the 255 bytes a name may have.
     """
     digest = hashlib.sha256(key.encode()).hexdigest()[:_HASH_LENGTH]
     slug = slug_of(key)

@@ -26,7 +26,7 @@ from s3gc_core.vault.places import (
     split_place,
     write_all,
 )
-from s3gc_core.vault.records import StoredBackup
+from s3gc_core.vault.records import Fidelity, StoredBackup
 
 # Above, a file of its own is as fast, and nicer (vault notes, section 3).
 PACKED_BELOW = 128 << 10
@@ -56,6 +56,7 @@ class BatchLine(msgspec.Struct, frozen=True):
     stored_size: int
     stored_sha256: str
     headers: ObjectHeaders | None
+    fidelity: Fidelity = "exact"
 
 
 class PackAppender:
@@ -184,6 +185,7 @@ def _line(backup: HeldBackup) -> BatchLine:
         backup.stored_size,
         backup.stored_sha256,
         backup.headers,
+        backup.fidelity,
     )
 
 
@@ -198,6 +200,9 @@ def _placed(backup: HeldBackup, path: str, offset: int) -> StoredBackup:
         offset,
         member_name(backup),
         backup.level,
+        backup.fidelity,
+        backup.width,
+        backup.height,
     )
 
 

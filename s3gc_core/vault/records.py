@@ -8,20 +8,30 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
 from s3gc_core.bucket.objects import DeleteModes, ObjectHeaders
+
+# The codec of copies that are not what the object was.
+COMPACT = "compact"
+Fidelity = Literal["exact", "lossy"]
 
 
 class StoredBackup(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a backup lies and what it must contain. `path` is relative to the vault folder.
 
     Sizes in bytes; hashes are SHA-256 in hex: `raw_*` of the object's bytes, `stored_*` of the
-    stored ones. `codec` is `raw` (they are the object), `zstd`, or `jxl` (JPEG XL that gives back
-    the JPEG file byte for byte). With an `offset` the backup is the bytes from there on,
-    `stored_size` of them, of a pack (a tar file), where they are `member`; without one it is a file
-    of its own. `level` is zstd's; 0 where none was used, or noted.
+    stored ones. `codec` is `raw` (they are the object), `zstd`, `jxl` (JPEG XL that gives back
+    the JPEG file byte for byte), or `compact` (a smaller JPEG of a picture, which is all that comes
+    back). With an `offset` the backup is the bytes from there on, `stored_size` of them, of a pack
+    (a tar file), where they are `member`; without one it is a file of its own. `level` is zstd's;
+    0 where none was used, or noted. `fidelity` is `lossy` of a compact copy only, which then has
+    `width` by `height` pixels.
+
+    `reused`: the bytes were in the vault before. Packed, it lies where another backup put them,
+    perhaps in another operation's pack; else the file is a hard link to the other's.
     """
 
     path: str
@@ -33,6 +43,25 @@ class StoredBackup(msgspec.Struct, frozen=True, omit_defaults=True):
     offset: int | None = None
     member: str | None = None
     level: int = 0
+    fidelity: Fidelity = "exact"
+    width: int = 0
+    height: int = 0
+    reused: bool = False
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether what comes back is not what the object was. The worse of two words counts."""
+        return self.fidelity == "lossy" or self.codec == COMPACT
+
+    @property
+    def given_size(self) -> int:
+        """Bytes of what comes back: the object's, or those of its compact copy."""
+        return self.stored_size if self.is_lossy else self.raw_size
+
+    @property
+    def given_sha256(self) -> str:
+        """SHA-256 in hex of what comes back."""
+        return self.stored_sha256 if self.is_lossy else self.raw_sha256
 
     @property
     def encoding(self) -> str:
@@ -57,6 +86,7 @@ class RestoreOutcome(StrEnum):
     RESTORED = "restored"
     EXPORTED = "exported"  # written to a folder or another bucket; ours was not touched
     ALREADY_THERE = "already-there"  # identical bytes and headers live at the key
+    LOSSY_REFUSED = "lossy-refused"  # only a compact copy is there, and nobody accepted that
     NO_BACKUP = "no-backup"  # no backup is of the time that was asked for; nothing was changed
     NEWER_KEPT = "newer-kept"  # another object lives at the key and overwriting was not asked for
     FAILED = "failed"
@@ -173,7 +203,11 @@ class RestoreIntent(Record, frozen=True, tag="restore-intent"):
 
 
 class Restored(Record, frozen=True, tag="restored"):
-    """How an object of a restore ended. `etag` is that of the object now at the key."""
+    """How an object of a restore ended. `etag` is that of the object now at the key.
+
+    `lossy`: what was written is the compact copy of a picture, so its bytes differ from what the
+    object was.
+    """
 
     key: str
     from_operation: str
@@ -181,6 +215,7 @@ class Restored(Record, frozen=True, tag="restored"):
     etag: str | None = None
     reason: str = ""
     inferred: bool = False
+    lossy: bool = False
 
 
 class Purged(Record, frozen=True, tag="purged"):
@@ -194,6 +229,27 @@ class Purged(Record, frozen=True, tag="purged"):
     path: str
     reason: str
     packed_bytes: int = 0
+
+
+class CopyDamaged(Record, frozen=True, tag="copy-damaged"):
+    """The backup of `key` by `from_operation` was about to stand for equal bytes once more, and is
+    not what was recorded. What was to be backed up then is stored anew; this one is still damaged.
+    """
+
+    key: str
+    from_operation: str
+    path: str
+    reason: str
+
+
+class Repaired(Record, frozen=True, tag="repaired"):
+    """A backup that was damaged or gone in the vault (`reason`) is whole again, from a replica."""
+
+    key: str
+    from_operation: str
+    path: str
+    reason: str
+    replica: str
 
 
 class Verified(Record, frozen=True, tag="verified"):
@@ -274,6 +330,8 @@ AnyRecord = (
     | RestoreIntent
     | Restored
     | Purged
+    | CopyDamaged
+    | Repaired
     | Verified
     | Drilled
     | DrillDiffered

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,9 +24,11 @@ from s3gc_core.vault.places import (
     split_place,
     write_all,
 )
-from s3gc_core.vault.stored_bytes import LOST
+from s3gc_core.vault.records import StoredBackup
+from s3gc_core.vault.stored_bytes import LOST, damage_of, drop_cached
 
 _CHUNK = 1 << 20
+_PAGE = 4096
 
 
 def is_pack(path: str) -> bool:
@@ -118,6 +121,58 @@ class Refilling:
             write_all(self._descriptor, data)
         except OSError as error:
             raise disk_failure(f"writing {self._path}", error) from error
+
+    def copy_old(self) -> None:
+        """Take over what the disk still gives of the file that has the name now."""
+        try:
+            with operation_folder(self._vault, self._operation_id) as folder:
+                old = open_file(folder, self._name, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno in LOST:
+                return
+            raise disk_failure(f"reading {self._path}", error) from error
+        with os.fdopen(old, "rb", buffering=0) as file:
+            if not stat.S_ISREG(os.fstat(old).st_mode):
+                return
+            for start in range(0, os.fstat(old).st_size, _CHUNK):
+                self._copy(file.fileno(), start, _CHUNK)
+
+    def _copy(self, old: int, start: int, size: int) -> None:
+        try:
+            data = os.pread(old, size, start)
+        except OSError as error:
+            if error.errno not in LOST:
+                raise disk_failure(f"reading {self._path}", error) from error
+            # What the disk has lost is left out, and of what lies around it as little as can be.
+            if size > _PAGE:
+                for page in range(start, start + size, _PAGE):
+                    self._copy(old, page, _PAGE)
+        else:
+            self.write(start, data)
+
+    def damage(self, backups: Iterable[StoredBackup]) -> list[BackupDamaged | None]:
+        """What is wrong with each of the file's backups, as the disk has them under the temporary
+        name; None where nothing is.
+        """
+        try:
+            os.fsync(self._descriptor)
+            with operation_folder(self._vault, self._operation_id) as folder:
+                descriptor = open_file(folder, self._name + PART)
+        except OSError as error:
+            raise disk_failure(f"writing {self._path}", error) from error
+        try:
+            drop_cached(descriptor)
+            return [damage_of(descriptor, backup) for backup in backups]
+        finally:
+            os.close(descriptor)
+
+    def drop(self) -> None:
+        """Remove the file under its temporary name; the one that has the name stays."""
+        try:
+            with operation_folder(self._vault, self._operation_id) as folder:
+                _remove(folder, self._name + PART)
+        except OSError as error:
+            raise disk_failure(f"removing {self._path}{PART}", error) from error
 
     def finish(self) -> None:
         """Sync the file and give it its name, over one that is not what it should be."""

@@ -14,7 +14,7 @@ from s3gc_core.vault import jpegxl, tar
 from s3gc_core.vault.encoding import decode
 from s3gc_core.vault.failures import BackupDamaged, disk_failure
 from s3gc_core.vault.places import open_file, operation_folder, split_place
-from s3gc_core.vault.records import StoredBackup
+from s3gc_core.vault.records import COMPACT, StoredBackup
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -26,7 +26,9 @@ _PAGE = 4096
 def checked_bytes(
     vault: Path, backup: StoredBackup, *, from_disk: bool
 ) -> Generator[bytes, None, None]:
-    """The object's bytes in chunks; raises `BackupDamaged` at the latest after the last one."""
+    """The object's bytes, or those of its compact copy, in chunks; raises `BackupDamaged` at the
+    latest after the last one.
+    """
     descriptor = open_stored(vault, backup)
     try:
         if from_disk:
@@ -38,6 +40,8 @@ def checked_bytes(
 
 def checked_from(descriptor: int, backup: StoredBackup) -> Generator[bytes, None, None]:
     """`checked_bytes` of a file that is open already."""
+    if (backup.fidelity == "lossy") != (backup.codec == COMPACT):
+        raise BackupDamaged(f"{place_in_words(backup)}: {backup.codec} is not {backup.fidelity}")
     source = _Source(descriptor, backup)
     raw_sha256, raw_size = hashlib.sha256(), 0
     try:
@@ -50,7 +54,7 @@ def checked_from(descriptor: int, backup: StoredBackup) -> Generator[bytes, None
         for chunk in decode(source, backup.codec):
             raw_sha256.update(chunk)
             raw_size += len(chunk)
-            if raw_size > backup.raw_size:
+            if raw_size > backup.given_size:
                 break
             yield chunk
     except BackupDamaged as error:
@@ -58,7 +62,17 @@ def checked_from(descriptor: int, backup: StoredBackup) -> Generator[bytes, None
     except OSError as error:
         raise _unreadable(backup, error) from error
     _compare(backup, "stored", source.size, source.sha256)
-    _compare(backup, "raw", raw_size, raw_sha256)
+    _compare(backup, "given", raw_size, raw_sha256)
+
+
+def damage_of(descriptor: int, backup: StoredBackup) -> BackupDamaged | None:
+    """What is wrong with a backup in a file that is open already; None where nothing is."""
+    try:
+        for _ in checked_from(descriptor, backup):
+            pass
+    except BackupDamaged as error:
+        return error
+    return None
 
 
 def place_of_backup(backup: StoredBackup) -> tuple[str, str]:
@@ -133,7 +147,8 @@ def _unreadable(backup: StoredBackup, error: OSError) -> Exception:
 
 def _compare(backup: StoredBackup, what: str, size: int, sha256: _Hash) -> None:
     place = place_in_words(backup)
+    told = "raw" if what == "given" else what
     if size != getattr(backup, f"{what}_size"):
-        raise BackupDamaged(f"{place} has another {what} size than recorded")
+        raise BackupDamaged(f"{place} has another {told} size than recorded")
     if sha256.hexdigest() != getattr(backup, f"{what}_sha256"):
-        raise BackupDamaged(f"{place} has other {what} bytes than recorded (SHA-256)")
+        raise BackupDamaged(f"{place} has other {told} bytes than recorded (SHA-256)")

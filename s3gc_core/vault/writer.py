@@ -16,18 +16,21 @@ from typing import TypeVar
 
 from s3gc_core.bucket.objects import ObjectHeaders
 from s3gc_core.vault import jpegxl as jxl
+from s3gc_core.vault.compact import Compact, compacted
+from s3gc_core.vault.compact_rules import WhyExact, may_be_compact
 from s3gc_core.vault.encoding import (
     PROBE_BYTES,
     Encoder,
     StoredCodec,
     choose_codec,
+    most_as_compact,
     most_as_jpegxl,
 )
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
 from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.packs import HeldBackup
 from s3gc_core.vault.places import PART, create_file, operation_folder, place_of, write_all
-from s3gc_core.vault.records import StoredBackup
+from s3gc_core.vault.records import COMPACT, Fidelity, StoredBackup
 
 T = TypeVar("T")
 
@@ -51,6 +54,7 @@ class BackupWriter:
         packed_below: int,
         *,
         jpegxl: bool = False,
+        compact: bool = False,
     ) -> None:
         self._vault = vault
         self._headers = headers
@@ -67,7 +71,9 @@ class BackupWriter:
         self._codec = "raw"
         self._streamed: StoredCodec | None = None  # until it is chosen
         self._jpegxl = jpegxl
-        self._waits_for_the_whole = False  # a JPEG that may be stored as JPEG XL
+        self._compact = compact
+        self._copy: Compact | None = None  # where it is stored LOSSY
+        self._waits_for_the_whole = False  # for what takes all of it to encode
         self._name = ""
         self._raw_size = self._stored_size = 0
         self._raw_sha256, self._stored_sha256 = hashlib.sha256(), hashlib.sha256()
@@ -104,6 +110,8 @@ class BackupWriter:
         """
         self._guarded(self._end)
         codec, level = self._codec, self._level if self._codec == "zstd" else 0
+        fidelity: Fidelity = "lossy" if self._copy else "exact"
+        width, height = (self._copy.width, self._copy.height) if self._copy else (0, 0)
         if not self._name:
             data, self._held = b"".join(self._held), []
             return HeldBackup(
@@ -114,6 +122,9 @@ class BackupWriter:
                 stored_size=self._stored_size,
                 stored_sha256=self._stored_sha256.hexdigest(),
                 level=level,
+                fidelity=fidelity,
+                width=width,
+                height=height,
                 key=self._key,
                 data=data,
                 headers=self._headers,
@@ -126,6 +137,9 @@ class BackupWriter:
             stored_size=self._stored_size,
             stored_sha256=self._stored_sha256.hexdigest(),
             level=level,
+            fidelity=fidelity,
+            width=width,
+            height=height,
         )
 
     def abandon(self) -> None:
@@ -167,8 +181,10 @@ class BackupWriter:
             self._look(b"".join(self._first))
 
     def _look(self, head: bytes) -> None:
-        """Choose the codec; what may become JPEG XL is collected to its end first."""
-        self._waits_for_the_whole = self._jpegxl and jxl.may_transcode(head, self._size)
+        """Choose the codec; what may become another picture is collected to its end first."""
+        self._waits_for_the_whole = (self._jpegxl and jxl.may_transcode(head, self._size)) or (
+            self._compact and may_be_compact(head, self._size)
+        )
         if not self._waits_for_the_whole and self._choose(head) == "raw":
             self._begin()
 
@@ -221,7 +237,7 @@ class BackupWriter:
     def _end(self) -> None:
         if self._size is not None and self._raw_size != self._size:
             raise BackupDamaged(f"{self._raw_size} of the object's {self._size} bytes arrived")
-        if not self._end_as_jpegxl():
+        if not self._end_as_compact() and not self._end_as_jpegxl():
             encoder = self._encoder or self._begin()
             self._put(self._timed(encoder.finish))
         descriptor, self._descriptor = self._descriptor, -1
@@ -238,13 +254,30 @@ class BackupWriter:
             return False
         if (encoded := jxl.transcoded(jpeg, most_as_jpegxl(jpeg))) is None:
             return False
+        self._end_as(jxl.CODEC, encoded)
+        return True
+
+    def _end_as_compact(self) -> bool:
+        """Whether it was stored LOSSY: a picture that may be, and much smaller."""
+        if self._streamed or not self._compact:
+            return False
+        picture = b"".join(self._first)
+        if not may_be_compact(picture, self._size):
+            return False
+        copy = compacted(picture, most_as_compact(picture))
+        if isinstance(copy, WhyExact):
+            return False
+        self._copy = copy
+        self._end_as(COMPACT, copy.data)
+        return True
+
+    def _end_as(self, codec: str, encoded: bytes) -> None:
         self._first.clear()
-        self._codec = jxl.CODEC
+        self._codec = codec
         if not self._packed_below:
             self._open_file()
         for piece in Encoder("raw", self._level, len(encoded)).encode(encoded):
             self._put(piece)
-        return True
 
     def _discard_if_free(self) -> None:
         if not self._lock.acquire(blocking=False):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from s3gc_core.errors import ExitCode, NoSuchKey, NoSuchOperation
-from s3gc_core.vault import DrillDiffered, Purged, Restored, Result
+from s3gc_core.vault import CopyDamaged, DrillDiffered, Purged, Repaired, Restored, Result
 from s3gc_tui.context import Context
+
+_SHOWN = (Result, Restored, Purged, CopyDamaged, Repaired, DrillDiffered)
 
 
 async def run(context: Context) -> ExitCode:
@@ -16,7 +18,7 @@ async def run(context: Context) -> ExitCode:
         async for page in collector.audit.entries(operation_id=args.operation, key=args.key):
             for entry in page:
                 record = entry.record
-                if not isinstance(record, Result | Restored | Purged | DrillDiffered):
+                if not isinstance(record, _SHOWN):
                     continue
                 shown += 1
                 operation = operations.get(entry.operation_id)
@@ -40,7 +42,13 @@ async def run(context: Context) -> ExitCode:
     return context.summary("done" if shown else "nothing-to-do", records=shown)
 
 
-def _outcome(record: Result | Restored | Purged | DrillDiffered) -> str:
+def _outcome(
+    record: Result | Restored | Purged | CopyDamaged | Repaired | DrillDiffered,
+) -> str:
     if isinstance(record, Purged):
         return "purged"
+    if isinstance(record, CopyDamaged):
+        return "copy-damaged"
+    if isinstance(record, Repaired):
+        return "repaired"
     return "differing" if isinstance(record, DrillDiffered) else record.outcome.value

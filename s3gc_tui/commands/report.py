@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from s3gc_core.config import Images
 from s3gc_core.errors import ExitCode
 from s3gc_core.judgement import LEAK_WINDOW, UploadSum, versioning_note
 from s3gc_tui.context import Context
+from s3gc_tui.words import LOSSY_IMAGES
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -72,6 +74,8 @@ async def run(context: Context) -> ExitCode:
         leak_days=LEAK_WINDOW.days,
         leak_until=report.window_end,
         unsafe_store=told.unsafe_store,
+        images=told.images,
+        lossy_note=LOSSY_IMAGES if told.images is Images.COMPACT else "",
         last_deletes=told.last_deletes,
         noncurrent_versions=old.versions if old else None,
         noncurrent_bytes=old.size if old else None,

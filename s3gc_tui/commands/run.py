@@ -54,6 +54,7 @@ async def _execute(context: Context, collector: Collector, plan: Plan) -> ExitCo
             **execute.freed(done),
             "deletes": done.deletes,
             "encodings": done.encodings,
+            "lossy": done.lossy,
             "text": f"executed plan {plan.plan_id}: {done.outcome} {done.counts}"
             + (f" by {done.deletes}" if done.deletes else ""),
         }

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from s3gc_core.collection import Selection
 from s3gc_core.collector import Collector
 from s3gc_core.errors import ConfigurationError, ExitCode, NoSuchKey, Problem
+from s3gc_core.vault import COMPACT
 from s3gc_tui.context import Context
 
 
@@ -29,6 +30,20 @@ async def run(context: Context) -> ExitCode:
 async def _stats(context: Context) -> ExitCode:
     async with context.collector() as collector:
         stats = await collector.vault_stats()
+    for codec, of in stats.codecs.items():
+        ratio = f"{of.ratio:.2f}" if of.ratio else "-"
+        lossy = "  LOSSY" if codec == COMPACT else ""
+        context.emit(
+            {
+                "type": "codec",
+                "codec": codec,
+                **asdict(of),
+                "ratio": of.ratio,
+                "fidelity": "lossy" if lossy else "exact",
+                "text": f"{codec:<8} {of.backups:>10} backups {of.raw_bytes:>16} bytes as"
+                f" {of.stored_bytes:>16}  {ratio}x{lossy}",
+            }
+        )
     return context.summary(**asdict(stats))
 
 
@@ -40,6 +55,8 @@ async def _verify(context: Context) -> ExitCode:
         raise ConfigurationError([problem], origin="command line")
     if sample is not None and seed is None and not args.replica:
         seed = 1 + secrets.randbelow(1 << 32)
+    if args.repair:
+        return await _repair(context, seed)
     async with context.collector() as collector:
         checked = damaged = 0
         found = (
@@ -57,6 +74,39 @@ async def _verify(context: Context) -> ExitCode:
     drawn = {} if seed is None else {"sample": sample, "seed": seed}
     outcome = "partial" if damaged else "done"
     return context.summary(outcome, checked=checked, damaged=damaged, **drawn)
+
+
+async def _repair(context: Context, seed: int | None) -> ExitCode:
+    sample = context.args.sample
+    async with context.collector() as collector:
+        done = await collector.repair_backups(sample=sample, seed=seed)
+    for one in done.damaged:
+        text = f"{one.key}: {one.reason}"
+        if one.still is None:
+            text = f"repaired from the replica: {text}"
+        elif one.still != one.reason:
+            text += f"; and in the replica: {one.still}"
+        context.emit(
+            {
+                "type": "damaged",
+                "key": one.key,
+                "reason": one.reason,
+                "repaired": one.still is None,
+                "still": one.still,
+                "text": text,
+            }
+        )
+    drawn = {} if seed is None else {"sample": sample, "seed": seed}
+    repaired = sum(one.still is None for one in done.damaged)
+    damaged = len(done.damaged) - repaired
+    return context.summary(
+        done.outcome,
+        done.operation_id,
+        checked=done.checked,
+        damaged=damaged,
+        repaired=repaired,
+        **drawn,
+    )
 
 
 async def _find(context: Context) -> ExitCode:
@@ -77,11 +127,13 @@ async def _find(context: Context) -> ExitCode:
                         "operation_id": backup.operation_id,
                         "deleted_at": backup.deleted_at,
                         "size": intent.size,
+                        "fidelity": intent.backup.fidelity,
                         "path": intent.backup.path,
                         "offset": intent.backup.offset,
                         "member": intent.backup.member,
                         "text": f"{backup.deleted_at:%Y-%m-%d %H:%M}  {backup.operation_id}"
-                        f"  {intent.size:>12}  {intent.key}",
+                        f"  {intent.size:>12}  {intent.key}"
+                        + ("  LOSSY" if intent.backup.is_lossy else ""),
                     }
                 )
     if not found:
@@ -98,6 +150,7 @@ async def _export(context: Context) -> ExitCode:
     return context.summary(
         "partial" if done.damaged else "done",
         exported=done.exported,
+        lossy=done.lossy,
         bytes=done.bytes,
         damaged=len(done.damaged),
         path=str(args.path),

@@ -50,7 +50,8 @@ async def run(context: Context) -> ExitCode:
                 "operation_id": backup.operation_id,
                 "deleted_at": backup.deleted_at,
                 "size": backup.size,
-                "text": text,
+                "fidelity": "lossy" if backup.lossy else "exact",
+                "text": text + ("  LOSSY" if backup.lossy else ""),
             }
         )
     verdict = found.judged.verdict if found.judged else None

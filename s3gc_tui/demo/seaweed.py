@@ -86,8 +86,11 @@ class SeaweedServer:
             self.config(name), access_key=self.access_key, secret_key=self.secret_key
         )
 
-    async def stop(self) -> None:
-        """SIGTERM, and SIGKILL for one that does not listen. Also when we are cancelled."""
+    async def stop(self, patience: float = STOP_SECONDS) -> None:
+        """SIGTERM, and SIGKILL for one that does not listen for `patience` seconds.
+
+        Also when we are cancelled.
+        """
         process, self._process = self._process, None
         if process is None:
             return
@@ -96,7 +99,7 @@ class SeaweedServer:
             return
         process.terminate()
         try:
-            async with asyncio.timeout(STOP_SECONDS):
+            async with asyncio.timeout(patience):
                 await process.wait()
         except BaseException as error:
             if process.returncode is None:

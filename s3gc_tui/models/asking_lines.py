@@ -10,7 +10,7 @@ from s3gc_tui.display import age, count, middle, size, when, wrap
 from s3gc_tui.models.confirmation import Confirmation, Phase, Wanted
 from s3gc_tui.models.lines import BLANK, Line, dim, good, line, strong, warn
 from s3gc_tui.models.picture import About
-from s3gc_tui.models.plan_lines import object_lines, objects, review_lines
+from s3gc_tui.models.plan_lines import lossy_lines, object_lines, objects, review_lines
 from s3gc_tui.models.review import Review
 from s3gc_tui.safe_text import safe_text
 from s3gc_tui.words import WINDOW
@@ -105,6 +105,7 @@ def execute_lines(
         lines += [line(warn(f" {safe}")) for safe in wrap(note, width - 2)]
     for text in said:
         lines += [line(f" {safe}") for safe in wrap(text, width - 2)]
+    lines += lossy_lines(about, review, width)
     if review.done and (largest := review.largest()):
         lines += [BLANK, line(strong(" LARGEST")), *object_lines(largest[:3], now, width)]
     return lines + review_lines(review, plan, now, width, lists=False)

@@ -120,7 +120,8 @@ def _backups(backups: list[BackupOf], now: datetime) -> list[Line]:
         lines.append(line(dim(" the vault holds none of this key")))
     for one in backups:
         gone = f" deleted {when(one.deleted_at)} UTC ({age(now - one.deleted_at)} ago)"
-        lines.append(line(f"{gone}  {size(one.size)}", dim(f"  {one.operation_id}")))
+        lossy = warn("  LOSSY" if one.lossy else "")
+        lines.append(line(f"{gone}  {size(one.size)}", lossy, dim(f"  {one.operation_id}")))
     return lines
 
 

@@ -62,10 +62,13 @@ class ExecuteIntent:
 
 @dataclass(frozen=True, slots=True)
 class RestoreIntent:
-    """Bring deleted objects back; only with `overwrite` over newer ones."""
+    """Bring deleted objects back; only with `overwrite` over newer ones, and those that were
+    stored LOSSY only with `accept_lossy`.
+    """
 
     selection: Selection
     overwrite: bool = False
+    accept_lossy: bool = False
 
     def arguments(self) -> list[str]:
         """The sub-command and its options."""
@@ -77,7 +80,9 @@ class RestoreIntent:
             chosen += ["--operation", selection.operation_id]
         if selection.as_of is not None:
             chosen += ["--as-of", selection.as_of.isoformat()]
-        return ["restore", *chosen, *(["--overwrite"] if self.overwrite else [])]
+        chosen += ["--overwrite"] if self.overwrite else []
+        chosen += ["--accept-lossy"] if self.accept_lossy else []
+        return ["restore", *chosen]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from s3gc_core.config import Images
 from s3gc_core.jobs import Job, JobPhase, Standing
 from s3gc_core.judgement import Plan, PlanHistory
 from s3gc_core.session import FOREVER
 from s3gc_core.vault import Operation
-from s3gc_tui.display import age, bar, count, middle, size, when
+from s3gc_tui.display import age, bar, count, middle, size, when, wrap
 from s3gc_tui.models.lines import (
     BLANK,
     Line,
@@ -50,6 +51,8 @@ def top_line(picture: Picture, width: int) -> Line:
     pieces: list[Piece] = [strong(f" {bucket}{profile}"), Piece("  "), _session(picture)]
     if about.mode != "execute":
         pieces += [Piece("  "), warn(f"mode {about.mode}")]
+    if about.images is Images.COMPACT:
+        pieces += [Piece("  "), warn("LOSSY images")]
     valid = status.registry_valid_at if status else None
     registry = f"refs {_coarse(picture.taken_at - valid)}" if valid else "refs none"
     stream = stream_piece(picture)
@@ -245,6 +248,7 @@ def vault_lines(picture: Picture, width: int) -> list[Line]:
         _fact("objects", count(vault.backups)),
         _fact("before", size(vault.raw_bytes)),
         _fact("after", f"{size(vault.stored_bytes)}  ({ratio})"),
+        *_stored_as(vault, width),
         _fact("oldest", when(vault.oldest) + " UTC" if vault.oldest else "-"),
         _fact("free", size(vault.free_bytes)),
         _verified(vault, picture.taken_at),
@@ -254,6 +258,22 @@ def vault_lines(picture: Picture, width: int) -> list[Line]:
     if len(set(picture.vault_growth)) > 1:
         lines.append(_fact("growth", sparkline(picture.vault_growth, max(8, width - 14))))
     lines.append(line(dim(f" {middle(safe_text(picture.about.vault_path), width - 2)}")))
+    return lines
+
+
+def _stored_as(vault: VaultStats, width: int) -> list[Line]:
+    """How many objects are stored how, what that saves, and how many do not come back whole."""
+    if not vault.codecs:
+        return []
+    told = [
+        f"{codec} {count(of.backups)} ({size(of.raw_bytes)}, {of.ratio or 1:.2f}x)"
+        for codec, of in vault.codecs.items()
+    ]
+    first, *more = wrap(", ".join(told), width - 13)
+    lines = [_fact("stored as", first), *(line(f"{'':12}{part}") for part in more)]
+    if vault.lossy:
+        lossy = f"{count(vault.lossy)} LOSSY: compact copies are not what the objects were"
+        lines += wrapped(lossy, width, Look.WARN)
     return lines
 
 

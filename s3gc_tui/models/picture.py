@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from s3gc_core.config import UnsafeStore
+from s3gc_core.config import Images, UnsafeStore
 from s3gc_core.jobs import Job, LeaseHolder, Standing
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ ALIVE = frozenset({Standing.RUNNING, Standing.PAUSING, Standing.PAUSED, Standing
 class About:
     """What does not change while a dashboard is open. Older than `plan_lifetime` is stale.
 
-    `unsafe_store` says what is done on a store that ignores conditional deletes.
+    `unsafe_store` says what is done on a store that ignores conditional deletes, `images` how
+    pictures are backed up.
 
     `files` are the databases that are followed (`cdc`) and have no server: SQLite.
     """
@@ -36,6 +37,7 @@ class About:
     actor: str
     files: tuple[str, ...] = ()
     unsafe_store: UnsafeStore = UnsafeStore.REFUSE
+    images: Images = Images.EXACT
 
 
 @dataclass(frozen=True, slots=True)

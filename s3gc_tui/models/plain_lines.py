@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from s3gc_core.judgement import Judged
-from s3gc_core.vault import Operation
+from s3gc_core.vault import COMPACT, Operation
 from s3gc_tui.display import age, count, size, when
 from s3gc_tui.models.lines import Line, line
 from s3gc_tui.models.picture import Picture
@@ -105,6 +105,12 @@ def vault_lines(picture: Picture) -> Iterator[Line]:
         f"{count(vault.backups)} backups, {size(vault.raw_bytes)} before,"
         f" {size(vault.stored_bytes)} after{ratio}."
     )
+    for codec, of in vault.codecs.items():
+        lossy = "; LOSSY, not what the objects were" if codec == COMPACT else ""
+        yield line(
+            f"Stored as {codec}: {count(of.backups)} backups, {size(of.raw_bytes)} before,"
+            f" {size(of.stored_bytes)} after{lossy}."
+        )
     if vault.oldest is not None:
         yield line(f"The oldest is of {when(vault.oldest)} UTC.")
     drill = picture.status.drill if picture.status else None

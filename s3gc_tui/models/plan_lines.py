@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from s3gc_core.config import Images
 from s3gc_core.judgement import Plan, PlanHistory, PlanState
 from s3gc_tui.display import age, count, middle, size, when, wrap
-from s3gc_tui.models.lines import BLANK, Line, Look, Piece, dim, line, strong, warn
+from s3gc_tui.models.lines import BLANK, Line, Look, Piece, dim, line, strong, warn, wrapped
 from s3gc_tui.models.picture import About
 from s3gc_tui.models.review import Review, Reviewed
 from s3gc_tui.safe_text import safe_text
+from s3gc_tui.words import LOSSY_IMAGES
 
 _FOLDERS_SHOWN = 12
 _STATES = {"approved": Look.WARN, "executing": Look.WARN, "executed": Look.GOOD}
@@ -145,6 +147,18 @@ def why_not_lines(
     elif word == "proposed":
         said.append("Not approved yet: nothing of it can be deleted.")
     return [line(warn(f" {part}")) for text in said for part in wrap(text, width - 2)]
+
+
+def lossy_lines(about: About, review: Review, width: int) -> list[Line]:
+    """That pictures of the plan may be stored LOSSY, and how many those are; else nothing."""
+    if about.images is not Images.COMPACT:
+        return []
+    lines = wrapped(LOSSY_IMAGES, width, Look.WARN)
+    if review.done:
+        most = f"LOSSY: at most {objects(review.may_be_lossy)}, by their size;"
+        called = f"{count(review.called_pictures)} of them are called pictures."
+        lines += wrapped(f"{most} {called}", width, Look.WARN)
+    return lines
 
 
 def batch_lines(title: str, text: str, width: int) -> list[Line]:

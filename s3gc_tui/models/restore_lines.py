@@ -10,7 +10,7 @@ from datetime import datetime
 from s3gc_core.collection import Selection
 from s3gc_core.vault import DeletedObject
 from s3gc_tui.display import age, count, middle, size, wrap
-from s3gc_tui.models.lines import BLANK, Line, bad, dim, line, strong, warn
+from s3gc_tui.models.lines import BLANK, Line, Look, bad, dim, line, strong, warn, wrapped
 from s3gc_tui.models.plan_lines import objects
 from s3gc_tui.safe_text import printable, safe_text
 
@@ -110,6 +110,7 @@ class Preview:
     objects: int = 0
     bytes: int = 0
     unusable: int = 0
+    lossy: int = 0
     done: bool = False
     listed: list[tuple[DeletedObject, bool]] = field(default_factory=list)
 
@@ -118,7 +119,8 @@ class Preview:
         for backup, present in page:
             if present:
                 self.objects += 1
-                self.bytes += backup.intent.size
+                self.bytes += backup.intent.backup.given_size
+                self.lossy += backup.intent.backup.is_lossy
             else:
                 self.unusable += 1
             if len(self.listed) < LISTED:
@@ -128,6 +130,11 @@ class Preview:
     def phrase(self) -> str:
         """What has to be typed to let it overwrite."""
         return f"overwrite {self.objects + self.unusable}"
+
+    @property
+    def lossy_phrase(self) -> str:
+        """What has to be typed to bring back what was stored LOSSY."""
+        return f"accept lossy {self.lossy}"
 
 
 def preview_lines(preview: Preview, now: datetime, width: int) -> list[Line]:
@@ -141,6 +148,9 @@ def preview_lines(preview: Preview, now: datetime, width: int) -> list[Line]:
     if preview.unusable:
         lost = f" {count(preview.unusable)} of the backup files are missing or cut: these will fail"
         head.append(line(bad(lost)))
+    if preview.lossy:
+        lossy = f"{count(preview.lossy)} of them were stored LOSSY and stay out unless accepted:"
+        head += wrapped(f"{lossy} they are not what the objects were", width, Look.WARN)
     said = (
         "An object that lives at a key now is looked at when its turn comes: the same one is left"
         " alone, another one is kept and reported. Nothing is overwritten unless asked for."
@@ -156,10 +166,11 @@ def preview_lines(preview: Preview, now: datetime, width: int) -> list[Line]:
 
 def _object_line(backup: DeletedObject, present: bool, now: datetime, width: int) -> Line:
     intent = backup.intent
-    note = "" if present else "  FILE MISSING OR CUT"
+    note = "  LOSSY" if intent.backup.is_lossy else ""
+    note += "" if present else "  FILE MISSING OR CUT"
     key = middle(safe_text(intent.key), width - 23 - len(note))
     gone = age(now - backup.deleted_at)
-    return line(f" {size(intent.size):>10}  {gone:>7}  {key}", bad(note))
+    return line(f" {size(intent.backup.given_size):>10}  {gone:>7}  {key}", bad(note))
 
 
 def completion_lines(completions: list[str], width: int) -> list[Line]:
@@ -180,6 +191,20 @@ def overwrite_lines(preview: Preview, width: int) -> list[Line]:
         line(
             bad(" OVERWRITE"), strong(f" {middle(safe_text(named(preview.selection)), width - 12)}")
         ),
+        line(f" {objects(preview.objects)}, {size(preview.bytes)}"),
+        *(line(warn(f" {part}")) for part in wrap(said, width - 2)),
+    ]
+
+
+def lossy_lines(preview: Preview, width: int) -> list[Line]:
+    """What bringing back compact copies means."""
+    said = (
+        f"{objects(preview.lossy)} of this were stored as smaller pictures: what comes back has"
+        " fewer pixels, or worse ones, and other bytes than the object had. The originals are gone."
+        " Nothing is overwritten."
+    )
+    return [
+        line(bad(" LOSSY"), strong(f" {middle(safe_text(named(preview.selection)), width - 8)}")),
         line(f" {objects(preview.objects)}, {size(preview.bytes)}"),
         *(line(warn(f" {part}")) for part in wrap(said, width - 2)),
     ]

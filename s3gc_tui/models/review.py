@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from s3gc_core.judgement import PlanItem
+from s3gc_core.vault import is_called_picture, may_be_lossy
 
 SHOWN = 20
 # Folders told apart; what lies in others is added up together.
@@ -47,6 +48,9 @@ class Review:
     excluded_objects: int = 0
     excluded_bytes: int = 0
     done: bool = False
+    # Objects that could be stored LOSSY, by their size, and those of them called pictures.
+    may_be_lossy: int = 0
+    called_pictures: int = 0
     _found: int = 0
     _folders: dict[str, tuple[int, int]] = field(default_factory=dict)
     _elsewhere: tuple[int, int] = (0, 0)
@@ -83,6 +87,9 @@ class Review:
     def _choose(self, one: Reviewed) -> None:
         self.objects += 1
         self.bytes += one.size
+        if may_be_lossy(one.size):
+            self.may_be_lossy += 1
+            self.called_pictures += is_called_picture(one.key)
         # Of equals the first by key stays: numbers fall, and no two are the same.
         order = -self.objects
         _keep(self._largest, (one.size, order, one))

@@ -13,6 +13,7 @@ from s3gc_tui.gateway import Gateway
 from s3gc_tui.models.asking_lines import approve_lines
 from s3gc_tui.models.confirmation import Confirmation, Wanted
 from s3gc_tui.models.intents import ApproveIntent
+from s3gc_tui.models.plan_lines import lossy_lines
 from s3gc_tui.models.review import Review, review_of
 from s3gc_tui.screens.asking import AskingScreen, MonotonicClock
 from s3gc_tui.widgets.confirm_field import ConfirmField
@@ -68,7 +69,9 @@ class ApproveScreen(AskingScreen[Plan]):
         if self._plan is None or self._review is None:
             return
         now = self.gateway.now()
-        self.show_what(approve_lines(self._plan, self._review, self._scan, now, self.width))
+        head, *lines = approve_lines(self._plan, self._review, self._scan, now, self.width)
+        lossy = lossy_lines(self.gateway.about, self._review, self.width)
+        self.show_what([head, *lossy, *lines])
 
     def on_resize(self) -> None:
         """Draw for the new width."""

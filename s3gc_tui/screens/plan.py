@@ -23,6 +23,7 @@ from s3gc_tui.models.lines import BLANK, Line, Look, error_lines, good, line, wa
 from s3gc_tui.models.plan_lines import (
     batch_lines,
     head_lines,
+    lossy_lines,
     may_decide,
     may_execute,
     page_lines,
@@ -127,6 +128,7 @@ class PlanScreen(Placed[StartedJob]):
         may_write = self.gateway.may_write
         lines = head_lines(plan, history, now, width)
         lines += why_not_lines(plan, history, about, now, width, may_write=may_write)
+        lines += lossy_lines(about, review, width)
         lines += [BLANK, *self._batch(plan, history, width)]
         lines += review_lines(review, plan, now, width)
         start, page = self._page

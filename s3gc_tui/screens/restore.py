@@ -27,6 +27,7 @@ from s3gc_tui.models.restore_lines import (
     beginning,
     completed,
     completion_lines,
+    lossy_lines,
     overwrite_lines,
     parse_selection,
     preview_lines,
@@ -41,6 +42,7 @@ class Stage(Enum):
 
     TYPING = auto()
     PREVIEW = auto()
+    LOSSY = auto()  # asks for the phrase that lets compact copies come back
     OVERWRITE = auto()  # asks for the phrase that lets newer objects be overwritten
 
 
@@ -54,6 +56,7 @@ class RestoreScreen(AskingScreen[StartedJob]):
     AUTO_FOCUS: ClassVar[str | None] = "#key"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+o", "overwrite", show=False, id="restore.overwrite"),
+        Binding("ctrl+l", "accept_lossy", show=False, id="restore.lossy"),
     ]
 
     def __init__(
@@ -183,6 +186,8 @@ class RestoreScreen(AskingScreen[StartedJob]):
             lines[1:1] = self._ways(preview)
         if self._stage is Stage.OVERWRITE:
             lines = overwrite_lines(preview, self.width)
+        elif self._stage is Stage.LOSSY:
+            lines = lossy_lines(preview, self.width)
         self.show_what(lines)
 
     def _ways(self, preview: Preview) -> list[Line]:
@@ -192,6 +197,8 @@ class RestoreScreen(AskingScreen[StartedJob]):
             refused = "This session is read-only. To restore, start `s3gc --write`."
             return [*lines, *wrapped(refused, self.width, Look.WARN)]
         lines.append(line(" ctrl+o: overwrite newer objects too (asks for a phrase)"))
+        if preview.lossy:
+            lines.append(line(" ctrl+l: also what was stored LOSSY (asks for a phrase)"))
         return [*lines, BLANK]
 
     def on_resize(self) -> None:
@@ -202,21 +209,31 @@ class RestoreScreen(AskingScreen[StartedJob]):
 
     def action_overwrite(self) -> None:
         """Ask for the phrase that lets newer objects be overwritten."""
-        preview = self._preview
+        if self._preview is not None:
+            self._ask(Stage.OVERWRITE, self._preview.phrase, "restore over newer objects")
+
+    def action_accept_lossy(self) -> None:
+        """Ask for the phrase that lets compact copies come back."""
+        if self._preview is not None and self._preview.lossy:
+            self._ask(Stage.LOSSY, self._preview.lossy_phrase, "restore LOSSY copies, too")
+
+    def _ask(self, stage: Stage, phrase: str, name: str) -> None:
         taking = self.field.confirmation.phase in (Phase.QUIET, Phase.TAKING)
-        if self._stage is not Stage.PREVIEW or preview is None or not taking:
+        if self._stage is not Stage.PREVIEW or not taking:
             return
-        self._stage = Stage.OVERWRITE
-        phrase = Confirmation(Wanted.PHRASE, preview.phrase)
-        self.field.ask(phrase, "restore over newer objects")
+        self._stage = stage
+        self.field.ask(Confirmation(Wanted.PHRASE, phrase), name)
         self._draw()
         self.field.open()
 
     def on_confirm_field_confirmed(self) -> None:
         """Enter, or the phrase and Enter."""
         if self._preview is not None:
-            overwrite = self._stage is Stage.OVERWRITE
-            intent = RestoreIntent(self._preview.selection, overwrite)
+            intent = RestoreIntent(
+                self._preview.selection,
+                overwrite=self._stage is Stage.OVERWRITE,
+                accept_lossy=self._stage is Stage.LOSSY,
+            )
             work = partial(self._start, intent)
             begin(self, work, "start", exclusive=False)
 
@@ -232,7 +249,7 @@ class RestoreScreen(AskingScreen[StartedJob]):
         """One step back, and at the first one out."""
         if self.field.confirmation.phase is Phase.CONFIRMED:
             return
-        if self._stage is Stage.OVERWRITE and self._preview is not None:
+        if self._stage in (Stage.OVERWRITE, Stage.LOSSY) and self._preview is not None:
             self._look_at(self._preview.selection)
         elif self._stage is Stage.PREVIEW and self._given is None:
             self._type_again()

@@ -12,12 +12,14 @@ import pytest
 
 from s3gc_core import Settings, create_config
 from s3gc_core.config import (
+    IMAGES_SENTENCE,
     CdcOver,
     Codec,
     Config,
     DatabaseConfig,
     GuardLimits,
     Heal,
+    Images,
     Mode,
     PrefixBudget,
     ReplicaConfig,
@@ -33,6 +35,7 @@ from s3gc_core.config_create import (
     SCALARS,
 )
 from s3gc_core.config_replica import REPLICA
+from s3gc_core.config_template import CONFIG_TEMPLATE
 from s3gc_core.errors import ConfigurationError, ExitCode
 
 URL = "postgresql://app:secret@db.example/app"
@@ -94,8 +97,11 @@ def test_everything_at_once() -> None:
         database=URL,
         cdc_backend="postgresql",
         compression_level=3,
+        deduplicate=False,
         compression_floor=2,
         jpegxl=True,
+        images="compact",
+        images_acknowledged=IMAGES_SENTENCE,
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
@@ -120,8 +126,11 @@ def test_everything_at_once() -> None:
         databases=(DatabaseConfig(URL, "main", True, "postgresql"),),
         sources=(SourceConfig("users", ("avatar",)), SourceConfig("users", ("cover",))),
         compression_level=3,
+        deduplicate=False,
         compression_floor=2,
         jpegxl=True,
+        images=Images.COMPACT,
+        images_acknowledged=IMAGES_SENTENCE,
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
@@ -141,6 +150,26 @@ def test_the_floor_of_compression_is_not_over_its_level() -> None:
     allowed = "1 to compression_level (9), which makes it fixed"
     assert problems(compression_level=9, compression_floor=10) == {"compression_floor": allowed}
     assert set(problems(compression_floor=20)) == {"compression_floor"}
+
+
+@pytest.mark.parametrize("said", [{}, {"images_acknowledged": ""}])
+def test_lossy_pictures_are_acknowledged(said: dict[str, str]) -> None:
+    needed = f'"exact"; or also images_acknowledged = "{IMAGES_SENTENCE}"'
+    assert problems(images="compact", **said) == {"images": needed}
+    assert create(images="exact", **said).images is Images.EXACT
+
+
+def test_the_sentence_is_written_word_for_word() -> None:
+    for said in (IMAGES_SENTENCE.upper(), IMAGES_SENTENCE + ".", IMAGES_SENTENCE[:-1], "yes"):
+        found = problems(images="compact", images_acknowledged=said)
+        assert set(found) == {"images", "images_acknowledged"}
+        assert found["images_acknowledged"] == f'"{IMAGES_SENTENCE}", word for word, or ""'
+    # Alone it changes nothing: lossy pictures can be switched off and on again.
+    assert create(images_acknowledged=IMAGES_SENTENCE).images is Images.EXACT
+
+
+def test_the_template_holds_the_sentence() -> None:
+    assert f'"{IMAGES_SENTENCE}"' in CONFIG_TEMPLATE
 
 
 def test_budgets_of_prefixes() -> None:

@@ -10,12 +10,15 @@ import pytest
 
 from s3gc_core import create_config_from_env
 from s3gc_core.config import (
+    IMAGES_SENTENCE,
     CdcOver,
     Config,
     DatabaseConfig,
     GuardLimits,
     Heal,
+    Images,
     Mode,
+    ReplicaConfig,
     SourceConfig,
     UnsafeStore,
 )
@@ -49,6 +52,8 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_COMPRESSION_LEVEL": ("compression_level",),
         "S3GC_COMPRESSION_FLOOR": ("compression_floor",),
         "S3GC_JPEGXL": ("jpegxl",),
+        "S3GC_IMAGES": ("images",),
+        "S3GC_IMAGES_ACKNOWLEDGED": ("images_acknowledged",),
         "S3GC_MAX_CONCURRENCY": ("max_concurrency",),
         "S3GC_MAX_REQUESTS_PER_SECOND": ("max_requests_per_second",),
         "S3GC_MAX_BANDWIDTH_MB_PER_SECOND": ("max_bandwidth_mb_per_second",),
@@ -59,6 +64,7 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_DRILL_PREFIX": ("drill_prefix",),
         "S3GC_HEAL": ("heal",),
         "S3GC_REQUIRE_SECOND_PERSON": ("require_second_person",),
+        "S3GC_DEDUPLICATE": ("deduplicate",),
         "S3GC_UNSAFE_STORE": ("unsafe_store",),
         "S3GC_DATABASE_SEARCH": ("database_search",),
         "S3GC_DATABASE_SEARCH_MAX_BYTES": ("database_search_max_bytes",),
@@ -68,6 +74,15 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_EXCLUDE_PATTERNS": ("exclude_patterns",),
         "S3GC_CDN_BASES": ("cdn_bases",),
         "S3GC_URL_PATTERNS": ("url_patterns",),
+        "S3GC_REPLICA_BUCKET": ("replica", "bucket"),
+        "S3GC_REPLICA_REGION": ("replica", "region"),
+        "S3GC_REPLICA_ENDPOINT_URL": ("replica", "endpoint_url"),
+        "S3GC_REPLICA_PREFIX": ("replica", "prefix"),
+        "S3GC_REPLICA_EXPECTED_BUCKET_OWNER": ("replica", "expected_bucket_owner"),
+        "S3GC_REPLICA_PROFILE": ("replica", "profile"),
+        "S3GC_REPLICA_ACCESS_KEY_ENV": ("replica", "access_key_env"),
+        "S3GC_REPLICA_SECRET_KEY_ENV": ("replica", "secret_key_env"),
+        "S3GC_REPLICA_DURABILITY": ("replica", "durability"),
         "S3GC_CDC_BACKEND": ("cdc_backend",),
         "S3GC_CDC_OVER": ("cdc_over",),
         "S3GC_MAX_OBJECTS": ("guards", "max_objects"),
@@ -80,7 +95,9 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_REVERSE_MATCH_DROP": ("guards", "reverse_match_drop"),
         "S3GC_LISTING_SHRUNK_SHARE": ("guards", "listing_shrunk_share"),
     }
-    in_environment = {where[-1] for where in VARIABLES.values()}
+    of_replica = {where[-1] for where in VARIABLES.values() if where[0] == "replica"}
+    assert of_replica == {field.name for field in fields(ReplicaConfig)}
+    in_environment = {where[-1] for where in VARIABLES.values() if where[0] != "replica"}
     of_config = {field.name for of in (Config, GuardLimits) for field in fields(of)}
     assert of_config - in_environment == {
         "databases",
@@ -106,12 +123,15 @@ def test_all_of_them() -> None:
         "S3GC_COMPRESSION_LEVEL": "3",
         "S3GC_COMPRESSION_FLOOR": "2",
         "S3GC_JPEGXL": "true",
+        "S3GC_IMAGES": "compact",
+        "S3GC_IMAGES_ACKNOWLEDGED": IMAGES_SENTENCE,
         "S3GC_MAX_CONCURRENCY": "8",
         "S3GC_PLAN_LIFETIME_HOURS": "2",
         "S3GC_VAULT_HORIZON_DAYS": "10",
         "S3GC_DATABASE_RESTORE_DAYS": "9",
         "S3GC_HEAL": "restore",
         "S3GC_REQUIRE_SECOND_PERSON": "true",
+        "S3GC_DEDUPLICATE": "false",
         "S3GC_UNSAFE_STORE": "head-compare-delete",
         "S3GC_EXCLUDE_PREFIXES": "backups/, static/",
         "S3GC_EXCLUDE_PATTERNS": "*.keep",
@@ -143,8 +163,11 @@ def test_all_of_them() -> None:
         databases=(DatabaseConfig("mysql://app:pw@db/shop", "main", True, "mysql"),),
         sources=(SourceConfig("users", ("avatar",)),),
         compression_level=3,
+        deduplicate=False,
         compression_floor=2,
         jpegxl=True,
+        images=Images.COMPACT,
+        images_acknowledged=IMAGES_SENTENCE,
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
@@ -166,20 +189,29 @@ def test_by_default_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert create_config_from_env().bucket == "from-process"
 
 
-# What is wrong everywhere else is a fine name for a folder or a file.
-PATHS = {"S3GC_VAULT_PATH", "S3GC_AUDIT_ANCHOR_FILE"}
+# What is wrong everywhere else is a fine name for a folder, a file or a profile.
+PATHS = {"S3GC_VAULT_PATH", "S3GC_AUDIT_ANCHOR_FILE", "S3GC_REPLICA_PROFILE"}
+REPLICA = {"S3GC_REPLICA_BUCKET": "vault"}
+MAY_BE_EMPTY = {
+    f"S3GC_REPLICA_{name.upper()}"
+    for name in ("endpoint_url", "prefix", "expected_bucket_owner", "profile")
+} | {"S3GC_REPLICA_ACCESS_KEY_ENV", "S3GC_REPLICA_SECRET_KEY_ENV"}
 
 
 @pytest.mark.parametrize("variable", sorted(set(VARIABLES) - PATHS))
 def test_a_bad_value_names_its_variable(variable: str) -> None:
-    found = wrong({**BUCKET, "DATABASE_URL": "mysql://db/x", variable: "/,*"})
+    replica = REPLICA if variable.startswith("S3GC_REPLICA_") else {}
+    found = wrong({**BUCKET, **replica, "DATABASE_URL": "mysql://db/x", variable: "/,*"})
     assert {setting.partition("[")[0] for setting in found} == {variable}
 
 
 @pytest.mark.parametrize("variable", sorted({*VARIABLES, "DATABASE_URL", "S3GC_EXECUTE_MODE"}))
 def test_an_empty_variable_is_not_dropped(variable: str) -> None:
-    environ = {**BUCKET, "DATABASE_URL": "mysql://db/x", variable: ""}
-    if variable in ("S3GC_ENDPOINT_URL", *(f"S3GC_{x}" for x in ("EXCLUDE_PREFIXES",))):
+    replica = REPLICA if variable.startswith("S3GC_REPLICA_") else {}
+    environ = {**BUCKET, **replica, "DATABASE_URL": "mysql://db/x", variable: ""}
+    if variable in MAY_BE_EMPTY:
+        assert create_config_from_env(environ=environ).replica == ReplicaConfig("vault")
+    elif variable in ("S3GC_ENDPOINT_URL", *(f"S3GC_{x}" for x in ("EXCLUDE_PREFIXES",))):
         assert create_config_from_env(environ=environ).exclude_prefixes == ()
     elif variable == "S3GC_AUDIT_ANCHOR_FILE":
         assert create_config_from_env(environ=environ).audit_anchor_file == ""
@@ -187,6 +219,8 @@ def test_an_empty_variable_is_not_dropped(variable: str) -> None:
         assert create_config_from_env(environ=environ).drill_cron == ""
     elif variable == "S3GC_EXPECTED_BUCKET_OWNER":
         assert create_config_from_env(environ=environ).expected_bucket_owner == ""
+    elif variable == "S3GC_IMAGES_ACKNOWLEDGED":
+        assert create_config_from_env(environ=environ).images_acknowledged == ""
     elif variable == "S3GC_DATABASE_SEARCH_SKIP":
         assert create_config_from_env(environ=environ).database_search_skip == ()
     elif variable in ("S3GC_EXCLUDE_PATTERNS", "S3GC_CDN_BASES", "S3GC_URL_PATTERNS"):

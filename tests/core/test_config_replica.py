@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from s3gc_core import CONFIG_TEMPLATE, create_config, load_config
+from s3gc_core import CONFIG_TEMPLATE, create_config, create_config_from_env, load_config
 from s3gc_core.config import Config, Durability, ReplicaConfig
 from s3gc_core.config_replica import REPLICA
 from s3gc_core.errors import ConfigurationError
@@ -100,3 +100,17 @@ def test_it_can_be_shown() -> None:
     assert isinstance(shown, dict)
     assert shown["durability"] == "local"
     assert Config("photos").redacted()["replica"] is None
+
+
+def test_from_the_environment_alone_and_over_a_file(tmp_path: Path) -> None:
+    environ = {"S3_BUCKET": "photos", "S3GC_REPLICA_BUCKET": "vault", "S3GC_REPLICA_PREFIX": "a/"}
+    assert create_config_from_env(environ=environ).replica == ReplicaConfig("vault", prefix="a/")
+    file = tmp_path / "s3gc.toml"
+    file.write_text('bucket = "photos"\n[replica]\nbucket = "vault"\nprefix = "a/"\n')
+    over = load_config(file, {"S3GC_REPLICA_PREFIX": "b/", "S3GC_REPLICA_DURABILITY": "replica"})
+    assert over.replica == ReplicaConfig("vault", prefix="b/", durability=Durability.REPLICA)
+    alone = {"S3_BUCKET": "photos", "S3GC_REPLICA_PREFIX": "a", "S3GC_REPLICA_PLACE": "x"}
+    with pytest.raises(ConfigurationError) as caught:
+        create_config_from_env(environ=alone)
+    problems = {problem.setting for problem in caught.value.problems}
+    assert problems == {"replica.bucket", "S3GC_REPLICA_PREFIX", "S3GC_REPLICA_PLACE"}

@@ -9,10 +9,12 @@ import pytest
 
 from s3gc_core import config_rules as rules
 from s3gc_core.config import (
+    IMAGES_SENTENCE,
     Checksums,
     Codec,
     DatabaseSearch,
     Heal,
+    Images,
     Mode,
     RequestPayer,
     UnsafeStore,
@@ -49,7 +51,10 @@ GOOD: list[tuple[str, object, object]] = [
     *[("expected_bucket_owner", who, who) for who in ("", "0123456789" + "12")],
     *[("checksums", str(when), when) for when in Checksums],
     *[("require_second_person", flag, flag) for flag in (True, False)],
+    *[("deduplicate", flag, flag) for flag in (True, False)],
     *[("jpegxl", flag, flag) for flag in (True, False)],
+    ("images", "exact", Images.EXACT),
+    *[("images_acknowledged", text, text) for text in ("", IMAGES_SENTENCE)],
     *[("unsafe_store", str(choice), choice) for choice in UnsafeStore],
     *[("database_search", str(where), where) for where in DatabaseSearch],
     *[("database_search_max_bytes", count, count) for count in (1, (1 << 63) - 1)],
@@ -127,7 +132,10 @@ BAD: list[tuple[str, object]] = [
     *[("database_search_skip", name) for name in ("", ".", "a..b", "*", "/", 7, None)],
     *[("heal", heal) for heal in ("", "Restore", "yes", None, True)],
     *[("jpegxl", flag) for flag in ("", "true", None, 1)],
+    *[("images", how) for how in ("", "lossy", "Compact", None, True)],
+    *[("images_acknowledged", said) for said in ("yes", IMAGES_SENTENCE + " ", None, True)],
     *[("require_second_person", flag) for flag in ("", "true", "yes", None, 0, 1)],
+    *[("deduplicate", flag) for flag in ("", "true", "yes", None, 0, 1)],
     *[("retention_days", days) for days in (0, -1, 3651, *NO_NUMBER)],
     *[("vault_path", path) for path in ("", " ", "a\0b", None, 5, b"vault")],
     *[

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from s3gc_core.parallel import Behind, with_beside
+from s3gc_core.parallel import Behind, to_the_end, with_beside
 
 
 class Broken(Exception):
@@ -118,3 +118,24 @@ async def test_who_is_cancelled_leaves_nothing_running() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended == ["ended", "ended"]
+
+
+async def test_to_the_end_even_if_it_is_cancelled_twice() -> None:
+    """A second Ctrl-C is a second cancellation: the answer of what was sent is waited for."""
+    heard: list[str] = []
+    go = asyncio.Event()
+
+    async def work() -> None:
+        await go.wait()
+        heard.append("answer")
+
+    waiting = asyncio.create_task(to_the_end(work()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        waiting.cancel()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert heard == ["answer"]

@@ -63,6 +63,7 @@ class Kills:
     fired: Counter[str] = field(default_factory=Counter)
     trouble: Counter[str] = field(default_factory=Counter)
     missed: int = 0
+    restoring: bool = False
 
     @property
     def kills(self) -> int:
@@ -79,11 +80,22 @@ class Kills:
         for of in points.values():
             self.chance.shuffle(of)
         while True:
+            # Stored once, the bytes of all but the first round are there already.
+            self.ground.store_once(self.chance.random() < 0.4)
             await self.ground.begin_round()
+            self.restoring = False
             await self._until_done("execute", self.ground.execution, points["execute"])
             await self.ground.finish_execution()
+            self.restoring = True
             await self._until_done("restore", self.ground.restoring, points["restore"])
             await self.ground.finish_restore()
+
+    async def end(self) -> None:
+        """Go on with what was interrupted, to its end."""
+        if self.restoring:
+            await self.ground.finish_restore()
+        else:
+            await self.ground.end_round()
 
     async def _sizes(self) -> dict[str, Counter[str]]:
         """How many of each call a whole life makes."""
@@ -169,7 +181,7 @@ async def run(wanted: int, seed: int, seconds: float) -> int:
                     try:
                         await kills.run()
                     except Enough:
-                        await made.end_round()
+                        await kills.end()
                     except PromiseBroken as broken:
                         sys.stdout.write(f"BROKEN: {broken} {getattr(broken, '__notes__', '')}\n")
                         return 1

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from s3gc_core.bucket import Bucket, deleting
-from s3gc_core.collection import execute, recovery, restore
+from s3gc_core.collection import deduplication, execute, recovery, restore
 from s3gc_core.collection.below import Below
 from s3gc_core.collection.execute import Execution
 from s3gc_core.collection.folder import Folder
 from s3gc_core.judgement import Catalogue
 from s3gc_core.references import catching_up
 from s3gc_core.replica import ReplicaStore
-from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit, manifest, packs
+from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit, files, manifest, packs
 from s3gc_core.vault.writer import BackupWriter
 
 Function = Callable[..., Any]
@@ -38,6 +38,8 @@ POINTS: dict[str, tuple[Any, str]] = {
     "write": (BackupWriter, "write"),
     "close": (BackupWriter, "close"),
     "settle": (BackupFiles, "settle"),
+    "link": (files, "link_backups"),
+    "reused": (deduplication.Deduplication, "old_copies"),
     "fsync": (os, "fsync"),
     "rename": (os, "rename"),
     "pack-bytes": (packs, "write_all"),  # those of the end too

@@ -17,12 +17,15 @@ from tests.faults.store import Store, Stored
 
 BATCH_OBJECTS = 3
 ORPHANS = 29
+# Objects with the bytes of another, in packs and too large for one.
+TWINS = {15: 3, 18: 0}
 
 
 def make_objects() -> tuple[dict[str, Stored], frozenset[str], frozenset[str]]:
     """Objects of all kinds; those nothing refers to; and those under a protected prefix."""
     chance = random.Random(20260817)
     objects: dict[str, Stored] = {}
+    kept: list[bytes] = []
     for n in range(ORPHANS):
         bodies = (
             # Some too large for a pack.
@@ -30,8 +33,9 @@ def make_objects() -> tuple[dict[str, Stored], frozenset[str], frozenset[str]]:
             f"line {n} of a log file that squeezes well\n".encode() * (20 + n),
             b"" if n < 6 else chance.randbytes(n),
         )
+        kept.append(bodies[n % 3])
         objects[f"orphans/{n % 5}/größe {n} & more+{n}.bin"] = Stored(
-            bodies[n % 3],
+            kept[TWINS.get(n, n)],
             {
                 "ContentType": "image/jpeg" if n % 2 else "text/plain; charset=utf-8",
                 **({"CacheControl": f"max-age={n}"} if n % 4 == 0 else {}),
@@ -63,6 +67,12 @@ class Ground:
     children: Children
     since: int = 0
     plan_id: str = ""
+
+    def store_once(self, on: bool) -> None:
+        """Whether the next processes store equal bytes once: on, a second round writes nothing."""
+        said = self.config.read_text()
+        before, after = (f"deduplicate = {str(value).lower()}" for value in (not on, on))
+        self.config.write_text(said.replace(before, after))
 
     async def begin_round(self) -> None:
         """Scan and approve, in processes that nobody kills. All objects must be in the bucket."""
@@ -143,6 +153,7 @@ mode = "execute"
 vault_path = "{config.vault_path}"
 exclude_prefixes = ["{protected}"]
 compression_level = 3
+deduplicate = false
 
 [database]
 url = "sqlite:///{database}"

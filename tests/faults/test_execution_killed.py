@@ -79,6 +79,15 @@ NAMED = (
     ("anchor-line:after:1",),
     ("anchor:after:1",),
 )
+# With equal bytes stored once, and all of them there from an earlier plan.
+STORED_ONCE = (
+    ("reused:before:1",),
+    ("reused:after:2",),
+    ("link:before:2",),
+    ("link:after:1", "remove-stray:before:1", "remove-stray:after:1"),
+    ("audit-append:after:3",),
+    ("delete:after:2", "classify:after:1"),
+)
 NAMED_KILLS = sum(map(len, NAMED))
 RANDOM_KILLS = 25
 SEED = 20261121
@@ -113,6 +122,19 @@ async def test_killed_at_each_named_step(ground: Ground) -> None:
         assert fired == len(chain), f"did not fire: {chain[fired]} of {chain}"
         killed.extend(chain)
     assert len(killed) == NAMED_KILLS
+    await ground.end_round()
+
+
+async def test_killed_while_equal_bytes_are_stored_once(ground: Ground) -> None:
+    """First what is there twice in one plan; then a plan of which all is there."""
+    ground.store_once(True)
+    await ground.begin_round()
+    for fault in ("reused:after:3", "link:after:1"):
+        assert await _kill_along(ground, (fault,)) == 1, fault
+    await ground.end_round()
+    await ground.begin_round()
+    for chain in STORED_ONCE:
+        assert await _kill_along(ground, chain) == len(chain), chain
     await ground.end_round()
 
 

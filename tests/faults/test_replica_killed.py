@@ -46,6 +46,13 @@ durability = "replica"
     assert sample.summary["damaged"] == 0
     nothing = await run_s3gc("vault", "replicate", config=ground.config)
     assert nothing.summary["outcome"] == "nothing-to-do"
+    first, *_ = sorted(ground.vault.glob("backups/*/*.tar"))
+    first.unlink()
+    repair = await run_s3gc("vault", "verify", "--repair", config=ground.config)
+    assert (repair.returncode, repair.summary["damaged"]) == (0, 0), repair.lines
+    mended = [line for line in repair.lines if line["type"] == "damaged"]
+    assert repair.summary["repaired"] == len(mended) > 0
+    assert all(line["repaired"] for line in mended)
 
     # Everything comes back from what the replica gave.
     await asyncio.to_thread(ground.oracle.the_plan_was_executed, ground.plan_id)

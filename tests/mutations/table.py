@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutations.lossy import LOSSY
 from tests.mutations.mutation import Mutation
 
 _CONTROLS = "tests/core/judgement/test_guard_controls.py::test_"
@@ -20,12 +21,18 @@ _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
+_VERSIONED = "tests/core/collection/test_versioned.py::test_"
+_LOST_ANSWERS = "tests/core/collection/test_lost_answers.py::test_"
 _LOCKED = "tests/core/collection/test_locked.py::test_"
 _TIDY = "tests/core/collection/test_tidy.py::test_"
+_COPIES = "tests/core/collection/test_deduplication.py::test_"
+_ONCE = "tests/stories/test_deduplication.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
+_OVERLAP = "tests/core/collection/test_overlap.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 _WAITING = "tests/core/replica/test_waiting.py::test_"
 _SHIPPING = "tests/core/replica/test_shipping.py::test_"
+_REPAIRING = "tests/core/replica/test_repairing.py::test_"
 _REBUILDING = "tests/core/replica/test_rebuilding.py::test_"
 _SERVING = "tests/service/long_serving.py::test_"
 
@@ -257,6 +264,13 @@ DELETES = (
             _RACES + "a_row_with_a_near_spelling_inserted_at_the_last_moment",
         ),
         function="_judge_again",
+    ),
+    Mutation(
+        "a backup made ahead that waited too long",
+        "s3gc_core/collection/overlap.py",
+        "return True",
+        (_OVERLAP + "a_backup_lasts_a_minute_and_never_into_the_past",),
+        function="is_fresh",
     ),
     Mutation(
         "age at the last judgement",
@@ -501,11 +515,80 @@ VAULT = (
         before="if backup.codec == jpegxl.CODEC:",
     ),
     Mutation(
+        "of old probes only what is ours beyond doubt goes",
+        "s3gc_core/bucket/capabilities.py",
+        "return bool(_ULID.fullmatch(key[len(prefix) :]))",
+        (_VERSIONED + "what_a_probe_left_that_died_goes_with_all_its_versions",),
+        before="return bool(_ULID.fullmatch(key[len(prefix) :])) and set(sizes) <= {len(_BODY)}",
+    ),
+    Mutation(
+        "versions of others' drills stay",
+        "s3gc_core/collection/drill.py",
+        "return True",
+        (_VERSIONED + "a_drill_leaves_no_version_behind",),
+        function="_is_ours",
+    ),
+    Mutation(
+        "every key of a listing comes once",
+        "s3gc_core/judgement/scan_tables.py",
+        "return False",
+        ("tests/stories/test_incidents.py::test_pages_that_overlap",),
+        function="listed_twice",
+    ),
+    Mutation(
+        "nothing older follows the end of a listing",
+        "s3gc_core/bucket/listing.py",
+        "return",
+        ("tests/core/bucket/test_listing.py::test_a_listing_with_a_hole_is_no_listing",),
+        function="_look_behind",
+    ),
+    Mutation(
+        "deletes in the middle of a batch are looked at",
+        "s3gc_core/collection/untruth.py",
+        "return []",
+        (_LOST_ANSWERS + "one_in_the_middle_said_to_be_deleted_and_still_there",),
+        function="_still_listed",
+    ),
+    Mutation(
+        "a repair costs no backup",
+        "s3gc_core/replica/repairing.py",
+        "if all(left):",
+        (_REPAIRING + "what_mends_one_and_costs_another_is_refused",),
+        before="if costs or all(left):",
+    ),
+    Mutation(
+        "what the replica gives is what was recorded",
+        "s3gc_core/replica/fetching.py",
+        "return",
+        (_REPAIRING + "what_mends_one_and_costs_another_is_refused",),
+        function="_compare",
+    ),
+    Mutation(
         "a purge takes no pack that others need",
         "s3gc_core/vault/files.py",
         "if True:\n            self._unlink",
         ("tests/stories/test_backup_clean_up.py::test_backup_clean_up",),
         before="if backup.offset is None:\n            self._unlink",
+    ),
+    Mutation(
+        "an old copy is proven before it stands for a delete",
+        "s3gc_core/collection/deduplication.py",
+        "if True:",
+        (
+            _COPIES + "a_copy_is_read_once_and_only_a_good_one_is_used",
+            _ONCE + "a_rotten_copy_stands_for_nothing",
+        ),
+        before="if damage is None:",
+    ),
+    Mutation(
+        "a pack stays that another operation names",
+        "s3gc_core/vault/audit_reading.py",
+        "AND operation_id = ? AND seq > ?",
+        (
+            _COPIES + "a_pack_stays_for_a_record_of_another_operation",
+            _ONCE + "the_first_operation_is_purged_and_the_second_stays_restorable",
+        ),
+        before="AND {FOLDER} = ? AND seq > ?",
     ),
 )
 
@@ -571,4 +654,15 @@ SERVICE = (
     ),
 )
 
-TABLE = (*GUARDS, *SEARCH, *LAYERS, *PLANS, *DELETES, *LOCKS, *VAULT, *HEALING, *SERVICE)
+TABLE = (
+    *GUARDS,
+    *SEARCH,
+    *LAYERS,
+    *PLANS,
+    *DELETES,
+    *LOCKS,
+    *VAULT,
+    *HEALING,
+    *LOSSY,
+    *SERVICE,
+)

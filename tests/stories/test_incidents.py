@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncIterator
 from dataclasses import fields, replace
 from importlib import import_module
@@ -184,6 +185,31 @@ async def test_datajoint_1506_restic_3273_a_part_of_the_listing(
 
     proxy.after = cut
     with pytest.raises(ListingIncomplete):
+        await world.scan()
+    proxy.after = None
+    await planned_nothing(world, {USED, LOST})
+
+
+async def test_pages_that_overlap(proxied: tuple[World, Proxy]) -> None:
+    """A key that comes twice counts twice, and hides that another one is missing."""
+    world, proxy = proxied
+    more = b"<IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>"
+    first = b""
+
+    async def overlap(exchange: Exchange) -> None:
+        nonlocal first
+        if is_listing(exchange) and "continuation-token" in exchange.path:
+            entries = re.findall(b"(?s)<Contents>.*?</Contents>", first)
+            assert len(entries) > 1
+            count = b"<KeyCount>%d</KeyCount>" % (len(entries) - 1)
+            told = re.sub(b"<KeyCount>.*?</KeyCount>", count, first)
+            exchange.answer = told.replace(entries[0], b"")
+        elif is_listing(exchange) and "start-after" not in exchange.path:
+            first = exchange.answer
+            exchange.answer = first.replace(b"<IsTruncated>false</IsTruncated>", more)
+
+    proxy.after = overlap
+    with pytest.raises(ListingIncomplete, match="listed twice"):
         await world.scan()
     proxy.after = None
     await planned_nothing(world, {USED, LOST})

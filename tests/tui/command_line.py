@@ -153,6 +153,8 @@ def toml(config: Config) -> str:
             vault_path=str(config.vault_path),
             compression_level=config.compression_level,
             plan_lifetime_hours=config.plan_lifetime_hours,
+            images=config.images.value,
+            images_acknowledged=config.images_acknowledged,
         ),
         "[guards]",
         *_settings(

@@ -119,6 +119,7 @@ async def test_an_approved_plan_is_executed_once(small: SmallWorld) -> None:
         "done_before": 0,
         "deletes": CONDITIONAL,
         "encodings": {"raw": 1, "zstd 3": 2},
+        "lossy": 0,
         "freed": sum(map(len, FORGOTTEN.values())),
         "note": "",
     }

@@ -150,6 +150,8 @@ async def test_a_damaged_backup_is_named(small: SmallWorld) -> None:
     assert (again.summary["checked"], again.summary["seed"]) == (2, told["seed"])
     assert again.summary["damaged"] == told["damaged"]
     assert (await small.cli.batch("vault", "verify", "--seed", "7")).code == 2
+    repair = await small.cli.batch("vault", "verify", "--repair")
+    assert (repair.code, repair.summary["error"]) == (3, "no-replica")
     restore = await small.cli.batch("restore", "--prefix", "")
     assert (restore.code, restore.summary["restored"], restore.summary["failed"]) == (4, 2, 1)
     assert [(o["key"], o["outcome"]) for o in restore.of("object")] == [("left/c.txt", "failed")]

@@ -13,7 +13,12 @@ import pytest
 
 from s3gc_core.bucket import Bucket, ObjectHeaders
 from s3gc_core.bucket.reading import MIB
-from s3gc_core.bucket.writing import DEFAULT_PART_SIZE, ByteBudget, part_size_for
+from s3gc_core.bucket.writing import (
+    DEFAULT_PART_SIZE,
+    ByteBudget,
+    goes_in_one_put,
+    part_size_for,
+)
 from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config
 from s3gc_core.errors import BucketUnreachable
@@ -63,8 +68,24 @@ async def test_large_objects_stream_in_bounded_memory(
     assert after_put < 2 * DEFAULT_PART_SIZE
     assert after_read < 2 * DEFAULT_PART_SIZE
     assert body.state.size == size
-    assert body.state.headers.part_size == (part_size or 16 * MIB)
-    assert etag.endswith('-2"' if part_size else '-13"')
+    assert body.state.headers.part_size == part_size
+    assert etag.endswith('-2"') == (part_size is not None)
+
+
+@pytest.mark.parametrize(
+    ("size", "part_size", "room", "expected"),
+    [
+        (0, None, 0, True),
+        (64 * MIB, None, 0, True),
+        (64 * MIB + 1, None, 128 * MIB + 1, False),
+        (64 * MIB + 1, None, 128 * MIB + 2, True),
+        (5 << 30, None, 1 << 40, True),
+        ((5 << 30) + 1, None, 1 << 40, False),
+        (1, 1, 1 << 40, False),
+    ],
+)
+def test_what_goes_in_one_put(size: int, part_size: int | None, room: int, expected: bool) -> None:
+    assert goes_in_one_put(size, ObjectHeaders(part_size=part_size), room) is expected
 
 
 @pytest.mark.parametrize("part_size", [5 * MIB, 6 * MIB + 1])

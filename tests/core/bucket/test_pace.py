@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
@@ -92,8 +93,8 @@ async def test_all_requests_of_all_workers_keep_one_pace(bucket_config: Config) 
     async with running_proxy(bucket_config.endpoint_url) as proxy:
         config = replace(bucket_config, endpoint_url=proxy.endpoint)
         pace = Pace(10, 0, clock=waiting.clock, sleep=waiting.sleep)
-        async with connect(config, pace=pace) as connection:
-            bucket = Bucket(connection, config, SystemClock())
+        async with connect(config, pace=pace) as connection, AsyncExitStack() as later:
+            bucket = Bucket(connection, config, SystemClock(), later)
             await in_parallel(bucket.head(f"{n}") for n in range(40))
     assert len(proxy.seen) == 40
     # One was saved up; each of the others had to wait a tenth of a second more than the one before.
@@ -103,8 +104,8 @@ async def test_all_requests_of_all_workers_keep_one_pace(bucket_config: Config) 
 async def test_bytes_of_bodies_count_both_ways(bucket_config: Config) -> None:
     waiting = Waiting()
     pace = Pace(0, 1_000, clock=waiting.clock, sleep=waiting.sleep)
-    async with connect(bucket_config, pace=pace) as connection:
-        bucket = Bucket(connection, bucket_config, SystemClock())
+    async with connect(bucket_config, pace=pace) as connection, AsyncExitStack() as later:
+        bucket = Bucket(connection, bucket_config, SystemClock(), later)
         etag = await bucket.put("k", pieces(b"x" * 5_000), 5_000, PLAIN)
         assert waiting.now == pytest.approx(4.9)
         async with bucket.read("k", if_match=etag) as body:
@@ -118,8 +119,8 @@ async def test_bytes_of_bodies_count_both_ways(bucket_config: Config) -> None:
 async def test_a_batch_of_deletes_counts_and_does_not_wait(bucket_config: Config) -> None:
     waiting = Waiting()
     pace = Pace(1, 0, clock=waiting.clock, sleep=waiting.sleep)
-    async with connect(bucket_config, pace=pace) as connection:
-        bucket = Bucket(connection, bucket_config, SystemClock())
+    async with connect(bucket_config, pace=pace) as connection, AsyncExitStack() as later:
+        bucket = Bucket(connection, bucket_config, SystemClock(), later)
         etag = await bucket.put("k", pieces(b"x"), 1, PLAIN)
         before = waiting.now
         await bucket.delete_batch([("k", etag)])
@@ -143,8 +144,8 @@ async def test_nobody_waits_between_the_last_check_and_a_delete(
     waiting = Waiting()
     pace = Pace(1, 0, clock=waiting.clock, sleep=waiting.sleep)
     keys = ["a", "b", "c"]
-    async with connect(bucket_config, pace=pace) as connection:
-        bucket = Bucket(connection, bucket_config, SystemClock())
+    async with connect(bucket_config, pace=pace) as connection, AsyncExitStack() as later:
+        bucket = Bucket(connection, bucket_config, SystemClock(), later)
         were = {}
         for key in keys:
             await bucket.put(key, pieces(b"x"), 1, PLAIN)

@@ -13,12 +13,13 @@ import pytest
 
 from s3gc_core.actions.checks import Check
 from s3gc_core.actions.doctor import examine
-from s3gc_core.bucket import BucketLock, ObjectHeaders, in_force
+from s3gc_core.bucket import Bucket, BucketLock, ObjectHeaders, in_force, probe_store
 from s3gc_core.bucket.objects import ObjectLock
+from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config, Mode
 from s3gc_core.databases import DatabaseUrl, Engine
 from tests.conftest import MakeBucket
-from tests.core.bucket import plain_client
+from tests.core.bucket import listed_keys, plain_client
 from tests.core.judgement.controlled import rows
 from tests.servers.app_database import AppDatabase
 from tests.servers.ministack import Ministack
@@ -195,12 +196,7 @@ async def test_the_doctor_and_a_restore_tell_of_the_default_retention(
     plain = await make_bucket(ministack)
     world = await locked_world(await lock_bucket(plain), tmp_path)
     await world.collect()
-    async with plain_client(world.config) as s3:
-        rule: Any = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 3}}
-        await s3.put_object_lock_configuration(
-            Bucket=world.config.bucket,
-            ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule},
-        )
+    await retain_by_default(world.config)
     async with world.bucket() as bucket:
         assert await bucket.bucket_lock() == BucketLock(True, "GOVERNANCE, 3 days")
     assert "locked anew (GOVERNANCE, 3 days)" in (await doctor_on_locks(world.config)).detail
@@ -209,6 +205,46 @@ async def test_the_doctor_and_a_restore_tell_of_the_default_retention(
         assert (await world.restore("free")).counts == {"restored": 1}
     assert "restored_objects_are_locked" in caplog.text
     await world.app.close()
+
+
+async def retain_by_default(config: Config) -> None:
+    rule: Any = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 3}}
+    async with plain_client(config) as s3:
+        await s3.put_object_lock_configuration(
+            Bucket=config.bucket,
+            ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule},
+        )
+
+
+async def test_what_is_written_gets_the_default_retention_and_nothing_else(world: World) -> None:
+    bucket = world.config.bucket
+    async with plain_client(world.config) as s3:
+        gone = (await s3.head_object(Bucket=bucket, Key="expired"))["VersionId"]
+        await world.collect()
+        await s3.delete_object(Bucket=bucket, Key="expired", VersionId=gone)
+    await retain_by_default(world.config)
+    restored = await world.restore("free", "expired")
+    assert (restored.counts, restored.unhidden) == ({"restored": 2}, 1)
+    assert await world.contents("expired") == (BODY, HEADERS)
+    async with world.bucket() as opened:
+        locks = [await opened.object_lock(key, enabled=True) for key in ("free", "expired")]
+    assert [(lock.mode, lock.legal_hold) for lock in locks] == [
+        (None, False),
+        ("GOVERNANCE", False),
+    ]
+
+
+async def test_scratch_objects_that_are_retained_are_told(
+    make_bucket: MakeBucket, seaweed: S3Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ministack, unlike S3, refuses a marker over what is retained."""
+    config = await lock_bucket(await make_bucket(seaweed))
+    await retain_by_default(config)
+    async with Bucket.open(config, SystemClock()) as bucket:
+        with caplog.at_level("WARNING"):
+            assert (await probe_store(bucket)).safe
+        assert await listed_keys(bucket) == []
+    assert caplog.text.count("probe_versions_left") == 1
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from s3gc_core.errors import BucketUnreachable
+from tests.core.bucket import plain_client
 from tests.servers.proxy import Exchange, Proxy, running_proxy
 from tests.world import World
 
@@ -121,3 +122,51 @@ async def test_without_any_answer_the_step_stays_open_and_recovery_closes_it(
         assert [p async for p in collector.audit.unresolved_intents()] == []
     assert await world.keys() == {"used.txt"}
     assert (await world.restore("a.bin", "b.bin", "c.bin")).counts == {"restored": 3}
+
+
+async def test_one_in_the_middle_said_to_be_deleted_and_still_there(
+    proxied: tuple[World, Proxy],
+) -> None:
+    """More keys than are looked at singly: a listing of the stretch around them tells."""
+    world, proxy = proxied
+    orphans = {f"{number:02}.bin" for number in range(12)} | {"a.bin", "b.bin", "c.bin"}
+    for key in orphans:
+        await world.put(key, BODY)
+    world.days(10)
+    left = "06.bin"
+
+    async def put_back(exchange: Exchange) -> None:
+        if deletes_of_the_plan(exchange):
+            assert f"<Key>{left}</Key>".encode() in exchange.answer
+            async with plain_client(world.config) as s3:
+                await s3.put_object(Bucket=world.config.bucket, Key=left, Body=BODY)
+
+    proxy.after = put_back
+    done = await world.collect()
+    assert await world.keys() == {"used.txt", left}
+    expected = dict.fromkeys(orphans, "deleted") | {left: "failed"}
+    assert await world.outcomes(done.operation_id) == expected
+    proxy.after = None
+    # Nobody lies: one listing for the batch, and no more looks than before.
+    proxy.seen.clear()
+    again = await world.collect()
+    assert again.counts == {"deleted": 1}
+
+
+async def test_looking_for_untruth_costs_one_listing(proxied: tuple[World, Proxy]) -> None:
+    world, proxy = proxied
+    for number in range(20):
+        await world.put(f"{number:02}.bin", BODY)
+    world.days(10)
+    scan = await world.scan()
+    assert scan.plan_id is not None
+    proxy.seen.clear()
+    assert (await world.execute(scan.plan_id)).counts == {"deleted": 23}
+    after = [
+        index
+        for index, exchange in enumerate(proxy.seen)
+        if exchange.method == "POST" and b"00.bin" in exchange.body
+    ]
+    asked = [(e.method, "list-type" in e.path) for e in proxy.seen[after[-1] + 1 :]]
+    assert asked.count(("GET", True)) == 1
+    assert sum(method == "HEAD" for method, _ in asked) <= 3

@@ -16,12 +16,22 @@ import pytest
 
 from s3gc_core.actions.checks import Check
 from s3gc_core.actions.doctor import examine
-from s3gc_core.bucket import PROBE_PREFIX, ObjectHeaders, Versioning
+from s3gc_core.bucket import (
+    PROBE_PREFIX,
+    Bucket,
+    ObjectHeaders,
+    Versioning,
+    probe_store,
+    remove_old_probes,
+)
 from s3gc_core.bucket.objects import stays_noncurrent
 from s3gc_core.bucket.versions import uncovered_by
-from s3gc_core.config import Config
+from s3gc_core.clock import SystemClock
+from s3gc_core.config import DRILL_PREFIX, Config
 from s3gc_core.databases import DatabaseUrl, Engine
-from s3gc_core.vault import Restored, Result
+from s3gc_core.errors import S3gcError
+from s3gc_core.ids import new_id
+from s3gc_core.vault import OperationStarted, Restored, Result
 from tests.conftest import MakeBucket
 from tests.core.bucket import plain_client
 from tests.core.judgement.controlled import rows
@@ -166,10 +176,118 @@ async def test_where_a_marker_may_not_be_removed_the_backup_is_written(
         world.days(10)
         await world.collect()
         restored = await world.restore("a")
-        assert [e for e in proxy.seen if e.method == "DELETE" and "versionId=" in e.path]
+        assert [e for e in proxy.seen if e.method == "DELETE" and "/a?versionId=" in e.path]
         assert (restored.counts, restored.unhidden) == ({"restored": 1}, 0)
         assert await world.contents("a") == (b"12345", HEADERS)
     await database.close()
+
+
+async def versions_below(world: World, prefix: str) -> list[str]:
+    async with plain_client(world.config) as s3:
+        answer = await s3.list_object_versions(Bucket=world.config.bucket, Prefix=prefix)
+        return [
+            entry["Key"]
+            for entry in [*answer.get("Versions", []), *answer.get("DeleteMarkers", [])]
+        ]
+
+
+async def test_a_probe_leaves_no_version_behind_and_touches_no_other(world: World) -> None:
+    await set_versioning(world, "Enabled")
+    for body in (b"1", b"2"):
+        await world.put(f"{PROBE_PREFIX}theirs", body, HEADERS)
+        await world.remove(f"{PROBE_PREFIX}theirs")
+    others = await versions_below(world, PROBE_PREFIX)
+    assert len(others) == 4
+    async with world.bucket() as bucket:
+        assert (await probe_store(bucket)).versioning is Versioning.ENABLED
+        assert await versions_below(world, PROBE_PREFIX) == others
+        longer, ours = f"{PROBE_PREFIX}theirs-longer", f"{PROBE_PREFIX}theirs"
+        await world.put(longer, b"3", HEADERS)
+        left = await bucket.remove_scratch(ours, lambda key, sizes: key == ours and len(sizes) == 2)
+    assert left == {}
+    assert await versions_below(world, PROBE_PREFIX) == [longer]
+
+
+async def test_what_a_probe_left_that_died_goes_with_all_its_versions(world: World) -> None:
+    """Each of its requests may have been its last."""
+
+    async def die_after(count: int) -> None:
+        sent = 0
+
+        async def die(exchange: Exchange) -> None:
+            nonlocal sent
+            if PROBE_PREFIX in exchange.path or exchange.path.endswith("?delete"):
+                sent += 1
+                if sent > count:
+                    exchange.status = 403
+                    exchange.answer = b"<Error><Code>AccessDenied</Code></Error>"
+
+        async with running_proxy(world.config.endpoint_url) as proxy:
+            proxy.before = die
+            through = replace(world.config, endpoint_url=proxy.endpoint)
+            async with Bucket.open(through, SystemClock()) as bucket:
+                with pytest.raises(S3gcError):
+                    await probe_store(bucket)
+
+    await set_versioning(world, "Enabled")
+    for count in (1, 4, 8):
+        await die_after(count)
+    left = await versions_below(world, PROBE_PREFIX)
+    assert len({*left}) == 3
+    # As long as a probe's name, in our place, of another size: nobody knows whose it is.
+    strange = f"{left[0][:-1]}{'0' if left[0][-1] != '0' else '1'}"
+    await world.put(strange, b"another size", HEADERS)
+    await world.remove(strange)
+    async with Bucket.open(world.config, SystemClock()) as bucket:
+        await remove_old_probes(bucket)
+    assert await versions_below(world, PROBE_PREFIX) == [strange, strange]
+
+
+async def test_a_drill_leaves_no_version_behind(world: World) -> None:
+    await set_versioning(world, "Enabled")
+    for key in KEYS:
+        await world.put(key, b"12345", HEADERS)
+    world.days(10)
+    await world.collect()
+    theirs = f"{DRILL_PREFIX}mine"
+    await world.put(theirs, b"1", HEADERS)
+    await world.remove(theirs)
+    async with world.collector() as collector:
+        found = await collector.drill(sample=10, to=DRILL_PREFIX)
+    assert (found.checked, found.differing, found.left) == (2, 0, ())
+    # Of one that died only the audit log and the versions are left.
+    async with world.collector() as collector:
+        died = new_id()
+        await collector.audit.append(died, [OperationStarted("drill", "me", "execute")])
+    place = f"{DRILL_PREFIX}{died}/00000000"
+    await world.put(place, b"1", HEADERS)
+    await world.remove(place)
+    async with world.collector() as collector:
+        await collector.drill(sample=1, to=DRILL_PREFIX)
+    assert await versions_below(world, DRILL_PREFIX) == [theirs, theirs]
+    assert len(await markers(world)) == len({*KEYS, theirs})
+
+
+async def test_versions_of_a_probe_that_may_not_be_removed_are_told(
+    make_bucket: MakeBucket, ministack: Ministack, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(exchange: Exchange) -> None:
+        if exchange.method == "DELETE" and "versionId=" in exchange.path:
+            exchange.status = 403
+            exchange.answer = b"<Error><Code>AccessDenied</Code></Error>"
+
+    config = await make_bucket(ministack)
+    async with plain_client(config) as s3:
+        await s3.put_bucket_versioning(
+            Bucket=config.bucket, VersioningConfiguration={"Status": "Enabled"}
+        )
+    async with running_proxy(config.endpoint_url) as proxy:
+        proxy.before = refuse
+        through = replace(config, endpoint_url=proxy.endpoint)
+        async with Bucket.open(through, SystemClock()) as bucket:
+            with caplog.at_level("WARNING"):
+                assert (await probe_store(bucket)).safe
+    assert caplog.text.count("probe_versions_left") == 1
 
 
 async def doctor_on_versions(config: Config) -> Check:

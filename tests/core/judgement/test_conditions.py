@@ -10,7 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from s3gc_core.config import Config, DatabaseConfig, DatabaseSearch, GuardLimits, SourceConfig
+from s3gc_core.config import (
+    Config,
+    DatabaseConfig,
+    DatabaseSearch,
+    GuardLimits,
+    Images,
+    SourceConfig,
+)
 from s3gc_core.errors import PlanDrifted
 from s3gc_core.judgement import Conditions, Identity, check_not_drifted, conditions_of, drifted
 from s3gc_core.references import Clearance, ColumnId
@@ -70,6 +77,7 @@ def change(
         ({"cleared": {OLD: CLEARED[LOG]}}, "clearances"),
         ({"cleared": {LOG: Clearance("jsonb", "somebody", NOW, "a log")}}, "clearances"),
         ({"drill_prefix": "scratch/"}, "drill_prefix"),
+        ({"images": Images.COMPACT}, "images"),
         ({"present": Identity("b2", {"main": "d1"})}, "bucket"),
         ({"present": Identity("b1", {"main": "d2"})}, "database"),
         ({"present": Identity("b1", {})}, "database"),
@@ -100,6 +108,12 @@ def test_what_can_only_keep_more_is_no_drift(settings: dict[str, Any]) -> None:
     assert change(**settings) == []
 
 
+def test_what_was_approved_as_lossy_may_be_stored_exactly() -> None:
+    then = conditions_of(replace(THEN, images=Images.COMPACT), HERE, CLEARED)
+    assert drifted(then, conditions_of(THEN, HERE, CLEARED)) == []
+    assert drifted(then, then) == []
+
+
 def test_everything_that_drifted_is_told_at_once() -> None:
     then = conditions_of(THEN, HERE, CLEARED)
     now = msgspec.structs.replace(then, retention_days=1, sources=())
@@ -116,8 +130,8 @@ def test_every_setting_decides_or_is_known_not_to() -> None:
     idle = {
         "bucket", "region", "endpoint_url", "mode", "vault_path", "schedule_cron",
         "schedule_jitter_seconds", "drill_cron", "drill_sample",
-        "compression_floor", "jpegxl",
-        "compression_level", "max_concurrency", "max_requests_per_second",
+        "compression_floor", "jpegxl", "images_acknowledged",
+        "deduplicate", "compression_level", "max_concurrency", "max_requests_per_second",
         "max_bandwidth_mb_per_second", "plan_lifetime_hours", "vault_horizon_days",
         "heal", "keys", "audit_anchor_file", "require_second_person", "prices",
         "unsafe_store", "database_restore_days",

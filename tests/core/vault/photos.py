@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import random
+from functools import cache
 
 from PIL import Image, ImageFilter
 
 
+@cache
 def picture(mode: str = "RGB", size: tuple[int, int] = (320, 240)) -> Image.Image:
     """Something like a photograph: soft shapes, and a little noise on them."""
     chance = random.Random(5)
@@ -56,3 +58,17 @@ OTHERWISE = {
     "no picture": b"\xff\xd8\xff\xe0" + random.Random(3).randbytes(3_000),
     "mostly a profile": dressed(),
 }
+
+
+def png(mode: str = "RGB", size: tuple[int, int] = (320, 240), **options: object) -> bytes:
+    """A PNG file of that picture."""
+    out = io.BytesIO()
+    picture("RGB", size).convert(mode).save(out, "PNG", **options)
+    return out.getvalue()
+
+
+def webp(mode: str = "RGB", size: tuple[int, int] = (320, 240), **options: object) -> bytes:
+    """A WebP file of that picture."""
+    out = io.BytesIO()
+    picture("RGB", size).convert(mode).save(out, "WEBP", **options)
+    return out.getvalue()

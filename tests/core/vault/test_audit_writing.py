@@ -20,6 +20,7 @@ from s3gc_core.vault import (
     AnyRecord,
     AuditLog,
     Bound,
+    CopyDamaged,
     DrillDiffered,
     Drilled,
     Entry,
@@ -53,6 +54,7 @@ ONE_OF_EACH: list[AnyRecord] = [
     RestoreIntent("a", OPERATION, '"other"'),
     Restored("a", OPERATION, RestoreOutcome.NEWER_KEPT, None, "newer", True),
     Purged("a", OPERATION, "backups/x/y", "restored"),
+    CopyDamaged("a", OPERATION, "backups/x/y", "has other stored bytes"),
     Drilled(20, 7, 20, 1, 1.5, "s3://bucket/.s3gc-drill/", 1),
     DrillDiffered("a", OPERATION, "differs in content_type"),
     OperationFinished("partial", {"deleted": 1}, ["budget"], "vault-full"),
@@ -106,14 +108,14 @@ async def test_what_is_appended_comes_back(log: AuditLog) -> None:
     assert await log.head() == (0, GENESIS)
     assert await log.append(OPERATION, ONE_OF_EACH[:4]) == [1, 2, 3, 4]
     assert await log.append(OPERATION, []) == []
-    assert await log.append(LATER, ONE_OF_EACH[4:]) == list(range(5, 15))
+    assert await log.append(LATER, ONE_OF_EACH[4:]) == list(range(5, 16))
     entries = await all_entries(log)
     assert [entry.record for entry in entries] == ONE_OF_EACH
-    assert [entry.seq for entry in entries] == list(range(1, 15))
-    assert [entry.operation_id for entry in entries] == [OPERATION] * 4 + [LATER] * 10
-    assert [entry.at for entry in entries] == [NOON] * 4 + [NOON + timedelta(seconds=1)] * 10
-    assert await log.head() == (14, entries[-1].hash)
-    assert await log.verify() == 14
+    assert [entry.seq for entry in entries] == list(range(1, 16))
+    assert [entry.operation_id for entry in entries] == [OPERATION] * 4 + [LATER] * 11
+    assert [entry.at for entry in entries] == [NOON] * 4 + [NOON + timedelta(seconds=1)] * 11
+    assert await log.head() == (15, entries[-1].hash)
+    assert await log.verify() == 15
 
 
 async def test_what_is_stored_is_what_was_hashed(vault: Path, log: AuditLog) -> None:

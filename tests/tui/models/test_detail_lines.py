@@ -133,3 +133,10 @@ def test_hostile_text_stays_tame(wild: str, width: int) -> None:
     assert_tame(asking_lines(wild, width), width)
     assert_tame(detail_lines(explanation(wild, wild, wild), NOW, width), width)
     assert_tame(failed_lines(wild, BucketUnreachable(wild, why=wild, next_step=wild), width), width)
+
+
+@pytest.mark.parametrize("lossy", [False, True])
+def test_a_lossy_backup_is_called_so(lossy: bool) -> None:
+    backup = BackupOf(EXECUTE_ID, NOW, 1, lossy)
+    shown = plain_text(detail_lines(Explanation("a", None, [], [backup]), NOW, 80))
+    assert ("  LOSSY  " in shown) is lossy

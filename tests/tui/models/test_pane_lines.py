@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from s3gc_core.actions.standing import Status
+from s3gc_core.actions.standing import CodecSum, Status
+from s3gc_core.config import Images
 from s3gc_core.jobs import Job, Standing
 from s3gc_core.judgement import Judged, ObjectVerdict, PlanHistory, Verdict
 from s3gc_core.judgement.guards import RunFacts, coverage
@@ -312,3 +313,29 @@ def test_a_scan_that_never_was() -> None:
     assert picture(status=none).is_stale
     assert not picture().is_stale
     assert "no scan yet" in pane_lines.top_line(picture(status=none), 160).text
+
+
+@pytest.mark.parametrize("lossy", [0, 3])
+def test_how_backups_are_stored(lossy: int) -> None:
+    codecs = {"compact": CodecSum(3, 9 << 20, 3 << 20)} if lossy else {}
+    codecs |= {"jxl": CodecSum(4, 5 << 20, 4 << 20), "raw": CodecSum(12, 0, 0)}
+    whole = picture()
+    assert whole.vault is not None
+    told = picture(
+        vault=replace(whole.vault, codecs=codecs, lossy=lossy),
+        about=replace(whole.about, images=Images.COMPACT if lossy else Images.EXACT),
+    )
+    shown = plain_text(pane_lines.vault_lines(told, 54))
+    assert max(map(len, shown.splitlines())) <= 54
+    shown = " ".join(shown.split())
+    assert "jxl 4 (5.0 MiB, 1.25x)" in shown
+    plain = plain_text(list(plain_lines.vault_lines(told)))
+    assert "Stored as jxl: 4 backups, 5.0 MiB before, 4.0 MiB after.\n" in plain
+    top = pane_lines.top_line(told, 160).text
+    for text, words in (
+        (shown, "3 LOSSY"),
+        (shown, "compact 3 (9.0 MiB, 3.00x)"),
+        (plain, "3.0 MiB after; LOSSY"),
+        (top, "LOSSY images"),
+    ):
+        assert (words in text) == bool(lossy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from s3gc_tui.models.restore_lines import (
     decoded,
     entry_of,
     field_text,
+    lossy_lines,
     parse_selection,
     preview_lines,
     usage_lines,
@@ -148,6 +150,24 @@ def test_a_preview(width: int) -> None:
     assert text[-1].startswith("       10 B       2d  a/yyy")
     assert text[-1].endswith("yyy  FILE MISSING OR CUT")
     assert "LOSSY" not in plain_text(lines)
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_preview_says_lossy(width: int) -> None:
+    small = StoredBackup("p", "compact", 5_000, "00", 1_536, "01", fidelity="lossy")
+    whole = backup("a/x", 100)
+    lossy = msgspec.structs.replace(
+        whole, intent=msgspec.structs.replace(whole.intent, key="a/y", backup=small)
+    )
+    preview = previewed([(lossy, True), (whole, True)])
+    assert (preview.lossy, preview.lossy_phrase) == (1, "accept lossy 1")
+    shown = [*preview_lines(preview, NOW, width), *lossy_lines(preview, width)]
+    assert max(len(one.text) for one in shown) <= width
+    text = plain_text(preview_lines(preview, NOW, width))
+    assert " 1 of them were stored LOSSY and stay out unless accepted" in text
+    assert "    1.5 KiB       2d  a/y  LOSSY\n" in text
+    assert text.endswith(" 100 B       2d  a/x")
+    assert plain_text(lossy_lines(preview, width)).startswith(" LOSSY prefix a/\n")
 
 
 def test_a_preview_is_bounded_and_says_what_it_leaves_out() -> None:

@@ -55,6 +55,14 @@ def test_everything_is_added_up() -> None:
     assert review.elsewhere == (0, 0)
 
 
+def test_what_may_be_lossy_is_counted_by_size_and_by_name() -> None:
+    sizes = {"a.JPG": 20_000, "b.png": 19_999, "c": 32 << 20, "d.webp": (32 << 20) + 1, "e.x": 9**6}
+    at = START
+    review = review_of("seed")
+    review.add(PlanItem(k, '"e"', size, at, "STANDARD", LAYERS) for k, size in sizes.items())
+    assert (review.may_be_lossy, review.called_pictures) == (3, 1)
+
+
 def test_a_part_is_what_the_core_selects() -> None:
     all_ = items(300)
     keys = {all_[0].key, all_[8].key, "not/there"}

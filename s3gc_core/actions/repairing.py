@@ -1,0 +1,158 @@
+"""Repair: backups that are damaged or gone in the vault are put back from the replica."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from s3gc_core.actions.operations import OperationRun
+from s3gc_core.actions.parts import Parts
+from s3gc_core.actions.standing import to_verify
+from s3gc_core.collection import tidy
+from s3gc_core.replica import (
+    ReplicaBackups,
+    check_extends,
+    open_replica,
+    repair_file,
+    replica_id,
+    replica_of,
+)
+from s3gc_core.vault import BackupDamaged, BackupState, Repaired, Verified
+from s3gc_core.vault.places import split_place
+from s3gc_core.vault.shipping_bytes import is_pack
+
+WHAT = "repair"
+
+
+class DamagedBackup(msgspec.Struct, frozen=True):
+    """A backup that was found damaged: `reason`. `still`: why it could not be put back, if not."""
+
+    key: str
+    reason: str
+    still: str | None
+
+
+class RepairSummary(msgspec.Struct, frozen=True):
+    """How a repair ended: of `checked` backups these were damaged or gone."""
+
+    operation_id: str
+    outcome: str
+    checked: int
+    damaged: tuple[DamagedBackup, ...] = ()
+
+
+async def repair_backups(
+    parts: Parts, *, sample: int | None = None, seed: int | None = None
+) -> RepairSummary:
+    """Read backups back, all or a sample; what is damaged or gone comes from the replica.
+
+    The bytes are those of the audit log, or nothing changes. The replica is opened only where
+    something is damaged, and never written to. Raises `NoReplica`, `BucketUnreachable`,
+    `ReplicaAltered`, `AuditBroken` where our log is not the one that the replica saw.
+    """
+    replica_of(parts.config)
+    if sample is not None and seed is None:
+        seed = secrets.randbelow(1 << 32)
+    drawn = {} if sample is None else {"sample": str(sample), "seed": str(seed)}
+    async with parts.operation(WHAT, arguments=drawn) as run:
+        checked, found = await _damaged(parts, run, sample, seed)
+        told: list[DamagedBackup] = []
+        try:
+            if found:
+                async with _replica(parts) as replica:
+                    for path in sorted({backup.intent.backup.path for backup, _ in found}):
+                        await run.journal.checkpoint()
+                        told += await _repair(parts, run, replica, path, found)
+        finally:
+            repaired = sum(one.still is None for one in told)
+            run.counts = {"repaired": repaired, "damaged": len(found) - repaired}
+        verified = Verified(checked, len(found) - repaired, sample, seed)
+        await parts.audit.append(run.operation_id, [verified])
+        if repaired < len(found):
+            run.outcome = "partial"
+    return RepairSummary(run.operation_id, run.outcome, checked, tuple(told))
+
+
+async def _damaged(
+    parts: Parts, run: OperationRun, sample: int | None, seed: int | None
+) -> tuple[int, list[tuple[BackupState, str]]]:
+    checked = 0
+    found: list[tuple[BackupState, str]] = []
+    async for page in to_verify(parts, sample, seed):
+        await run.journal.checkpoint()
+        for backup in page:
+            checked += 1
+            if (wrong := await _wrong(parts, backup)) is not None:
+                found.append((backup, wrong))
+        run.journal.progress("verify", checked)
+    return checked, found
+
+
+async def _wrong(parts: Parts, backup: BackupState) -> str | None:
+    try:
+        await parts.files.verify(backup.intent.backup)
+    except BackupDamaged as error:
+        return error.what
+    return None
+
+
+@asynccontextmanager
+async def _replica(parts: Parts) -> AsyncIterator[ReplicaBackups]:
+    async with open_replica(parts.config, parts.clock) as store:
+        if number := await store.newest(0):
+            head, _ = await store.head(number)
+            await check_extends(parts.audit, head)
+        yield await ReplicaBackups.read(store, parts.audit, parts.config.vault_path)
+
+
+async def _repair(
+    parts: Parts,
+    run: OperationRun,
+    replica: ReplicaBackups,
+    path: str,
+    found: Sequence[tuple[BackupState, str]],
+) -> list[DamagedBackup]:
+    """Mend one file, record what became whole, and leave its folder tidy."""
+    damaged = [(backup, why) for backup, why in found if backup.intent.backup.path == path]
+    known = {(backup.operation_id, backup.intent.key) for backup, _ in damaged}
+    asked = len(damaged)
+    whole: list[BackupState] = []
+    operation_id, _ = split_place(path, packed=is_pack(path))
+    # Of a sample only some were looked at; none of the others may be lost either.
+    async for page in parts.audit.backups(operation_id):
+        for backup in page:
+            place = (backup.operation_id, backup.intent.key)
+            if backup.intent.backup.path != path or place in known:
+                continue
+            wrong = await _wrong(parts, backup)
+            if wrong is None:
+                whole.append(backup)
+            else:
+                damaged.append((backup, wrong))
+    still = await repair_file(
+        replica,
+        parts.config.vault_path,
+        path,
+        [backup.intent.backup for backup in whole],
+        [backup.intent.backup for backup, _ in damaged],
+    )
+    told = [
+        DamagedBackup(backup.intent.key, why, error.what if error is not None else None)
+        for (backup, why), error in zip(damaged, still, strict=True)
+    ]
+    name = replica_id(parts.config)
+    records = [
+        Repaired(one.key, backup.operation_id, path, one.reason, name)
+        for (backup, _), one in zip(damaged, told, strict=True)
+        if one.still is None
+    ]
+    await parts.audit.append(run.operation_id, records)
+    # A pack that was written anew is sealed again.
+    await tidy(parts.audit, parts.files, operation_id)
+    for one in told:
+        ended = "repaired" if one.still is None else "damaged"
+        run.journal.object_ended(ended, one.key, one.reason)
+    return told[:asked]
