@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from s3gc_core import log
+from s3gc_core.actions.operations import recover_dead
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.restoring import restore
 from s3gc_core.collection import UNSEEN, Selection, select
@@ -67,8 +68,12 @@ async def heal_for_ever(parts: Parts, alarm: Alarm) -> None:
     # Not before when a key is tried again, and how long that was.
     tried: dict[str, tuple[float, float]] = {}
     loop = asyncio.get_running_loop()
+    recover_at = loop.time()
     while True:
         now = loop.time()
+        if now >= recover_at and await parts.audit.is_anything_open():
+            recover_at = now + most
+            await _recover(parts)
         keys = frozenset(one.key for one in await parts.registry.returned())
         # What was given up, and is referred to once more, is as urgent as it was at first.
         tried = {key: tried[key] for key in keys & tried.keys()}
@@ -84,6 +89,19 @@ async def heal_for_ever(parts: Parts, alarm: Alarm) -> None:
                 pause = min(2 * tried[key][1], most) if key in tried else least
                 tried[key] = (now + pause, pause)
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _recover(parts: Parts) -> None:
+    """What a dead operation deleted is in no record yet, so that no reference to it is missed."""
+    try:
+        recovered = await recover_dead(
+            parts.audit, parts.files, parts.bucket, vault_path=parts.config.vault_path
+        )
+    except S3gcError as error:
+        log.warning("recovery_failed", what=error.what)
+        return
+    if recovered.anything:
+        log.warning("recovered", operations=recovered.operations, deleted=recovered.deleted)
 
 
 async def _at_work(parts: Parts) -> frozenset[str]:

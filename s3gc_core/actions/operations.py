@@ -113,6 +113,27 @@ async def operation(
             yield run
 
 
+async def recover_dead(
+    audit: AuditLog, files: BackupFiles, bucket: Bucket, *, vault_path: Path
+) -> Recovered:
+    """Recover what dead operations left open, unless one runs or begins: it does that itself.
+
+    For who follows and waits for what was deleted to be told. Raises what `recover` raises.
+    """
+    who, operation_id = actor(), new_id()
+    state = _begun(operation_id, OperationStarted(_HEAL, who, ""))
+    async with AsyncExitStack() as stack:
+        try:
+            stack.enter_context(
+                vault_lease(vault_path, operation_id, _HEAL, who, file=HEALING_FILE)
+            )
+        except VaultBusy:
+            return Recovered()
+        if not await _may_recover(stack, vault_path, audit, state):
+            return Recovered()
+        return await recover(bucket, audit, files)
+
+
 async def _hold(
     stack: AsyncExitStack, vault_path: Path, operation_id: str, what: str, who: str
 ) -> None:

@@ -15,7 +15,7 @@ from s3gc_core.actions.following import FollowEvent
 from s3gc_core.actions.healing import heal
 from s3gc_core.collection import execute
 from s3gc_core.collector import Collector
-from s3gc_core.errors import VaultBusy
+from s3gc_core.errors import ResultsUnbalanced, VaultBusy
 from s3gc_core.jobs import (
     HEALING_FILE,
     LEASE_FILE,
@@ -151,6 +151,26 @@ async def test_what_a_dead_execution_left_is_recovered_before_it_heals(
         await left_open(collector, "gone")
         assert await heal(collector._parts, lambda _: None) == []
         assert await world.keys() == {"used", "gone"}
+        assert await collector.audit.claimed() == frozenset()
+        await collector.audit.verify()
+
+
+async def test_a_follower_recovers_what_a_dead_execution_left(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its deletes are in no record, and no operation begins: the alarm comes all the same."""
+    world = sqlite_world
+    followed_too = {"url": world.app.url, "cdc": True}
+    monkeypatch.setattr("s3gc_core.actions.healing.AGAIN_SECONDS", (0.5, 1.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(execute.Execution, "_note", lambda _, results: results)
+        with pytest.raises(ResultsUnbalanced):
+            await deleted(world, heal="restore", database=followed_too)
+    assert await world.keys() == {"used"}
+    async with followed(world):
+        await link(world, "gone")
+        await until_there(world, {"used", "gone"})
+    async with world.collector() as collector:
         assert await collector.audit.claimed() == frozenset()
         await collector.audit.verify()
 
