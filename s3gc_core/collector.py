@@ -18,6 +18,7 @@ from s3gc_core.actions import (
     executing,
     following,
     granting,
+    keys,
     registry,
     replicating,
     reporting,
@@ -34,6 +35,7 @@ from s3gc_core.actions.drilling import DrillSummary
 from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.actions.following import FollowEvent
 from s3gc_core.actions.granting import GrantAnswer, GrantStanding
+from s3gc_core.actions.keys import KeyTest, keyring_of
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.registry import Rebuilt, RegistryStats
@@ -81,6 +83,7 @@ from s3gc_core.vault import (
     DrillDiffered,
     Restored,
     Result,
+    generate,
 )
 
 
@@ -127,7 +130,7 @@ class Collector:
             stack.push_async_callback(audit.close)
             bucket = await stack.enter_async_context(Bucket.open(config, clock))
             databases = [open_database(database) for database in config.databases]
-            files = BackupFiles(config.vault_path)
+            files = BackupFiles(config.vault_path, keyring=keyring_of(config))
             parts = Parts(
                 config, clock, progress, bucket, databases, references, catalogue, audit, files
             )
@@ -148,6 +151,14 @@ class Collector:
         """
         session.check("rebuild the vault")
         return await replicating.rebuild_vault(config, clock or SystemClock(), progress)
+
+    @staticmethod
+    def make_key(path: Path) -> str:
+        """Write a new secret key for backups to a new file; its public key. For a thread.
+
+        Raises `FileExistsError`, `VaultUnreachable`, `CodecMissing`.
+        """
+        return generate(path)
 
     async def scan(self, accept: Sequence[str] = (), reason: str = "") -> ScanSummary:
         """One scan; its plan (if any) waits for approval. `blocked` names tripped guards.
@@ -512,6 +523,11 @@ class Collector:
     async def check_replica(self) -> int:
         """Up to which record the replica saw our log, which extends it. Raises `AuditBroken`."""
         return await replicating.check_replica(self.config, self.audit, self._parts.clock)
+
+    async def test_keys(self, identity_file: Path | None = None) -> list[KeyTest]:
+        """Prove which recipients of encrypted backups a file's keys are, and record it."""
+        self._session.check("record a test of keys")
+        return await keys.test_keys(self._parts, identity_file)
 
     async def verify_replica(
         self, *, sample: int | None = None

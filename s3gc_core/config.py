@@ -53,6 +53,13 @@ class UnsafeStore(StrEnum):
     HEAD_COMPARE = "head-compare-delete"
 
 
+class Encryption(StrEnum):
+    """Whether new backups are encrypted, and how. What is in the vault stays as it is."""
+
+    NONE = "none"
+    AGE = "age"
+
+
 class Durability(StrEnum):
     """When a backup is safe enough for its object to be deleted: on the vault's disk, or once the
     replica has acknowledged it too.
@@ -254,6 +261,11 @@ class Config:
     compression_floor: int = 3
     # A JPEG is backed up as JPEG XL where that gives back exactly its bytes (extra `images`).
     jpegxl: bool = False
+    # New backups, for these age public keys, each of which alone opens them (extra `encrypt`).
+    encryption: Encryption = Encryption.NONE
+    encryption_recipients: tuple[str, ...] = ()
+    # The secret keys, needed where backups are restored or verified; empty: they are not here.
+    encryption_identity_file: str = ""
     max_concurrency: int = 32
     # Of requests to the object store, and of the bytes of objects both ways (10**6); 0: no limit.
     max_requests_per_second: int = 0
@@ -292,6 +304,7 @@ class Config:
         values: dict[str, object] = asdict(self)
         values["mode"] = str(self.mode)
         values["heal"] = str(self.heal)
+        values["encryption"] = str(self.encryption)
         values["unsafe_store"] = str(self.unsafe_store)
         values["database_search"] = str(self.database_search)
         values["vault_path"] = str(self.vault_path)

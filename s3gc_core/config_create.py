@@ -14,6 +14,7 @@ from s3gc_core.config import (
     PRICES,
     Config,
     DatabaseConfig,
+    Encryption,
     GuardLimits,
     Mode,
     PrefixBudget,
@@ -42,6 +43,8 @@ SCALARS: dict[str, Rule[object]] = {
     "compression_level": rules.whole_number(1, 22),
     "compression_floor": rules.whole_number(1, 22),
     "jpegxl": rules.flag,
+    "encryption": rules.encryption,
+    "encryption_identity_file": rules.absolute_file,
     "max_concurrency": rules.whole_number(1, 256),
     "max_requests_per_second": rules.whole_number(0, 1_000_000, "0 sets no limit"),
     "max_bandwidth_mb_per_second": rules.whole_number(0, 1_000_000, "0 sets no limit"),
@@ -63,6 +66,7 @@ LISTS: dict[str, Rule[str]] = {
     "exclude_patterns": rules.pattern,
     "cdn_bases": rules.web_url,
     "url_patterns": codecs.url_pattern,
+    "encryption_recipients": rules.recipient,
     "database_search_skip": rules.skipped_table,
 }
 GUARDS: dict[str, Rule[object]] = {
@@ -134,6 +138,9 @@ class Settings(TypedDict, total=False):
     deduplicate: bool
     compression_floor: int
     jpegxl: bool
+    encryption: str
+    encryption_recipients: Sequence[str]
+    encryption_identity_file: str
     max_concurrency: int
     max_requests_per_second: int
     max_bandwidth_mb_per_second: int
@@ -200,6 +207,7 @@ def validated(
     for name, each in LISTS.items():
         if name in settings:
             values[name] = _list(name, each, settings[name], findings)
+    _check_encryption(values, findings)
     if "guards" in settings:
         values["guards"] = _guards(settings["guards"], findings)
     if "replica" in settings:
@@ -225,6 +233,18 @@ def _check_floor(values: Mapping[str, Any], findings: Findings) -> None:
     if isinstance(level, int) and isinstance(floor, int) and floor > level:
         allowed = f"1 to compression_level ({level}), which makes it fixed"
         findings.add(("compression_floor",), floor, allowed)
+
+
+def _check_encryption(values: Mapping[str, Any], findings: Findings) -> None:
+    """Nobody could open what is encrypted for nobody; and recipients are named to be used."""
+    recipients = values.get("encryption_recipients", ())
+    encrypted = values.get("encryption") is Encryption.AGE
+    if encrypted and not recipients:
+        allowed = "at least one age public key, as encryption is on"
+        findings.add(("encryption_recipients",), None, allowed, said="nothing")
+    elif any(recipients) and "encryption" not in values:
+        allowed = '"age", or "none" where these are for later'
+        findings.add(("encryption",), None, allowed, said="nothing")
 
 
 def _list(name: str, rule: Rule[str], value: object, findings: Findings) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from s3gc_core.config import (
     Codec,
     DatabaseSearch,
     Durability,
+    Encryption,
     Heal,
     Mode,
     RequestPayer,
@@ -166,6 +167,7 @@ checksums: Rule[Checksums] = one_of(Checksums)
 heal: Rule[Heal] = one_of(Heal)
 database_search: Rule[DatabaseSearch] = one_of(DatabaseSearch)
 unsafe_store: Rule[UnsafeStore] = one_of(UnsafeStore)
+encryption: Rule[Encryption] = one_of(Encryption)
 durability: Rule[Durability] = one_of(Durability)
 codec: Rule[Codec] = one_of(Codec)
 engine: Rule[Engine] = one_of(Engine)
@@ -274,6 +276,13 @@ def absolute_file(value: object) -> str:
     if value.endswith(("/", "/.", "/..")):
         raise Unusable("the path of a file, not of a folder")
     return value
+
+
+def recipient(value: object) -> str:
+    """A public key of age, X25519: `age1` and 58 more (age-encryption.org/v1, "X25519")."""
+    if isinstance(value, str) and re.fullmatch(r"age1[02-9ac-hj-np-z]{58}", value):
+        return value
+    raise Unusable("an age public key: age1 and 58 letters and digits (never the secret one)")
 
 
 def schedule(value: object) -> str:

@@ -67,6 +67,14 @@ compression_floor = 3
 # for restores.
 jpegxl = false
 
+# Whether new backups are encrypted, and for whom: age public keys, each of which alone opens them
+# (have two: yours, and one in a safe place). encryption = "age" needs pip install "s3gc[encrypt]".
+# Only who restores or verifies needs the secret key, by the absolute path of a file for its owner
+# alone. s3gc vault keygen makes a key, s3gc vault key-test proves it.
+encryption = "none"
+encryption_recipients = []
+encryption_identity_file = ""
+
 # Whether equal bytes are stored once in the vault, whatever the keys of their objects are.
 deduplicate = true
 

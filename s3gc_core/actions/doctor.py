@@ -7,11 +7,12 @@ import shutil
 from collections.abc import AsyncIterator
 
 from s3gc_core.actions.checks import Check, failed
+from s3gc_core.actions.doctor_encryption import encryption_check
 from s3gc_core.actions.doctor_following import following_checks
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.bucket import Bucket, StoreCapabilities, probe_store
 from s3gc_core.clock import SystemClock
-from s3gc_core.config import Config, UnsafeStore
+from s3gc_core.config import Config, Encryption, UnsafeStore
 from s3gc_core.databases import Database, open_database
 from s3gc_core.errors import CodecMissing, S3gcError
 from s3gc_core.judgement import CLOCK_DIFFERENCE, versioning_note
@@ -31,6 +32,8 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
     yield _free_space(config)
     if config.jpegxl:
         yield _jpegxl()
+    if config.encryption is Encryption.AGE or config.encryption_identity_file:
+        yield await encryption_check(config)
     async with Bucket.open(config, SystemClock()) as bucket:
         async for check in _bucket_checks(bucket, config, write_probe=write_probe):
             yield check

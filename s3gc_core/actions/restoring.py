@@ -241,6 +241,10 @@ async def _refuse_nothing_found(parts: Parts, selection: Selection) -> None:
         await parts.audit.operation(selection.operation_id)
     async for backups, _ in select(parts.audit, selection):
         if backups:
+            sealed = [b.intent.backup for b in backups if b.intent.backup.sealed]
+            if sealed:
+                # Before anything begins: what no key is here for is not half restored.
+                await asyncio.to_thread(parts.files.keyring.identities, sealed[0])
             return
     raise NoSuchKey("the vault holds no backup of what was selected")
 

@@ -36,6 +36,8 @@ class Conditions(msgspec.Struct, frozen=True):
     database_search_skip: tuple[str, ...]
     clearances: tuple[str, ...]
     drill_prefix: str = DRILL_PREFIX
+    encryption: str = "none"
+    encryption_recipients: tuple[str, ...] = ()
 
 
 def conditions_of(
@@ -57,6 +59,8 @@ def conditions_of(
         # Of another type it is another column, which nobody looked at.
         clearances=tuple(sorted(f"{id_} {said.type}" for id_, said in cleared.items())),
         drill_prefix=config.drill_prefix,
+        encryption=str(config.encryption),
+        encryption_recipients=tuple(sorted(config.encryption_recipients)),
     )
 
 
@@ -82,6 +86,9 @@ def drifted(then: Conditions, now: Conditions) -> list[str]:
         # What was cleared since was searched when the plan was made.
         "clearances": _lacks(now.clearances, then.clearances),
         "drill_prefix": now.drill_prefix != then.drill_prefix,
+        # Who can bring objects back is a part of what was approved.
+        "encryption": now.encryption != then.encryption,
+        "encryption_recipients": now.encryption_recipients != then.encryption_recipients,
     }
     return [name for name, is_changed in changed.items() if is_changed]
 

@@ -17,7 +17,7 @@ from s3gc_core.errors import ReplicaAltered
 from s3gc_core.replica.contents import Piece
 from s3gc_core.replica.note import read_note
 from s3gc_core.replica.store import ReplicaStore, replica_id
-from s3gc_core.vault import AuditLog, BackupDamaged, Intent, StoredBackup, decode
+from s3gc_core.vault import AuditLog, BackupDamaged, BackupFiles, Intent, StoredBackup
 
 # More is held in a nameless file beside the vault.
 _IN_MEMORY = 32 << 20
@@ -58,7 +58,7 @@ async def replica_lag(config: Config, audit: AuditLog, now: datetime) -> Replica
 
 
 async def verify_replica(
-    store: ReplicaStore, audit: AuditLog, spool: Path, *, sample: int | None
+    store: ReplicaStore, audit: AuditLog, files: BackupFiles, spool: Path, *, sample: int | None
 ) -> AsyncIterator[tuple[str, str | None]]:
     """Fetch backups from the replica, decode them and compare; yields (key, what is wrong or None).
 
@@ -82,12 +82,16 @@ async def verify_replica(
                 continue
             if isinstance(entry.record, Intent):
                 backup = entry.record.backup
-                wrong = await _wrong(store, backup, pieces.get(backup.path, []), spool)
+                wrong = await _wrong(store, files, backup, pieces.get(backup.path, []), spool)
                 yield entry.record.key, wrong
 
 
 async def _wrong(
-    store: ReplicaStore, backup: StoredBackup, pieces: list[Piece], spool: Path
+    store: ReplicaStore,
+    files: BackupFiles,
+    backup: StoredBackup,
+    pieces: list[Piece],
+    spool: Path,
 ) -> str | None:
     start = backup.offset or 0
     end = start + backup.stored_size
@@ -101,12 +105,12 @@ async def _wrong(
                     reached = min(piece.end, end)
             if reached != end:
                 return "it was not shipped, or was damaged before"
-            return await asyncio.to_thread(_compare, held, backup)
+            return await asyncio.to_thread(_compare, held, files, backup)
         except (ReplicaAltered, BackupDamaged) as error:
             return error.what
 
 
-def _compare(held: IO[bytes], backup: StoredBackup) -> str | None:
+def _compare(held: IO[bytes], files: BackupFiles, backup: StoredBackup) -> str | None:
     stored, raw, size = hashlib.sha256(), hashlib.sha256(), 0
     held.seek(0)
     while chunk := held.read(1 << 20):
@@ -114,7 +118,7 @@ def _compare(held: IO[bytes], backup: StoredBackup) -> str | None:
     if stored.hexdigest() != backup.stored_sha256:
         return f"{backup.path} has other stored bytes than recorded (SHA-256)"
     held.seek(0)
-    for chunk in decode(held, backup.codec):
+    for chunk in files.decoded(held, backup):
         raw.update(chunk)
         size += len(chunk)
         if size > backup.raw_size:

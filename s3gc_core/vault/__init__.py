@@ -7,6 +7,7 @@ from s3gc_core.vault.encoding import Encoder, choose_codec, decode
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable
 from s3gc_core.vault.files import BackupFiles
 from s3gc_core.vault.jpegxl import require as require_jpegxl
+from s3gc_core.vault.keyring import Keyring, generate
 from s3gc_core.vault.levels import Spent, level_of, next_level
 from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.operations import LastRecord, Operation
@@ -22,6 +23,7 @@ from s3gc_core.vault.records import (
     Granted,
     GrantRevoked,
     Intent,
+    KeyProven,
     OperationFinished,
     OperationStarted,
     Outcome,
@@ -37,6 +39,7 @@ from s3gc_core.vault.records import (
     StoreProbed,
     Verified,
 )
+from s3gc_core.vault.sealing import mark_of
 from s3gc_core.vault.writer import BackupWriter
 
 __all__ = [
@@ -61,6 +64,8 @@ __all__ = [
     "Granted",
     "HeldBackup",
     "Intent",
+    "KeyProven",
+    "Keyring",
     "LastRecord",
     "Operation",
     "OperationFinished",
@@ -81,7 +86,9 @@ __all__ = [
     "backup_name",
     "choose_codec",
     "decode",
+    "generate",
     "level_of",
+    "mark_of",
     "next_level",
     "require_jpegxl",
 ]

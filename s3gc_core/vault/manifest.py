@@ -25,7 +25,7 @@ MANIFEST = "manifest.jsonl"
 class ManifestLine(msgspec.Struct, frozen=True):
     """A backup: its object, and where its stored bytes lie. `offset` and `member` in packs only;
     `level` is zstd's, else 0. One that is `reused` may lie in a pack of another operation, as its
-    `path` says.
+    `path` says. One that is `sealed` is encrypted: `age -d` comes before anything else.
     """
 
     key: str
@@ -43,6 +43,7 @@ class ManifestLine(msgspec.Struct, frozen=True):
     headers: ObjectHeaders
     level: int = 0
     reused: bool = False
+    sealed: str = ""
 
 
 class ManifestWriter:
@@ -126,4 +127,5 @@ def _line(state: BackupState) -> ManifestLine:
         intent.headers,
         backup.level,
         backup.reused,
+        backup.sealed,
     )

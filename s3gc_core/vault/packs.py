@@ -45,7 +45,7 @@ class HeldBackup(StoredBackup, frozen=True, kw_only=True):
     headers: ObjectHeaders | None = None
 
 
-class BatchLine(msgspec.Struct, frozen=True):
+class BatchLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """A line of `_batch/NNNNNN.jsonl`: what is needed to understand a member without the audit."""
 
     key: str
@@ -56,6 +56,7 @@ class BatchLine(msgspec.Struct, frozen=True):
     stored_size: int
     stored_sha256: str
     headers: ObjectHeaders | None
+    sealed: str = ""
 
 
 class PackAppender:
@@ -138,7 +139,7 @@ class PackAppender:
 
 def member_name(backup: HeldBackup) -> str:
     """The name in the pack: that of the file it would be otherwise."""
-    return backup_name(backup.key, backup.codec)
+    return backup_name(backup.key, backup.codec, sealed=bool(backup.sealed))
 
 
 def end_pack(vault: Path, path: str, end: int) -> None:
@@ -184,6 +185,7 @@ def _line(backup: HeldBackup) -> BatchLine:
         backup.stored_size,
         backup.stored_sha256,
         backup.headers,
+        backup.sealed,
     )
 
 
@@ -198,6 +200,7 @@ def _placed(backup: HeldBackup, path: str, offset: int) -> StoredBackup:
         offset,
         member_name(backup),
         backup.level,
+        sealed=backup.sealed,
     )
 
 

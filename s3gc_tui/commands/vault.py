@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
 
 from s3gc_core.collection import Selection
 from s3gc_core.collector import Collector
@@ -22,6 +26,8 @@ async def run(context: Context) -> ExitCode:
         "audit": _audit,
         "replicate": _replicate,
         "rebuild": _rebuild,
+        "keygen": _keygen,
+        "key-test": _key_test,
     }[context.args.action]
     return await action(context)
 
@@ -120,6 +126,28 @@ async def _audit(context: Context) -> ExitCode:
         if collector.config.replica is not None:
             replica["replica_saw"] = await collector.check_replica()
     return context.summary(records=records, chain="unbroken", **replica)
+
+
+async def _keygen(context: Context) -> ExitCode:
+    path: Path = context.args.output
+    try:
+        public = await asyncio.to_thread(Collector.make_key, path)
+    except FileExistsError:
+        problem = Problem("--output", str(path), "a file that is not there yet")
+        raise ConfigurationError([problem], origin="command line") from None
+    return context.summary(path=str(path), recipient=public)
+
+
+async def _key_test(context: Context) -> ExitCode:
+    async with context.collector() as collector:
+        tests = await collector.test_keys(context.args.identity)
+    for test in tests:
+        opened = ", ".join(test.opened_by) or "none of the keys"
+        which = "new backups" if test.current else "earlier backups"
+        text = f"{which} ({test.mark}) open by {opened}; they are for {', '.join(test.recipients)}"
+        context.emit({"type": "recipients", **msgspec.to_builtins(test), "text": text})
+    current = [test for test in tests if test.current]
+    return context.summary("done" if current else "nothing-to-do", proven=len(current))
 
 
 async def _replicate(context: Context) -> ExitCode:

@@ -16,6 +16,7 @@ from s3gc_core.config import (
     Codec,
     Config,
     DatabaseConfig,
+    Encryption,
     GuardLimits,
     Heal,
     Mode,
@@ -37,6 +38,8 @@ from s3gc_core.errors import ConfigurationError, ExitCode
 
 URL = "postgresql://app:secret@db.example/app"
 MYSQL = "mysql://app:secret@db.example/shop"
+
+RECIPIENT = "age1" + "q" * 58
 
 
 def create(**settings: Any) -> Config:
@@ -97,6 +100,9 @@ def test_everything_at_once() -> None:
         deduplicate=False,
         compression_floor=2,
         jpegxl=True,
+        encryption="age",
+        encryption_recipients=[RECIPIENT],
+        encryption_identity_file="/srv/identity",
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
@@ -124,6 +130,9 @@ def test_everything_at_once() -> None:
         deduplicate=False,
         compression_floor=2,
         jpegxl=True,
+        encryption=Encryption.AGE,
+        encryption_recipients=(RECIPIENT,),
+        encryption_identity_file="/srv/identity",
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
@@ -143,6 +152,29 @@ def test_the_floor_of_compression_is_not_over_its_level() -> None:
     allowed = "1 to compression_level (9), which makes it fixed"
     assert problems(compression_level=9, compression_floor=10) == {"compression_floor": allowed}
     assert set(problems(compression_floor=20)) == {"compression_floor"}
+
+
+def test_encryption_is_for_somebody() -> None:
+    assert create(encryption="age", encryption_recipients=[RECIPIENT]).encryption is Encryption.AGE
+    assert set(problems(encryption="age")) == {"encryption_recipients"}
+    assert set(problems(encryption="age", encryption_recipients=[])) == {"encryption_recipients"}
+    # Who names recipients thinks that it is on.
+    assert set(problems(encryption_recipients=[RECIPIENT])) == {"encryption"}
+    assert create(encryption="none", encryption_recipients=[RECIPIENT]).encryption_recipients
+    # Where backups are only restored.
+    assert create(encryption_identity_file="/srv/key").encryption is Encryption.NONE
+
+
+def test_a_secret_key_in_the_wrong_place_is_not_shown() -> None:
+    secret = "AGE-SECRET-KEY-1" + "Q" * 58
+    for settings in (
+        {"encryption_recipients": [secret], "encryption": "age"},
+        {"encryption_identity_file": secret},
+    ):
+        with pytest.raises(ConfigurationError) as refused:
+            create(**settings)
+        assert secret not in str(refused.value)
+        assert "hidden" in str(refused.value)
 
 
 def test_budgets_of_prefixes() -> None:

@@ -13,6 +13,7 @@ from s3gc_core.config import (
     CdcOver,
     Config,
     DatabaseConfig,
+    Encryption,
     GuardLimits,
     Heal,
     Mode,
@@ -31,6 +32,9 @@ def wrong(environ: Mapping[str, str]) -> dict[str, str]:
     return {problem.setting: problem.allowed for problem in caught.value.problems}
 
 
+RECIPIENT = "age1" + "q" * 58
+
+
 def test_every_setting_has_its_variable() -> None:
     assert VARIABLES == {
         "S3_BUCKET": ("bucket",),
@@ -46,6 +50,9 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_COMPRESSION_LEVEL": ("compression_level",),
         "S3GC_COMPRESSION_FLOOR": ("compression_floor",),
         "S3GC_JPEGXL": ("jpegxl",),
+        "S3GC_ENCRYPTION": ("encryption",),
+        "S3GC_ENCRYPTION_RECIPIENTS": ("encryption_recipients",),
+        "S3GC_ENCRYPTION_IDENTITY_FILE": ("encryption_identity_file",),
         "S3GC_MAX_CONCURRENCY": ("max_concurrency",),
         "S3GC_MAX_REQUESTS_PER_SECOND": ("max_requests_per_second",),
         "S3GC_MAX_BANDWIDTH_MB_PER_SECOND": ("max_bandwidth_mb_per_second",),
@@ -104,6 +111,9 @@ def test_all_of_them() -> None:
         "S3GC_COMPRESSION_LEVEL": "3",
         "S3GC_COMPRESSION_FLOOR": "2",
         "S3GC_JPEGXL": "true",
+        "S3GC_ENCRYPTION": "age",
+        "S3GC_ENCRYPTION_RECIPIENTS": f"{RECIPIENT},{RECIPIENT[:-1]}2",
+        "S3GC_ENCRYPTION_IDENTITY_FILE": "/srv/identity",
         "S3GC_MAX_CONCURRENCY": "8",
         "S3GC_PLAN_LIFETIME_HOURS": "2",
         "S3GC_VAULT_HORIZON_DAYS": "10",
@@ -145,6 +155,9 @@ def test_all_of_them() -> None:
         deduplicate=False,
         compression_floor=2,
         jpegxl=True,
+        encryption=Encryption.AGE,
+        encryption_recipients=(RECIPIENT, f"{RECIPIENT[:-1]}2"),
+        encryption_identity_file="/srv/identity",
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
@@ -167,7 +180,7 @@ def test_by_default_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 # What is wrong everywhere else is a fine name for a folder or a file.
-PATHS = {"S3GC_VAULT_PATH", "S3GC_AUDIT_ANCHOR_FILE"}
+PATHS = {"S3GC_VAULT_PATH", "S3GC_AUDIT_ANCHOR_FILE", "S3GC_ENCRYPTION_IDENTITY_FILE"}
 
 
 @pytest.mark.parametrize("variable", sorted(set(VARIABLES) - PATHS))
@@ -183,6 +196,10 @@ def test_an_empty_variable_is_not_dropped(variable: str) -> None:
         assert create_config_from_env(environ=environ).exclude_prefixes == ()
     elif variable == "S3GC_AUDIT_ANCHOR_FILE":
         assert create_config_from_env(environ=environ).audit_anchor_file == ""
+    elif variable == "S3GC_ENCRYPTION_IDENTITY_FILE":
+        assert create_config_from_env(environ=environ).encryption_identity_file == ""
+    elif variable == "S3GC_ENCRYPTION_RECIPIENTS":
+        assert create_config_from_env(environ=environ).encryption_recipients == ()
     elif variable == "S3GC_EXPECTED_BUCKET_OWNER":
         assert create_config_from_env(environ=environ).expected_bucket_owner == ""
     elif variable == "S3GC_DATABASE_SEARCH_SKIP":

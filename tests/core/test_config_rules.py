@@ -12,6 +12,7 @@ from s3gc_core.config import (
     Checksums,
     Codec,
     DatabaseSearch,
+    Encryption,
     Heal,
     Mode,
     RequestPayer,
@@ -33,6 +34,8 @@ SHARES = (
     "reverse_match_drop",
 )
 
+RECIPIENT = "age1" + "q" * 58
+
 PER_DAY = ("max_objects_per_day", "max_bytes_per_day")
 
 GOOD: list[tuple[str, object, object]] = [
@@ -51,6 +54,9 @@ GOOD: list[tuple[str, object, object]] = [
     *[("require_second_person", flag, flag) for flag in (True, False)],
     *[("deduplicate", flag, flag) for flag in (True, False)],
     *[("jpegxl", flag, flag) for flag in (True, False)],
+    *[("encryption", str(how), how) for how in Encryption],
+    *[("encryption_recipients", key, key) for key in (RECIPIENT, "age1" + "02" * 29)],
+    *[("encryption_identity_file", path, path) for path in ("", "/srv/key.txt")],
     *[("unsafe_store", str(choice), choice) for choice in UnsafeStore],
     *[("database_search", str(where), where) for where in DatabaseSearch],
     *[("database_search_max_bytes", count, count) for count in (1, (1 << 63) - 1)],
@@ -125,6 +131,10 @@ BAD: list[tuple[str, object]] = [
     *[("database_search_skip", name) for name in ("", ".", "a..b", "*", "/", 7, None)],
     *[("heal", heal) for heal in ("", "Restore", "yes", None, True)],
     *[("jpegxl", flag) for flag in ("", "true", None, 1)],
+    *[("encryption", how) for how in ("", "Age", "gpg", None, True)],
+    *[("encryption_recipients", key) for key in ("", "age1", RECIPIENT + "q", RECIPIENT.upper())],
+    *[("encryption_recipients", key) for key in (RECIPIENT + "\n", "ssh-ed25519 AAAA", None, 5)],
+    *[("encryption_identity_file", path) for path in ("key", "/a/", "/a\0", None, 5)],
     *[("require_second_person", flag) for flag in ("", "true", "yes", None, 0, 1)],
     *[("deduplicate", flag) for flag in ("", "true", "yes", None, 0, 1)],
     *[("retention_days", days) for days in (0, -1, 3651, *NO_NUMBER)],

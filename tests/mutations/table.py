@@ -24,6 +24,7 @@ _LOCKED = "tests/core/collection/test_locked.py::test_"
 _TIDY = "tests/core/collection/test_tidy.py::test_"
 _COPIES = "tests/core/collection/test_deduplication.py::test_"
 _ONCE = "tests/stories/test_deduplication.py::test_"
+_SEALED = "tests/core/collection/test_sealed.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 _WAITING = "tests/core/replica/test_waiting.py::test_"
@@ -500,6 +501,35 @@ VAULT = (
         "if False:",
         ("tests/core/vault/test_jpegxl.py::test_a_damaged_one_never_reaches_the_decoder",),
         before="if backup.codec == jpegxl.CODEC:",
+    ),
+    Mutation(
+        "nothing is encrypted for who has shown no key",
+        _EXECUTING_FILE,
+        "pass",
+        (_SEALED + "nothing_is_deleted_before_a_key_was_proven",),
+        before="await require_proven(parts, run.operation_id)",
+    ),
+    Mutation(
+        "a copy that cannot be opened here stands for nothing",
+        "s3gc_core/collection/deduplication.py",
+        "if True:",
+        (_SEALED + "before_and_after_the_switch",),
+        before="if self._files.keyring.may_open(backup):",
+    ),
+    Mutation(
+        "damage to an encrypted backup is not taken for another's key",
+        "s3gc_core/vault/stored_bytes.py",
+        "raise\n    except BackupDamaged as error:",
+        ("tests/core/vault/test_sealing.py::test_damage_anywhere_is_damage",),
+        before='_compare(backup, "stored", source.size, source.sha256)\n        raise\n'
+        "    except BackupDamaged as error:",
+    ),
+    Mutation(
+        "a file of secret keys is for its owner alone",
+        "s3gc_core/vault/keyring.py",
+        "if False:",
+        ("tests/core/vault/test_sealing.py::test_a_file_of_keys_is_for_its_owner_alone",),
+        before="if stat.S_ISREG(found.st_mode) and found.st_mode & 0o077:",
     ),
     Mutation(
         "a purge takes no pack that others need",

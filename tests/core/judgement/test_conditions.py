@@ -10,7 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from s3gc_core.config import Config, DatabaseConfig, DatabaseSearch, GuardLimits, SourceConfig
+from s3gc_core.config import (
+    Config,
+    DatabaseConfig,
+    DatabaseSearch,
+    Encryption,
+    GuardLimits,
+    SourceConfig,
+)
 from s3gc_core.errors import PlanDrifted
 from s3gc_core.judgement import Conditions, Identity, check_not_drifted, conditions_of, drifted
 from s3gc_core.references import Clearance, ColumnId
@@ -70,6 +77,8 @@ def change(
         ({"cleared": {OLD: CLEARED[LOG]}}, "clearances"),
         ({"cleared": {LOG: Clearance("jsonb", "somebody", NOW, "a log")}}, "clearances"),
         ({"drill_prefix": "scratch/"}, "drill_prefix"),
+        ({"encryption": Encryption.AGE}, "encryption"),
+        ({"encryption_recipients": ("age1a",)}, "encryption_recipients"),
         ({"present": Identity("b2", {"main": "d1"})}, "bucket"),
         ({"present": Identity("b1", {"main": "d2"})}, "database"),
         ({"present": Identity("b1", {})}, "database"),
@@ -119,6 +128,7 @@ def test_every_setting_decides_or_is_known_not_to() -> None:
         "compression_level", "max_concurrency", "max_requests_per_second",
         "max_bandwidth_mb_per_second", "plan_lifetime_hours", "vault_horizon_days",
         "heal", "keys", "audit_anchor_file", "require_second_person", "prices",
+        "encryption_identity_file",
         "unsafe_store", "database_restore_days",
         "database_search_max_bytes", "max_database_mb_per_second",
         "request_payer", "expected_bucket_owner", "checksums", "replica",
