@@ -24,6 +24,7 @@ from s3gc_core.actions import (
     reporting,
     restoring,
     scanning,
+    signing,
     since,
     standing,
     streams,
@@ -41,6 +42,7 @@ from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.registry import Rebuilt, RegistryStats
 from s3gc_core.actions.reporting import Reported
 from s3gc_core.actions.restoring import Foreseen, OtherBucket
+from s3gc_core.actions.signing import signing_of
 from s3gc_core.actions.standing import MatchHistory, Status, VaultStats
 from s3gc_core.actions.streams import StreamStatus
 from s3gc_core.bucket import Bucket
@@ -84,6 +86,7 @@ from s3gc_core.vault import (
     Restored,
     Result,
     generate,
+    generate_anchor_key,
 )
 
 
@@ -126,7 +129,7 @@ class Collector:
             catalogue = await Catalogue.open(config.vault_path)
             stack.push_async_callback(catalogue.close)
             outside = Path(config.audit_anchor_file) if config.audit_anchor_file else None
-            audit = await AuditLog.open(config.vault_path, clock, outside)
+            audit = await AuditLog.open(config.vault_path, clock, outside, signing_of(config))
             stack.push_async_callback(audit.close)
             bucket = await stack.enter_async_context(Bucket.open(config, clock))
             databases = [open_database(database) for database in config.databases]
@@ -151,6 +154,25 @@ class Collector:
         """
         session.check("rebuild the vault")
         return await replicating.rebuild_vault(config, clock or SystemClock(), progress)
+
+    @staticmethod
+    def make_anchor_key(path: Path) -> str:
+        """Write a new key that signs anchors to a new file; its public key. For a thread.
+
+        Raises `FileExistsError`, `VaultUnreachable`, `AnchorKeyUnusable`.
+        """
+        return generate_anchor_key(path)
+
+    @staticmethod
+    async def sign_log(
+        config: Config, *, clock: Clock | None = None, session: Session = UNRESTRICTED
+    ) -> int:
+        """Check the audit log, whoever signed it, and sign its head; how many records it has.
+
+        Raises `AuditBroken`, `AnchorKeyUnusable`.
+        """
+        session.check("sign the audit log")
+        return await signing.sign_log(config, clock or SystemClock())
 
     @staticmethod
     def make_key(path: Path) -> str:

@@ -276,6 +276,9 @@ class Config:
     database_restore_days: int = 35
     # Heads of the audit log are kept in this file, too; empty: only in the vault.
     audit_anchor_file: str = ""
+    # The key that signs those heads (extra `sign`), and public keys of others to be trusted.
+    anchor_key_file: str = ""
+    anchor_public_keys: tuple[str, ...] = ()
     # Where restore drills put objects for a moment: no scan judges what lies there.
     drill_prefix: str = DRILL_PREFIX
     heal: Heal = Heal.ALERT

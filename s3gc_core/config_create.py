@@ -52,6 +52,7 @@ SCALARS: dict[str, Rule[object]] = {
     "vault_horizon_days": rules.whole_number(1, 36500),
     "database_restore_days": rules.whole_number(0, 36500),
     "audit_anchor_file": rules.absolute_file,
+    "anchor_key_file": rules.absolute_file,
     "drill_prefix": rules.scratch_prefix,
     "heal": rules.heal,
     "require_second_person": rules.flag,
@@ -67,6 +68,7 @@ LISTS: dict[str, Rule[str]] = {
     "cdn_bases": rules.web_url,
     "url_patterns": codecs.url_pattern,
     "encryption_recipients": rules.recipient,
+    "anchor_public_keys": rules.anchor_key,
     "database_search_skip": rules.skipped_table,
 }
 GUARDS: dict[str, Rule[object]] = {
@@ -148,6 +150,8 @@ class Settings(TypedDict, total=False):
     vault_horizon_days: int
     database_restore_days: int
     audit_anchor_file: str
+    anchor_key_file: str
+    anchor_public_keys: Sequence[str]
     drill_prefix: str
     heal: str
     require_second_person: bool

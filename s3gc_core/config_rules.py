@@ -285,6 +285,13 @@ def recipient(value: object) -> str:
     raise Unusable("an age public key: age1 and 58 letters and digits (never the secret one)")
 
 
+def anchor_key(value: object) -> str:
+    """The public half of a key that signs anchors, as `s3gc vault keygen --anchor` tells it."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
+        return value
+    raise Unusable("the public key that s3gc vault keygen --anchor told: 64 of 0-9 and a-f")
+
+
 def schedule(value: object) -> str:
     """`HH:MM` or five cron fields, UTC."""
     if not isinstance(value, str):

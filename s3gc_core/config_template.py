@@ -98,6 +98,11 @@ database_restore_days = 35
 # A file outside of the vault, by its absolute path, for heads of the audit log: it shows when the
 # vault was put back to an older state. Best on another disk or machine; one file for each vault.
 audit_anchor_file = ""
+# A key that signs those heads (s3gc vault keygen --anchor), by the absolute path of a file for its
+# owner alone, outside of the vault: who makes log and heads anew is noticed. And public keys of
+# others that are trusted, such as earlier ones. Needs pip install "s3gc[sign]".
+anchor_key_file = ""
+anchor_public_keys = []
 
 # Where in the bucket `s3gc drill --to` may put objects for a moment; no scan lets those go.
 drill_prefix = ".s3gc-drill/"

@@ -5,6 +5,7 @@
     │   └── SourceMissing           2   a configured table or column does not exist
     ├── SourceUnreadable            2   a source is there but cannot be read faithfully
     ├── CodecMissing                2   what backups are encoded with is not installed
+    ├── AnchorKeyUnusable           2   the key that signs anchors of the audit log cannot be used
     ├── IdentityMissing             2   a backup is encrypted, and no key is here to open it
     ├── IdentityWrong               2   the keys that are here do not open it
     ├── Refused                     3   a rule or a guard says no; nothing was changed
@@ -124,6 +125,17 @@ class CodecMissing(S3gcError):
     exit_code = ExitCode.USAGE
     why = "a backup in JPEG XL is only read, and only written, by what can prove it is exact"
     next_step = 'pip install "s3gc[images]", then run again (by hand: djxl IN.jxl OUT.jpg)'
+
+
+class AnchorKeyUnusable(S3gcError):
+    """The key that signs the audit log's anchors cannot be used: nothing is signed, or checked."""
+
+    exit_code = ExitCode.USAGE
+    why = "an anchor that nobody signed shows no forgery"
+    next_step = (
+        "put the key back where anchor_key_file says, for its owner alone; s3gc vault keygen"
+        " --anchor --output FILE makes a new one, then s3gc vault audit sign"
+    )
 
 
 class IdentityMissing(S3gcError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from s3gc_core.actions.checks import Check, failed
 from s3gc_core.actions.doctor_encryption import encryption_check
@@ -19,6 +20,7 @@ from s3gc_core.judgement import CLOCK_DIFFERENCE, versioning_note
 from s3gc_core.local_store import refuse_network_file_system
 from s3gc_core.references import table_read
 from s3gc_core.vault import require_jpegxl
+from s3gc_core.vault.signing import read_key
 
 LEAST_FREE_BYTES = 1 << 30
 
@@ -34,6 +36,8 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
         yield _jpegxl()
     if config.encryption is Encryption.AGE or config.encryption_identity_file:
         yield await encryption_check(config)
+    if config.anchor_key_file:
+        yield _anchor_key(config.anchor_key_file)
     async with Bucket.open(config, SystemClock()) as bucket:
         async for check in _bucket_checks(bucket, config, write_probe=write_probe):
             yield check
@@ -82,6 +86,14 @@ def _jpegxl() -> Check:
     except CodecMissing as error:
         return failed("jpegxl", error)
     return Check("jpegxl", True, "JPEG files can be backed up as JPEG XL, and read back")
+
+
+def _anchor_key(file: str) -> Check:
+    try:
+        read_key(Path(file))
+    except S3gcError as error:
+        return failed("anchor key", error)
+    return Check("anchor key", True, "anchors of the audit log can be signed")
 
 
 async def _bucket_checks(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from s3gc_core.actions.checks import Check, failed
 from s3gc_core.actions.keys import is_proven, keyring_of
+from s3gc_core.actions.signing import signing_of
 from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config, Encryption
 from s3gc_core.errors import KeyUnproven, S3gcError
@@ -44,7 +45,7 @@ async def _was_proven(config: Config) -> bool:
     # Opening would make one.
     if not (config.vault_path / FILE).exists():
         return False
-    audit = await AuditLog.open(config.vault_path, SystemClock())
+    audit = await AuditLog.open(config.vault_path, SystemClock(), signing=signing_of(config))
     try:
         return await is_proven(config, audit)
     finally:

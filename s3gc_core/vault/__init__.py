@@ -40,6 +40,7 @@ from s3gc_core.vault.records import (
     Verified,
 )
 from s3gc_core.vault.sealing import mark_of
+from s3gc_core.vault.signing import Signing, generate_anchor_key
 from s3gc_core.vault.writer import BackupWriter
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "Restored",
     "Result",
     "ScanRecorded",
+    "Signing",
     "Spent",
     "StoreProbed",
     "StoredBackup",
@@ -87,6 +89,7 @@ __all__ = [
     "choose_codec",
     "decode",
     "generate",
+    "generate_anchor_key",
     "level_of",
     "mark_of",
     "next_level",

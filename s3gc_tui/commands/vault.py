@@ -120,22 +120,29 @@ async def _purge(context: Context) -> ExitCode:
 
 
 async def _audit(context: Context) -> ExitCode:
+    if context.args.audit_action == "sign":
+        signed = await Collector.sign_log(context.config(), session=context.session())
+        return context.summary(signed_upto=signed)
     async with context.collector() as collector:
         records = await collector.audit.verify()
-        replica = {}
+        told: dict[str, int] = {}
+        if (upto := await collector.audit.signed_upto()) is not None:
+            told["signed_upto"] = upto
         if collector.config.replica is not None:
-            replica["replica_saw"] = await collector.check_replica()
-    return context.summary(records=records, chain="unbroken", **replica)
+            told["replica_saw"] = await collector.check_replica()
+    return context.summary(records=records, chain="unbroken", **told)
 
 
 async def _keygen(context: Context) -> ExitCode:
     path: Path = context.args.output
     try:
-        public = await asyncio.to_thread(Collector.make_key, path)
+        make = Collector.make_anchor_key if context.args.anchor else Collector.make_key
+        public = await asyncio.to_thread(make, path)
     except FileExistsError:
         problem = Problem("--output", str(path), "a file that is not there yet")
         raise ConfigurationError([problem], origin="command line") from None
-    return context.summary(path=str(path), recipient=public)
+    name = "public_key" if context.args.anchor else "recipient"
+    return context.summary(path=str(path), **{name: public})
 
 
 async def _key_test(context: Context) -> ExitCode:

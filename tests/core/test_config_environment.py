@@ -60,6 +60,8 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_VAULT_HORIZON_DAYS": ("vault_horizon_days",),
         "S3GC_DATABASE_RESTORE_DAYS": ("database_restore_days",),
         "S3GC_AUDIT_ANCHOR_FILE": ("audit_anchor_file",),
+        "S3GC_ANCHOR_KEY_FILE": ("anchor_key_file",),
+        "S3GC_ANCHOR_PUBLIC_KEYS": ("anchor_public_keys",),
         "S3GC_DRILL_PREFIX": ("drill_prefix",),
         "S3GC_HEAL": ("heal",),
         "S3GC_REQUIRE_SECOND_PERSON": ("require_second_person",),
@@ -180,7 +182,12 @@ def test_by_default_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 # What is wrong everywhere else is a fine name for a folder or a file.
-PATHS = {"S3GC_VAULT_PATH", "S3GC_AUDIT_ANCHOR_FILE", "S3GC_ENCRYPTION_IDENTITY_FILE"}
+PATHS = {
+    "S3GC_VAULT_PATH",
+    "S3GC_AUDIT_ANCHOR_FILE",
+    "S3GC_ANCHOR_KEY_FILE",
+    "S3GC_ENCRYPTION_IDENTITY_FILE",
+}
 
 
 @pytest.mark.parametrize("variable", sorted(set(VARIABLES) - PATHS))
@@ -198,6 +205,10 @@ def test_an_empty_variable_is_not_dropped(variable: str) -> None:
         assert create_config_from_env(environ=environ).audit_anchor_file == ""
     elif variable == "S3GC_ENCRYPTION_IDENTITY_FILE":
         assert create_config_from_env(environ=environ).encryption_identity_file == ""
+    elif variable == "S3GC_ANCHOR_KEY_FILE":
+        assert create_config_from_env(environ=environ).anchor_key_file == ""
+    elif variable == "S3GC_ANCHOR_PUBLIC_KEYS":
+        assert create_config_from_env(environ=environ).anchor_public_keys == ()
     elif variable == "S3GC_ENCRYPTION_RECIPIENTS":
         assert create_config_from_env(environ=environ).encryption_recipients == ()
     elif variable == "S3GC_EXPECTED_BUCKET_OWNER":

@@ -24,6 +24,7 @@ _LOCKED = "tests/core/collection/test_locked.py::test_"
 _TIDY = "tests/core/collection/test_tidy.py::test_"
 _COPIES = "tests/core/collection/test_deduplication.py::test_"
 _ONCE = "tests/stories/test_deduplication.py::test_"
+_SIGNING = "tests/core/vault/test_signing.py::test_"
 _SEALED = "tests/core/collection/test_sealed.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
@@ -501,6 +502,24 @@ VAULT = (
         "if False:",
         ("tests/core/vault/test_jpegxl.py::test_a_damaged_one_never_reaches_the_decoder",),
         before="if backup.codec == jpegxl.CODEC:",
+    ),
+    Mutation(
+        "the last anchor has to be signed",
+        "s3gc_core/vault/signing.py",
+        "return",
+        (
+            _SIGNING + "a_log_made_anew_with_anchors_that_fit_is_found",
+            _SIGNING + "a_cut_log_with_a_forged_anchor_is_found",
+            _SIGNING + "signing_begins_by_a_word_of_the_operator",
+        ),
+        function="check_signed",
+    ),
+    Mutation(
+        "a signature is looked at",
+        "s3gc_core/vault/signing.py",
+        "pass",
+        (_SIGNING + "a_log_made_anew_with_anchors_that_fit_is_found",),
+        before="raise AuditBroken(what) from error",
     ),
     Mutation(
         "nothing is encrypted for who has shown no key",

@@ -128,7 +128,7 @@ def test_every_setting_decides_or_is_known_not_to() -> None:
         "compression_level", "max_concurrency", "max_requests_per_second",
         "max_bandwidth_mb_per_second", "plan_lifetime_hours", "vault_horizon_days",
         "heal", "keys", "audit_anchor_file", "require_second_person", "prices",
-        "encryption_identity_file",
+        "encryption_identity_file", "anchor_key_file", "anchor_public_keys",
         "unsafe_store", "database_restore_days",
         "database_search_max_bytes", "max_database_mb_per_second",
         "request_payer", "expected_bucket_owner", "checksums", "replica",
