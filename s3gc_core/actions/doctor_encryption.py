@@ -9,8 +9,8 @@ from s3gc_core.actions.checks import Check, failed
 from s3gc_core.actions.keys import is_proven, keyring_of
 from s3gc_core.actions.signing import signing_of
 from s3gc_core.clock import SystemClock
-from s3gc_core.config import Config, Encryption
-from s3gc_core.errors import KeyUnproven, S3gcError
+from s3gc_core.config import Config, Encryption, Heal
+from s3gc_core.errors import IdentityMissing, KeyUnproven, S3gcError
 from s3gc_core.vault import AuditLog, Keyring
 from s3gc_core.vault.audit import FILE
 
@@ -34,6 +34,8 @@ async def _look(config: Config) -> Check:
     if file:
         opened = await asyncio.to_thread(keyring.proven, Path(file))
         return Check(_NAME, True, f"backups are encrypted, and open by {', '.join(opened)}")
+    if config.heal is Heal.RESTORE:
+        return failed(_NAME, IdentityMissing('heal = "restore" needs a key, and none is here'))
     await asyncio.to_thread(keyring.check)
     if not await _was_proven(config):
         names = ", ".join(config.encryption_recipients)

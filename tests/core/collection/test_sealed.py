@@ -9,6 +9,7 @@ from types import MappingProxyType
 import pytest
 
 from s3gc_core.actions.doctor_encryption import encryption_check
+from s3gc_core.config import Heal
 from s3gc_core.errors import IdentityMissing, IdentityWrong, KeyUnproven, PlanDrifted
 from s3gc_core.vault import Intent, KeyProven, Keyring, generate
 from tests.core.vault.builders import noise, prose
@@ -212,6 +213,12 @@ async def test_the_doctor_tells_what_nobody_could_open(
     track(world, identity, key_here=False)
     await prove(world, identity)
     assert [await look(file) for file in (None, identity, other)] == [True, True, False]
+    # What heals has to decrypt.
+    track(world, identity, key_here=False)
+    world.change(heal=Heal.RESTORE)
+    assert not (await encryption_check(world.config)).ok
+    world.change(encryption_identity_file=str(identity))
+    assert (await encryption_check(world.config)).ok
 
 
 async def test_encryption_binds_the_plan(sqlite_world: World, identity: Path) -> None:

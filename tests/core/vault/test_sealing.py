@@ -179,6 +179,26 @@ async def test_another_key_or_none_is_no_damage(vault: Path, identity: Path, siz
     assert b"".join(opening_files(vault, other).open_raw(backup)) == data
 
 
+@pytest.mark.parametrize("size", [3_000, 3_000_000])
+async def test_what_was_encrypted_wrongly_is_no_backup(
+    vault: Path, identity: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hash of the stored bytes is right; only who decrypts them sees it."""
+    seal = sealing.Sealer.seal
+
+    def wrongly(sealer: sealing.Sealer, piece: bytes | memoryview) -> list[bytes]:
+        return seal(sealer, bytes(byte ^ 1 for byte in piece[:1]) + bytes(piece[1:]))
+
+    monkeypatch.setattr(sealing.Sealer, "seal", wrongly)
+    files = sealing_files(vault, identity)
+    await files.create_operation(OPERATION)
+    writer = files.open_writer(OPERATION, "k", 3, size)
+    writer.write(noise(size))
+    (backup,) = await files.settle(OPERATION, [writer.close()])
+    with pytest.raises(BackupDamaged, match="other raw bytes"):
+        await files.verify(backup)
+
+
 async def test_each_recipient_opens_it_alone(vault: Path, identity: Path) -> None:
     escrow = identity.with_name("escrow")
     ring = Keyring([public(identity), generate(escrow)])
