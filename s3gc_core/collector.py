@@ -20,6 +20,7 @@ from s3gc_core.actions import (
     executing,
     following,
     granting,
+    keys,
     registry,
     repairing,
     replicating,
@@ -27,6 +28,7 @@ from s3gc_core.actions import (
     restoring,
     scanning,
     scheduled,
+    signing,
     since,
     standing,
     streams,
@@ -38,6 +40,7 @@ from s3gc_core.actions.drilling import DrillSummary
 from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.actions.following import FollowEvent
 from s3gc_core.actions.granting import GrantAnswer, GrantStanding
+from s3gc_core.actions.keys import KeyTest, keyring_of
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.registry import Rebuilt, RegistryStats
@@ -45,6 +48,7 @@ from s3gc_core.actions.repairing import RepairSummary
 from s3gc_core.actions.reporting import Reported
 from s3gc_core.actions.restoring import Foreseen, OtherBucket
 from s3gc_core.actions.scheduled import Timed
+from s3gc_core.actions.signing import signing_of
 from s3gc_core.actions.standing import MatchHistory, Status, VaultStats
 from s3gc_core.actions.streams import StreamStatus
 from s3gc_core.bucket import Bucket
@@ -87,6 +91,8 @@ from s3gc_core.vault import (
     DrillDiffered,
     Restored,
     Result,
+    generate,
+    generate_anchor_key,
 )
 
 
@@ -129,11 +135,11 @@ class Collector:
             catalogue = await Catalogue.open(config.vault_path)
             stack.push_async_callback(catalogue.close)
             outside = Path(config.audit_anchor_file) if config.audit_anchor_file else None
-            audit = await AuditLog.open(config.vault_path, clock, outside)
+            audit = await AuditLog.open(config.vault_path, clock, outside, signing_of(config))
             stack.push_async_callback(audit.close)
             bucket = await stack.enter_async_context(Bucket.open(config, clock))
             databases = [open_database(database) for database in config.databases]
-            files = BackupFiles(config.vault_path)
+            files = BackupFiles(config.vault_path, keyring=keyring_of(config))
             parts = Parts(
                 config, clock, progress, bucket, databases, references, catalogue, audit, files
             )
@@ -168,6 +174,33 @@ class Collector:
         async with scheduled.only_run(self.audit, self.config.vault_path, kind, slot) as is_open:
             self._parts = replace(self._parts, scheduled=scheduled.label(kind, slot))
             yield is_open
+
+    @staticmethod
+    def make_anchor_key(path: Path) -> str:
+        """Write a new key that signs anchors to a new file; its public key. For a thread.
+
+        Raises `FileExistsError`, `VaultUnreachable`, `AnchorKeyUnusable`.
+        """
+        return generate_anchor_key(path)
+
+    @staticmethod
+    async def sign_log(
+        config: Config, *, clock: Clock | None = None, session: Session = UNRESTRICTED
+    ) -> int:
+        """Check the audit log, whoever signed it, and sign its head; how many records it has.
+
+        Raises `AuditBroken`, `AnchorKeyUnusable`.
+        """
+        session.check("sign the audit log")
+        return await signing.sign_log(config, clock or SystemClock())
+
+    @staticmethod
+    def make_key(path: Path) -> str:
+        """Write a new secret key for backups to a new file; its public key. For a thread.
+
+        Raises `FileExistsError`, `VaultUnreachable`, `CodecMissing`.
+        """
+        return generate(path)
 
     async def scan(self, accept: Sequence[str] = (), reason: str = "") -> ScanSummary:
         """One scan; its plan (if any) waits for approval. `blocked` names tripped guards.
@@ -555,6 +588,11 @@ class Collector:
     async def check_replica(self) -> int:
         """Up to which record the replica saw our log, which extends it. Raises `AuditBroken`."""
         return await replicating.check_replica(self.config, self.audit, self._parts.clock)
+
+    async def test_keys(self, identity_file: Path | None = None) -> list[KeyTest]:
+        """Prove which recipients of encrypted backups a file's keys are, and record it."""
+        self._session.check("record a test of keys")
+        return await keys.test_keys(self._parts, identity_file)
 
     async def verify_replica(
         self, *, sample: int | None = None

@@ -66,6 +66,13 @@ class UnsafeStore(StrEnum):
     HEAD_COMPARE = "head-compare-delete"
 
 
+class Encryption(StrEnum):
+    """Whether new backups are encrypted, and how. What is in the vault stays as it is."""
+
+    NONE = "none"
+    AGE = "age"
+
+
 class Durability(StrEnum):
     """When a backup is safe enough for its object to be deleted: on the vault's disk, or once the
     replica has acknowledged it too.
@@ -275,6 +282,11 @@ class Config:
     # Pictures are backed up LOSSY only where `images_acknowledged` is `IMAGES_SENTENCE`.
     images: Images = Images.EXACT
     images_acknowledged: str = ""
+    # New backups, for these age public keys, each of which alone opens them (extra `encrypt`).
+    encryption: Encryption = Encryption.NONE
+    encryption_recipients: tuple[str, ...] = ()
+    # The secret keys, needed where backups are restored or verified; empty: they are not here.
+    encryption_identity_file: str = ""
     max_concurrency: int = 32
     # Of requests to the object store, and of the bytes of objects both ways (10**6); 0: no limit.
     max_requests_per_second: int = 0
@@ -285,6 +297,9 @@ class Config:
     database_restore_days: int = 35
     # Heads of the audit log are kept in this file, too; empty: only in the vault.
     audit_anchor_file: str = ""
+    # The key that signs those heads (extra `sign`), and public keys of others to be trusted.
+    anchor_key_file: str = ""
+    anchor_public_keys: tuple[str, ...] = ()
     # Where restore drills put objects for a moment: no scan judges what lies there.
     drill_prefix: str = DRILL_PREFIX
     heal: Heal = Heal.ALERT
@@ -314,6 +329,7 @@ class Config:
         values["mode"] = str(self.mode)
         values["heal"] = str(self.heal)
         values["images"] = str(self.images)
+        values["encryption"] = str(self.encryption)
         values["unsafe_store"] = str(self.unsafe_store)
         values["database_search"] = str(self.database_search)
         values["vault_path"] = str(self.vault_path)

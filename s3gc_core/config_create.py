@@ -15,6 +15,7 @@ from s3gc_core.config import (
     PRICES,
     Config,
     DatabaseConfig,
+    Encryption,
     GuardLimits,
     Images,
     Mode,
@@ -49,6 +50,8 @@ SCALARS: dict[str, Rule[object]] = {
     "jpegxl": rules.flag,
     "images": rules.images,
     "images_acknowledged": rules.images_acknowledged,
+    "encryption": rules.encryption,
+    "encryption_identity_file": rules.absolute_file,
     "max_concurrency": rules.whole_number(1, 256),
     "max_requests_per_second": rules.whole_number(0, 1_000_000, "0 sets no limit"),
     "max_bandwidth_mb_per_second": rules.whole_number(0, 1_000_000, "0 sets no limit"),
@@ -56,6 +59,7 @@ SCALARS: dict[str, Rule[object]] = {
     "vault_horizon_days": rules.whole_number(1, 36500),
     "database_restore_days": rules.whole_number(0, 36500),
     "audit_anchor_file": rules.absolute_file,
+    "anchor_key_file": rules.absolute_file,
     "drill_prefix": rules.scratch_prefix,
     "heal": rules.heal,
     "require_second_person": rules.flag,
@@ -70,6 +74,8 @@ LISTS: dict[str, Rule[str]] = {
     "exclude_patterns": rules.pattern,
     "cdn_bases": rules.web_url,
     "url_patterns": codecs.url_pattern,
+    "encryption_recipients": rules.recipient,
+    "anchor_public_keys": rules.anchor_key,
     "database_search_skip": rules.skipped_table,
 }
 GUARDS: dict[str, Rule[object]] = {
@@ -146,6 +152,9 @@ class Settings(TypedDict, total=False):
     jpegxl: bool
     images: str
     images_acknowledged: str
+    encryption: str
+    encryption_recipients: Sequence[str]
+    encryption_identity_file: str
     max_concurrency: int
     max_requests_per_second: int
     max_bandwidth_mb_per_second: int
@@ -153,6 +162,8 @@ class Settings(TypedDict, total=False):
     vault_horizon_days: int
     database_restore_days: int
     audit_anchor_file: str
+    anchor_key_file: str
+    anchor_public_keys: Sequence[str]
     drill_prefix: str
     heal: str
     require_second_person: bool
@@ -213,6 +224,7 @@ def validated(
     for name, each in LISTS.items():
         if name in settings:
             values[name] = _list(name, each, settings[name], findings)
+    _check_encryption(values, findings)
     if "guards" in settings:
         values["guards"] = _guards(settings["guards"], findings)
     if "replica" in settings:
@@ -246,6 +258,18 @@ def _check_acknowledged(values: Mapping[str, Any], findings: Findings) -> None:
     if lossy and values.get("images_acknowledged") != IMAGES_SENTENCE:
         needed = f'"exact"; or also images_acknowledged = "{IMAGES_SENTENCE}"'
         findings.add(("images",), str(Images.COMPACT), needed)
+
+
+def _check_encryption(values: Mapping[str, Any], findings: Findings) -> None:
+    """Nobody could open what is encrypted for nobody; and recipients are named to be used."""
+    recipients = values.get("encryption_recipients", ())
+    encrypted = values.get("encryption") is Encryption.AGE
+    if encrypted and not recipients:
+        allowed = "at least one age public key, as encryption is on"
+        findings.add(("encryption_recipients",), None, allowed, said="nothing")
+    elif any(recipients) and "encryption" not in values:
+        allowed = '"age", or "none" where these are for later'
+        findings.add(("encryption",), None, allowed, said="nothing")
 
 
 def _list(name: str, rule: Rule[str], value: object, findings: Findings) -> tuple[str, ...]:

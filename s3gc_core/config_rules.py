@@ -19,6 +19,7 @@ from s3gc_core.config import (
     Codec,
     DatabaseSearch,
     Durability,
+    Encryption,
     Heal,
     Images,
     Mode,
@@ -170,6 +171,7 @@ heal: Rule[Heal] = one_of(Heal)
 images: Rule[Images] = one_of(Images)
 database_search: Rule[DatabaseSearch] = one_of(DatabaseSearch)
 unsafe_store: Rule[UnsafeStore] = one_of(UnsafeStore)
+encryption: Rule[Encryption] = one_of(Encryption)
 durability: Rule[Durability] = one_of(Durability)
 codec: Rule[Codec] = one_of(Codec)
 engine: Rule[Engine] = one_of(Engine)
@@ -285,6 +287,20 @@ def images_acknowledged(value: object) -> str:
     if value not in ("", IMAGES_SENTENCE):
         raise Unusable(f'"{IMAGES_SENTENCE}", word for word, or ""')
     return str(value)
+
+
+def recipient(value: object) -> str:
+    """A public key of age, X25519: `age1` and 58 more (age-encryption.org/v1, "X25519")."""
+    if isinstance(value, str) and re.fullmatch(r"age1[02-9ac-hj-np-z]{58}", value):
+        return value
+    raise Unusable("an age public key: age1 and 58 letters and digits (never the secret one)")
+
+
+def anchor_key(value: object) -> str:
+    """The public half of a key that signs anchors, as `s3gc vault keygen --anchor` tells it."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
+        return value
+    raise Unusable("the public key that s3gc vault keygen --anchor told: 64 of 0-9 and a-f")
 
 
 def schedule(value: object) -> str:

@@ -81,6 +81,14 @@ jpegxl = false
 # "what is restored of a picture is smaller and worse, and the original is gone"
 images = "exact"
 images_acknowledged = ""
+# Whether new backups are encrypted, and for whom: age public keys, each of which alone opens them
+# (have two: yours, and one in a safe place). encryption = "age" needs pip install "s3gc[encrypt]".
+# Only who restores or verifies needs the secret key, by the absolute path of a file for its owner
+# alone. s3gc vault keygen makes a key, s3gc vault key-test proves it.
+encryption = "none"
+encryption_recipients = []
+encryption_identity_file = ""
+
 # Whether equal bytes are stored once in the vault, whatever the keys of their objects are.
 deduplicate = true
 
@@ -104,6 +112,11 @@ database_restore_days = 35
 # A file outside of the vault, by its absolute path, for heads of the audit log: it shows when the
 # vault was put back to an older state. Best on another disk or machine; one file for each vault.
 audit_anchor_file = ""
+# A key that signs those heads (s3gc vault keygen --anchor), by the absolute path of a file for its
+# owner alone, outside of the vault: who makes log and heads anew is noticed. And public keys of
+# others that are trusted, such as earlier ones. Needs pip install "s3gc[sign]".
+anchor_key_file = ""
+anchor_public_keys = []
 
 # Where in the bucket `s3gc drill --to` may put objects for a moment; no scan lets those go.
 drill_prefix = ".s3gc-drill/"

@@ -5,12 +5,15 @@
     │   └── SourceMissing           2   a configured table or column does not exist
     ├── SourceUnreadable            2   a source is there but cannot be read faithfully
     ├── CodecMissing                2   what backups are encoded with is not installed
+    ├── AnchorKeyUnusable           2   the key that signs anchors of the audit log cannot be used
+    ├── IdentityMissing             2   a backup is encrypted, and no key is here to open it
+    ├── IdentityWrong               2   the keys that are here do not open it
     ├── Refused                     3   a rule or a guard says no; nothing was changed
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
     │   ├── PlanDrifted, PlanFinished, ConfirmationMismatch, SecondPersonNeeded, AuditBroken,
     │   ├── NetworkFileSystem, StoreUnsafe, VaultFull, CatalogueTooNew, RegistryTooNew,
     │   ├── GrantRefused, CancelRequested, FollowingRefused, NothingFollowed, StreamLost,
-    │   └── NoReplica, ReplicaAltered, ReplicaUnsafe, VaultNotEmpty
+    │   └── KeyUnproven, NoReplica, ReplicaAltered, ReplicaUnsafe, VaultNotEmpty
     ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
     ├── ResultsUnbalanced           1   an execution's results do not account for its plan
     ├── JobNotStarted               1   the process of a job could not be started
@@ -123,6 +126,45 @@ class CodecMissing(S3gcError):
     exit_code = ExitCode.USAGE
     why = "a backup in JPEG XL is only read, and only written, by what can prove it is exact"
     next_step = 'pip install "s3gc[images]", then run again (by hand: djxl IN.jxl OUT.jpg)'
+
+
+class AnchorKeyUnusable(S3gcError):
+    """The key that signs the audit log's anchors cannot be used: nothing is signed, or checked."""
+
+    exit_code = ExitCode.USAGE
+    why = "an anchor that nobody signed shows no forgery"
+    next_step = (
+        "put the key back where anchor_key_file says, for its owner alone; s3gc vault keygen"
+        " --anchor --output FILE makes a new one, then s3gc vault audit sign"
+    )
+
+
+class IdentityMissing(S3gcError):
+    """A backup is encrypted, and no secret key is here to open it.
+
+    It says nothing about the backup: it is as good as it was, and stays.
+    """
+
+    exit_code = ExitCode.USAGE
+    why = "an encrypted backup is restored and compared only by who holds a key for it"
+    next_step = (
+        "name a file with the age identity in encryption_identity_file (S3GC_ENCRYPTION_IDENTITY_"
+        "FILE), readable by its owner alone, then run again; by hand: age -d -i FILE"
+    )
+
+
+class IdentityWrong(S3gcError):
+    """The secret keys that are here are not those that a backup was encrypted for.
+
+    Its stored bytes are what was stored: it is not damaged, and stays.
+    """
+
+    exit_code = ExitCode.USAGE
+    why = "an encrypted backup opens only by a key of those it was encrypted for"
+    next_step = (
+        "find the key (`s3gc vault key-test` tells for whom backups were encrypted), put it into"
+        " the file that encryption_identity_file names, beside the others, and run again"
+    )
 
 
 class Refused(S3gcError):
@@ -261,6 +303,16 @@ class VaultNotEmpty(Refused):
 
     why = "the audit log that is there knows what may have happened since; it is never replaced"
     next_step = "move the old vault folder away, or set vault_path to a new one"
+
+
+class KeyUnproven(Refused):
+    """Backups would be encrypted for recipients of whom nobody has shown to have the secret key."""
+
+    why = "a backup that nobody can open is no backup"
+    next_step = (
+        "where the identity is: s3gc vault key-test --identity FILE, once for these recipients; or"
+        " name it in encryption_identity_file; s3gc vault keygen --output FILE makes one"
+    )
 
 
 class NetworkFileSystem(Refused):

@@ -14,7 +14,9 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
 _HOST = r"(?:[\w.\-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _ADDRESS = re.compile(rf"{_HOST}(?:,{_HOST})*(?:/.*)?", re.DOTALL)
 _CREDENTIAL = re.compile(
-    r"(?:pass|pwd|secret|token|credential|api_?key|access_?key)\w*[\"']?\s*[=:]", re.IGNORECASE
+    r"(?:pass|pwd|secret|token|credential|api_?key|access_?key)\w*[\"']?\s*[=:]"
+    r"|AGE-SECRET-KEY-|S3GC-ANCHOR-KEY-",
+    re.IGNORECASE,
 )
 _LONGEST = 80
 

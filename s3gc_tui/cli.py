@@ -293,6 +293,13 @@ def _restoring(add: Add) -> None:
     purge = actions.add_parser("purge", help="remove backups past their horizon that nothing needs")
     purge.add_argument("--older-than-days", type=positive, metavar="N")
     purge.add_argument("--dry-run", action="store_true")
+    keygen = actions.add_parser("keygen", help="a new age identity for encrypted backups")
+    keygen.add_argument("--output", type=Path, required=True, metavar="FILE")
+    keygen.add_argument(
+        "--anchor", action="store_true", help="a key that signs anchors of the audit log instead"
+    )
+    test = actions.add_parser("key-test", help="prove that an identity opens encrypted backups")
+    test.add_argument("--identity", type=Path, metavar="FILE", help="not the configured one")
     actions.add_parser("replicate", help="ship what is recorded to the replica")
     rebuild = actions.add_parser("rebuild", help="a lost vault from its replica, where none is")
     rebuild.add_argument("--from-replica", action="store_true", required=True)
@@ -300,6 +307,9 @@ def _restoring(add: Add) -> None:
         dest="audit_action", metavar="ACTION", required=True
     )
     audit.add_parser("verify", help="check the whole hash chain")
+    audit.add_parser(
+        "sign", help="check it, and sign its head: when signing was only now turned on"
+    )
 
 
 def _looking(add: Add) -> None:

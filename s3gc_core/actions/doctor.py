@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from s3gc_core.actions.checks import Check, failed
+from s3gc_core.actions.doctor_encryption import encryption_check
 from s3gc_core.actions.doctor_following import following_checks
 from s3gc_core.actions.doctor_replica import replica_checks
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.bucket import Bucket, StoreCapabilities, probe_store
 from s3gc_core.clock import SystemClock
-from s3gc_core.config import Config, Images, UnsafeStore
+from s3gc_core.config import Config, Encryption, Images, UnsafeStore
 from s3gc_core.databases import Database, open_database
 from s3gc_core.errors import CodecMissing, S3gcError
 from s3gc_core.judgement import CLOCK_DIFFERENCE, versioning_note
 from s3gc_core.local_store import refuse_network_file_system
 from s3gc_core.references import table_read
 from s3gc_core.vault import require_compact, require_jpegxl
+from s3gc_core.vault.signing import read_key
 
 LEAST_FREE_BYTES = 1 << 30
 
@@ -35,6 +38,10 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
         yield _jpegxl()
     if config.images is Images.COMPACT:
         yield _compact()
+    if config.encryption is Encryption.AGE or config.encryption_identity_file:
+        yield await encryption_check(config)
+    if config.anchor_key_file:
+        yield _anchor_key(config.anchor_key_file)
     async with Bucket.open(config, SystemClock()) as bucket:
         async for check in _bucket_checks(bucket, config, write_probe=write_probe):
             yield check
@@ -93,6 +100,14 @@ def _jpegxl() -> Check:
     except CodecMissing as error:
         return failed("jpegxl", error)
     return Check("jpegxl", True, "JPEG files can be backed up as JPEG XL, and read back")
+
+
+def _anchor_key(file: str) -> Check:
+    try:
+        read_key(Path(file))
+    except S3gcError as error:
+        return failed("anchor key", error)
+    return Check("anchor key", True, "anchors of the audit log can be signed")
 
 
 async def _bucket_checks(

@@ -9,6 +9,7 @@ from functools import partial
 import msgspec
 
 from s3gc_core.actions.holding_streams import hold_streams_if_free
+from s3gc_core.actions.keys import require_proven
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.standing import last_scan
 from s3gc_core.bucket import DeleteModes, probe_store, remove_old_probes
@@ -105,6 +106,7 @@ async def execute(
         if parts.config.images is Images.COMPACT:
             require_compact()
         if parts.config.mode is not Mode.AUDIT_ONLY:
+            await require_proven(parts, run.operation_id)
             horizon, restored = parts.config.vault_horizon_days, parts.config.database_restore_days
             refuse(vault_horizon(horizon, restored))
         await parts.bucket.check()
@@ -156,6 +158,7 @@ async def execute(
             run.counts = dict(execution.counts)
             # Backups that were begun and never recorded: nothing was deleted on their word.
             await to_the_end(tidy(parts.audit, parts.files, run.operation_id))
+            parts.files.keyring.forget(run.operation_id)
         await _check_balance(parts, plan, run.operation_id, finished)
         if execution.counts[Outcome.FAILED] or execution.counts[Outcome.CHANGED]:
             run.outcome = "partial"

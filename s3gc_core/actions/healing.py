@@ -14,7 +14,7 @@ from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.restoring import restore
 from s3gc_core.collection import UNSEEN, Selection, select
 from s3gc_core.config import Heal
-from s3gc_core.errors import NoSuchKey, S3gcError, VaultBusy
+from s3gc_core.errors import IdentityMissing, IdentityWrong, NoSuchKey, S3gcError, VaultBusy
 from s3gc_core.jobs import lease_holder
 from s3gc_core.references import Returned
 from s3gc_core.vault import GONE, Entry, Result
@@ -150,5 +150,5 @@ async def _restore(parts: Parts, keys: Sequence[str]) -> None:
         except VaultBusy as error:
             # Another process heals, or an operation begins; the next look tries again.
             log.info("healing_waits", what=error.what)
-        except NoSuchKey as error:
+        except (NoSuchKey, IdentityMissing, IdentityWrong) as error:
             log.warning("healing_failed", what=error.what)

@@ -105,7 +105,9 @@ async def _replica(parts: Parts) -> AsyncIterator[ReplicaBackups]:
         if number := await store.newest(0):
             head, _ = await store.head(number)
             await check_extends(parts.audit, head)
-        yield await ReplicaBackups.read(store, parts.audit, parts.config.vault_path)
+        yield await ReplicaBackups.read(
+            store, parts.audit, parts.config.vault_path, parts.files.keyring
+        )
 
 
 async def _repair(

@@ -128,7 +128,7 @@ async def _restore_into(
 ) -> OperationSummary:
     if retained := (await bucket.bucket_lock()).default_retention:
         log.warning("restored_objects_are_locked", bucket=bucket.name, retention=retained)
-    async with standby(parts.config, parts.audit, parts.clock) as replica:
+    async with standby(parts.config, parts.audit, parts.files.keyring, parts.clock) as replica:
         restore = Restore(
             bucket,
             parts.audit,
@@ -220,7 +220,7 @@ async def restore_to_folder(
     arguments = {**_in_words(selection), "to": str(folder)} | _lossy_in_words(accept_lossy)
     async with (
         parts.operation("restore", arguments=arguments) as run,
-        standby(parts.config, parts.audit, parts.clock) as replica,
+        standby(parts.config, parts.audit, parts.files.keyring, parts.clock) as replica,
     ):
         restore = FolderRestore(
             parts.audit,
@@ -300,6 +300,10 @@ async def _refuse_nothing_found(parts: Parts, selection: Selection) -> None:
         await parts.audit.operation(selection.operation_id)
     async for backups, _ in select(parts.audit, selection):
         if backups:
+            sealed = [b.intent.backup for b in backups if b.intent.backup.sealed]
+            if sealed:
+                # Before anything begins: what no key is here for is not half restored.
+                await asyncio.to_thread(parts.files.keyring.identities, sealed[0])
             return
     raise NoSuchKey("the vault holds no backup of what was selected")
 

@@ -283,7 +283,7 @@ async def verify_replica(
     """
     async with open_replica(parts.config, parts.clock) as store:
         spool = parts.config.vault_path
-        async for checked in verify_in(store, parts.audit, spool, sample=sample):
+        async for checked in verify_in(store, parts.audit, parts.files, spool, sample=sample):
             yield checked
 
 

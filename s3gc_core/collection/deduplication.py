@@ -80,7 +80,10 @@ class Deduplication:
     def _candidate(self, content: Content, states: Sequence[BackupState]) -> BackupState | None:
         for state in states:
             backup = state.intent.backup
-            if content_of(backup) == content and place(backup) not in self._damaged:
+            if content_of(backup) != content or place(backup) in self._damaged:
+                continue
+            # What cannot be proven here, for want of a key, stands for nothing.
+            if self._files.keyring.may_open(backup):
                 return state
         return None
 

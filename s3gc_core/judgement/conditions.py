@@ -37,6 +37,8 @@ class Conditions(msgspec.Struct, frozen=True):
     clearances: tuple[str, ...]
     drill_prefix: str = DRILL_PREFIX
     images: str = Images.EXACT.value
+    encryption: str = "none"
+    encryption_recipients: tuple[str, ...] = ()
 
 
 def conditions_of(
@@ -59,6 +61,8 @@ def conditions_of(
         clearances=tuple(sorted(f"{id_} {said.type}" for id_, said in cleared.items())),
         drill_prefix=config.drill_prefix,
         images=config.images.value,
+        encryption=str(config.encryption),
+        encryption_recipients=tuple(sorted(config.encryption_recipients)),
     )
 
 
@@ -86,6 +90,9 @@ def drifted(then: Conditions, now: Conditions) -> list[str]:
         "drill_prefix": now.drill_prefix != then.drill_prefix,
         # Whoever approved it was not told that what comes back is worse.
         "images": now.images == Images.COMPACT and then.images != Images.COMPACT,
+        # Who can bring objects back is a part of what was approved.
+        "encryption": now.encryption != then.encryption,
+        "encryption_recipients": now.encryption_recipients != then.encryption_recipients,
     }
     return [name for name, is_changed in changed.items() if is_changed]
 

@@ -13,7 +13,7 @@ from s3gc_core.config import Config
 from s3gc_core.replica.fetching import ReplicaBackups
 from s3gc_core.replica.note import read_note
 from s3gc_core.replica.store import ReplicaStore, replica_id
-from s3gc_core.vault import AuditLog, BackupDamaged, Intent, StoredBackup
+from s3gc_core.vault import AuditLog, BackupDamaged, BackupFiles, Intent, StoredBackup
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,13 @@ async def replica_lag(config: Config, audit: AuditLog, now: datetime) -> Replica
 
 
 async def verify_replica(
-    store: ReplicaStore, audit: AuditLog, spool: Path, *, sample: int | None
+    store: ReplicaStore, audit: AuditLog, files: BackupFiles, spool: Path, *, sample: int | None
 ) -> AsyncIterator[tuple[str, str | None]]:
     """Fetch backups from the replica, decode them and compare; yields (key, what is wrong or None).
 
     With `sample` about that many, chosen by chance; without it all that were shipped.
     """
-    replica = await ReplicaBackups.read(store, audit, spool)
+    replica = await ReplicaBackups.read(store, audit, spool, files.keyring)
     shipped = 0
     async for page in audit.entries(kinds=("intent",)):
         shipped += sum(entry.seq <= replica.seq for entry in page)

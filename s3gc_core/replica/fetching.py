@@ -15,11 +15,11 @@ from typing import IO
 
 from s3gc_core.clock import Clock
 from s3gc_core.config import Config
-from s3gc_core.errors import ReplicaAltered, S3gcError
+from s3gc_core.errors import IdentityMissing, IdentityWrong, ReplicaAltered, S3gcError
 from s3gc_core.parallel import in_parallel
 from s3gc_core.replica.contents import Piece
 from s3gc_core.replica.store import ReplicaStore, open_replica
-from s3gc_core.vault import AuditLog, BackupDamaged, StoredBackup, decode
+from s3gc_core.vault import AuditLog, BackupDamaged, Keyring, StoredBackup, decoded
 from s3gc_core.vault.shipping_bytes import is_pack
 
 # More is held in a nameless file beside the vault.
@@ -34,7 +34,12 @@ class ReplicaBackups:
     """What a replica has of the vault's backups; `seq` is the last audit record that it holds."""
 
     def __init__(
-        self, store: ReplicaStore, vault: Path, pieces: dict[str, list[Piece]], seq: int
+        self,
+        store: ReplicaStore,
+        vault: Path,
+        pieces: dict[str, list[Piece]],
+        seq: int,
+        keyring: Keyring,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -42,9 +47,12 @@ class ReplicaBackups:
         self._kept: dict[str, bytes] = {}  # pieces of packs, by their keys
         self._turn = asyncio.Lock()
         self.seq = seq
+        self.keyring = keyring
 
     @classmethod
-    async def read(cls, store: ReplicaStore, audit: AuditLog, vault: Path) -> ReplicaBackups:
+    async def read(
+        cls, store: ReplicaStore, audit: AuditLog, vault: Path, keyring: Keyring
+    ) -> ReplicaBackups:
         """Read all heads. Raises `ReplicaAltered`, also where it is the replica of another vault;
         `BucketUnreachable`.
         """
@@ -60,7 +68,7 @@ class ReplicaBackups:
                 seq = head.seq
                 for piece in head.pieces:
                     pieces.setdefault(piece.path, []).append(piece)
-        return cls(store, vault, pieces, seq)
+        return cls(store, vault, pieces, seq, keyring)
 
     def pieces_of(self, path: str) -> list[Piece]:
         """The pieces of a file of the vault, by where they begin."""
@@ -88,7 +96,8 @@ class ReplicaBackups:
     async def held(self, backup: StoredBackup) -> AsyncIterator[IO[bytes]]:
         """A backup's stored bytes, as a file; they and what they decode to are those recorded.
 
-        Raises `BackupDamaged` where the replica has it not, or not so; `BucketUnreachable`.
+        Raises `BackupDamaged` where the replica has it not, or not so; `IdentityMissing`,
+        `IdentityWrong`, `BucketUnreachable`.
         """
         start = backup.offset or 0
         end = start + backup.stored_size
@@ -104,7 +113,7 @@ class ReplicaBackups:
                     reached = min(piece.end, end)
             if reached != end:
                 raise BackupDamaged(f"{backup.path} was not shipped, or was damaged before")
-            await asyncio.to_thread(_compare, held, backup)
+            await asyncio.to_thread(_compare, held, backup, self.keyring)
             yield held
 
     async def proven(self, backup: StoredBackup) -> AsyncIterator[bytes]:
@@ -119,8 +128,8 @@ class ReplicaBackups:
     async def _chunks(self, backup: StoredBackup) -> AsyncIterator[bytes]:
         async with self.held(backup) as held:
             held.seek(0)
-            decoded = iter(decode(held, backup.codec))
-            while (chunk := await asyncio.to_thread(next, decoded, None)) is not None:
+            chunks = decoded(held, backup, self.keyring)
+            while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
                 yield chunk
 
 
@@ -131,7 +140,7 @@ async def _before(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[b
         yield chunk
 
 
-def _compare(held: IO[bytes], backup: StoredBackup) -> None:
+def _compare(held: IO[bytes], backup: StoredBackup, keyring: Keyring) -> None:
     stored, raw, size = hashlib.sha256(), hashlib.sha256(), 0
     held.seek(0)
     while chunk := held.read(_CHUNK):
@@ -139,7 +148,7 @@ def _compare(held: IO[bytes], backup: StoredBackup) -> None:
     if stored.hexdigest() != backup.stored_sha256:
         raise BackupDamaged(f"{backup.path} has other stored bytes than recorded (SHA-256)")
     held.seek(0)
-    for chunk in decode(held, backup.codec):
+    for chunk in decoded(held, backup, keyring):
         raw.update(chunk)
         size += len(chunk)
         if size > backup.given_size:
@@ -154,9 +163,10 @@ class Standby:
     Where it cannot be had, every backup that is asked for hears why.
     """
 
-    def __init__(self, config: Config, audit: AuditLog, clock: Clock) -> None:
+    def __init__(self, config: Config, audit: AuditLog, keyring: Keyring, clock: Clock) -> None:
         self._config = config
         self._audit = audit
+        self._keyring = keyring
         self._clock = clock
         self._turn = asyncio.Lock()
         self._opened = AsyncExitStack()
@@ -166,7 +176,7 @@ class Standby:
         """The object's bytes, all compared before this returns. Raises `BackupDamaged`."""
         try:
             return await (await self._backups()).proven(backup)
-        except BackupDamaged:
+        except (BackupDamaged, IdentityMissing, IdentityWrong):
             raise
         except S3gcError as error:
             raise BackupDamaged(error.what) from error
@@ -182,7 +192,9 @@ class Standby:
                     opening = open_replica(self._config, self._clock)
                     store = await self._opened.enter_async_context(opening)
                     vault = self._config.vault_path
-                    self._found = await ReplicaBackups.read(store, self._audit, vault)
+                    self._found = await ReplicaBackups.read(
+                        store, self._audit, vault, self._keyring
+                    )
                 except S3gcError as error:
                     self._found = error
         if isinstance(self._found, S3gcError):
@@ -191,12 +203,14 @@ class Standby:
 
 
 @asynccontextmanager
-async def standby(config: Config, audit: AuditLog, clock: Clock) -> AsyncIterator[Standby | None]:
+async def standby(
+    config: Config, audit: AuditLog, keyring: Keyring, clock: Clock
+) -> AsyncIterator[Standby | None]:
     """The configured replica, to be asked where a backup is damaged; None where there is none."""
     if config.replica is None:
         yield None
         return
-    found = Standby(config, audit, clock)
+    found = Standby(config, audit, keyring, clock)
     try:
         yield found
     finally:

@@ -38,8 +38,9 @@ async def repair_file(
             # What was recorded since the last shipment is here alone.
             await asyncio.to_thread(file.copy_old)
         lacking = await _fill(replica, file, pieces)
-        left = await asyncio.to_thread(file.damage, damaged)
-        costs = [one for one in await asyncio.to_thread(file.damage, whole) if one is not None]
+        left = await asyncio.to_thread(file.damage, damaged, replica.keyring)
+        damage = await asyncio.to_thread(file.damage, whole, replica.keyring)
+        costs = [one for one in damage if one is not None]
         if costs or all(left):
             await asyncio.to_thread(file.drop)
             return [next(filter(None, (lacking, error, *costs))) for error in left]

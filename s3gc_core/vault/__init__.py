@@ -9,6 +9,7 @@ from s3gc_core.vault.encoding import Encoder, choose_codec, decode
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable
 from s3gc_core.vault.files import BackupFiles
 from s3gc_core.vault.jpegxl import require as require_jpegxl
+from s3gc_core.vault.keyring import Keyring, generate
 from s3gc_core.vault.levels import Spent, level_of, next_level
 from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.operations import LastRecord, Operation
@@ -26,6 +27,7 @@ from s3gc_core.vault.records import (
     Granted,
     GrantRevoked,
     Intent,
+    KeyProven,
     OperationFinished,
     OperationStarted,
     Outcome,
@@ -42,6 +44,9 @@ from s3gc_core.vault.records import (
     StoreProbed,
     Verified,
 )
+from s3gc_core.vault.sealing import mark_of
+from s3gc_core.vault.signing import Signing, generate_anchor_key
+from s3gc_core.vault.stored_bytes import decoded
 from s3gc_core.vault.writer import BackupWriter
 
 __all__ = [
@@ -68,6 +73,8 @@ __all__ = [
     "Granted",
     "HeldBackup",
     "Intent",
+    "KeyProven",
+    "Keyring",
     "LastRecord",
     "Operation",
     "OperationFinished",
@@ -82,6 +89,7 @@ __all__ = [
     "Restored",
     "Result",
     "ScanRecorded",
+    "Signing",
     "Spent",
     "StoreProbed",
     "StoredBackup",
@@ -89,8 +97,12 @@ __all__ = [
     "backup_name",
     "choose_codec",
     "decode",
+    "decoded",
+    "generate",
+    "generate_anchor_key",
     "is_called_picture",
     "level_of",
+    "mark_of",
     "may_be_lossy",
     "next_level",
     "require_compact",

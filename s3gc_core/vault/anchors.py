@@ -22,12 +22,17 @@ from s3gc_core.vault.places import open_folder, write_all
 FILE = "anchors.jsonl"
 
 
-class Anchor(msgspec.Struct, frozen=True):
-    """The log had, at this time (UTC), a record `seq` with this `hash` (hex) at its head."""
+class Anchor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The log had, at this time (UTC), a record `seq` with this `hash` (hex) at its head.
+
+    `signature` of that by the public `key` (Ed25519, hex both); empty where nobody signed it.
+    """
 
     seq: int
     hash: str
     at: datetime
+    key: str = ""
+    signature: str = ""
 
 
 def read_anchors(folder: Path, name: str = FILE) -> list[Anchor]:

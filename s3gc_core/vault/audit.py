@@ -16,7 +16,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from s3gc_core.clock import Clock
 from s3gc_core.errors import NoSuchOperation
 from s3gc_core.local_store import LocalStore
-from s3gc_core.log import info
+from s3gc_core.log import info, warning
 from s3gc_core.vault import audit_reading as reading
 from s3gc_core.vault.anchors import FILE as ANCHORS
 from s3gc_core.vault.anchors import Anchor, add_anchor, read_anchors
@@ -34,6 +34,7 @@ from s3gc_core.vault.records import (
     Record,
     RestoreIntent,
 )
+from s3gc_core.vault.signing import Signing, check_signed
 
 FILE = "audit.db"
 # Rows read at a time.
@@ -52,19 +53,31 @@ class AuditLog:
     """
 
     def __init__(
-        self, anchor_places: Sequence[tuple[Path, str]], clock: Clock, store: LocalStore
+        self,
+        anchor_places: Sequence[tuple[Path, str]],
+        clock: Clock,
+        store: LocalStore,
+        signing: Signing,
     ) -> None:
         self._places = tuple(anchor_places)
+        self._signing = signing
         self._clock = clock
         self._store = store
 
     @classmethod
-    async def open(cls, vault_path: Path, clock: Clock, outside: Path | None = None) -> AuditLog:
+    async def open(
+        cls,
+        vault_path: Path,
+        clock: Clock,
+        outside: Path | None = None,
+        signing: Signing | None = None,
+    ) -> AuditLog:
         """Open or create the log, and check that it extends its last anchor.
 
         `outside` is a file of anchors that is not in the vault; it is checked, and written, too.
+        With `signing` the last anchor has to be signed, and those to come are.
         From then on the connection can read and append only. Raises `AuditBroken`,
-        `VaultUnreachable`, `NetworkFileSystem`.
+        `VaultUnreachable`, `NetworkFileSystem`, `AnchorKeyUnusable`.
         """
         # First the anchors: what they tell was in the log before.
         places = [(vault_path, ANCHORS)]
@@ -72,11 +85,12 @@ class AuditLog:
             places.append((outside.parent, outside.name))
         anchored = [await asyncio.to_thread(read_anchors, *place) for place in places]
         store = await LocalStore.open(vault_path / FILE, SCHEMA)
-        log = cls(places, clock, store)
+        log = cls(places, clock, store, signing or Signing())
         try:
             await log._run(guard)
             for anchors in anchored:
                 await log._run(check_extends, anchors)
+            await log._check_signed([one for anchors in anchored for one in anchors])
             await asyncio.to_thread(_sync_folder, vault_path)
         except BaseException:
             await log.close()
@@ -117,17 +131,27 @@ class AuditLog:
         """Whether an operation, running or dead, has an open step or no end."""
         return await self._read(reading.is_anything_open)
 
-    async def anchor(self) -> None:
-        """Note the log's head beside it, outside and in our own log, durably. Called when an
-        operation ends.
+    async def anchor(self, signing: Signing | None = None) -> int:
+        """Note the log's head beside it, outside and in our own log, durably; its record. Called
+        when an operation ends. `signing` is another than the log was opened with.
+
+        Raises `VaultFull`, `VaultUnreachable`, `AnchorKeyUnusable`.
         """
+        signing = signing or self._signing
         seq, head = await self.head()
         if seq:
             anchor = Anchor(seq, head.hex(), self._clock.now().astimezone(UTC))
+            if signing.signs:
+                anchor = await asyncio.to_thread(signing.signed, anchor)
+            elif signing.is_on:
+                # One that nobody signed would make the log look forged.
+                warning("anchor_not_signed", seq=seq)
+                return seq
             for folder, name in self._places:
                 await asyncio.to_thread(add_anchor, folder, anchor, name)
             # What reads our log elsewhere has the head, too.
             info("anchor", seq=seq, head=anchor.hash)
+        return seq
 
     # Checking
 
@@ -145,7 +169,25 @@ class AuditLog:
         check = LogCheck(anchor for anchors in anchored for anchor in anchors)
         while not await self._read(check.page):
             pass
+        await self._check_signed([one for anchors in anchored for one in anchors])
         return check.checked
+
+    async def signed_upto(self) -> int | None:
+        """The last record that a trusted signature speaks of: what follows it, anybody may have
+        written. None where no signature is asked for. Raises `AuditBroken`, `AnchorKeyUnusable`.
+        """
+        if not self._signing.is_on:
+            return None
+        anchored = [await asyncio.to_thread(read_anchors, *place) for place in self._places]
+        return await self._check_signed([one for anchors in anchored for one in anchors])
+
+    async def _check_signed(self, anchors: Sequence[Anchor]) -> int:
+        if not self._signing.is_on:
+            return 0
+        upto = await asyncio.to_thread(self._signing.signed_upto, anchors)
+        head, _ = await self.head()
+        check_signed(upto, anchors, head)
+        return upto
 
     # Reading
 

@@ -12,7 +12,7 @@ import errno
 import inspect
 import os
 import stat
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +21,9 @@ from s3gc_core.bucket.objects import ObjectHeaders
 from s3gc_core.parallel import to_the_end
 from s3gc_core.vault.backup_states import BackupState
 from s3gc_core.vault.compact import refuse_unlike
+from s3gc_core.vault.encoding import Source
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
+from s3gc_core.vault.keyring import Keyring
 from s3gc_core.vault.links import link_backups
 from s3gc_core.vault.manifest import ManifestWriter, has_manifest
 from s3gc_core.vault.packs import PACKED_BELOW, HeldBackup, PackAppender, end_pack
@@ -41,6 +43,7 @@ from s3gc_core.vault.stored_bytes import (
     LOST,
     checked_bytes,
     damage_of,
+    decoded,
     drop_cached,
     open_stored,
     place_of_backup,
@@ -60,8 +63,16 @@ class BackupFiles:
     The plain methods touch the disk only briefly, or, where they say so, belong in a thread.
     """
 
-    def __init__(self, vault_path: Path, *, packed_below: int = PACKED_BELOW) -> None:
+    def __init__(
+        self,
+        vault_path: Path,
+        *,
+        packed_below: int = PACKED_BELOW,
+        keyring: Keyring | None = None,
+    ) -> None:
+        """`keyring`: who backups are encrypted for, and what opens them; None: nothing of it."""
         self._vault = vault_path
+        self.keyring = keyring or Keyring()
         self._packed_below = packed_below
         self._packs: dict[str, PackAppender] = {}  # of operations that run
 
@@ -101,6 +112,7 @@ class BackupFiles:
             self._packed_below,
             jpegxl=jpegxl,
             compact=compact,
+            sealer=self.keyring.sealer(operation_id),
         )
 
     async def settle(
@@ -196,7 +208,11 @@ class BackupFiles:
         Raises `BackupDamaged`, at the latest after the last chunk: whoever writes the bytes
         elsewhere must not call it done before this ends well.
         """
-        yield from checked_bytes(self._vault, backup, from_disk=False)
+        yield from checked_bytes(self._vault, backup, self.keyring, from_disk=False)
+
+    def decoded(self, source: Source, backup: StoredBackup) -> Iterator[bytes]:
+        """What stored bytes from elsewhere hold, in chunks: see `stored_bytes.decoded`."""
+        return decoded(source, backup, self.keyring)
 
     def strays(self, operation_id: str, known: set[str]) -> list[Path]:
         """Files of an operation that no record knows, temporary ones included.
@@ -331,11 +347,11 @@ class BackupFiles:
             raise BackupNotDurable(f"the disk did not confirm: {error}") from error
 
     def _verify(self, backup: StoredBackup) -> None:
-        for _ in checked_bytes(self._vault, backup, from_disk=True):
+        for _ in checked_bytes(self._vault, backup, self.keyring, from_disk=True):
             pass
 
     def _whole(self, backup: StoredBackup) -> bytes:
-        return b"".join(checked_bytes(self._vault, backup, from_disk=True))
+        return b"".join(checked_bytes(self._vault, backup, self.keyring, from_disk=True))
 
     def _refuse_unlike(self, backup: StoredBackup) -> None:
         refuse_unlike(self._whole(backup), backup.width, backup.height)
@@ -351,7 +367,7 @@ class BackupFiles:
             else:
                 try:
                     drop_cached(descriptor)
-                    found += [damage_of(descriptor, backup) for backup in members]
+                    found += [damage_of(descriptor, backup, self.keyring) for backup in members]
                 finally:
                     os.close(descriptor)
             if any(found[-len(members) :]):

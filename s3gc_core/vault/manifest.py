@@ -26,8 +26,8 @@ MANIFEST = "manifest.jsonl"
 class ManifestLine(msgspec.Struct, frozen=True):
     """A backup: its object, and where its stored bytes lie. `offset` and `member` in packs only;
     `level` is zstd's, else 0. `fidelity` is `lossy` where the stored bytes are not the object's.
-    One that is `reused` may lie in a pack of another operation, as its
-    `path` says.
+    One that is `reused` may lie in a pack of another operation, as its `path` says. One that is
+    `sealed` is encrypted: `age -d` comes before anything else.
     """
 
     key: str
@@ -46,6 +46,7 @@ class ManifestLine(msgspec.Struct, frozen=True):
     level: int = 0
     fidelity: Fidelity = "exact"
     reused: bool = False
+    sealed: str = ""
 
 
 class ManifestWriter:
@@ -130,4 +131,5 @@ def _line(state: BackupState) -> ManifestLine:
         backup.level,
         backup.fidelity,
         backup.reused,
+        backup.sealed,
     )

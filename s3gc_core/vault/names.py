@@ -11,7 +11,9 @@ _EXTENSIONS = {"zstd": ".zst", "raw": ".bin", "jxl": ".jxl", "compact": ".lossy.
 _NOT_IN_A_SLUG = re.compile(r"[^a-z0-9._]+")
 
 # What a name of ours looks like; nothing else in the vault is opened as a backup.
-NAME = re.compile(r"(?:[a-z0-9_][a-z0-9._-]{0,39}-)?[0-9a-f]{32}\.(?:zst|bin|jxl|lossy\.jpg)")
+NAME = re.compile(
+    r"(?:[a-z0-9_][a-z0-9._-]{0,39}-)?[0-9a-f]{32}\.(?:zst|bin|jxl|lossy\.jpg)(?:\.age)?"
+)
 PACK_NAME = re.compile(r"pack-[0-9]{6,9}\.tar")
 
 
@@ -20,16 +22,17 @@ def pack_name(number: int) -> str:
     return f"pack-{number:06}.tar"
 
 
-def backup_name(key: str, codec: str) -> str:
+def backup_name(key: str, codec: str, *, sealed: bool = False) -> str:
     """`<slug>-<32 hex of SHA-256 of the key>.zst`; `.bin` for codec `raw`, `.jxl` for `jxl`,
-    `.lossy.jpg` for `compact`.
+    `.lossy.jpg` for `compact`; `.age` behind that where it is `sealed`.
 
     The slug only helps people; the hash tells keys apart, also where the file system ignores case
-    or Unicode forms, for the name is lower-case ASCII. At most 83 of the 255 bytes a name may have.
+    or Unicode forms, for the name is lower-case ASCII. At most 87 of the 255 bytes a name may have.
     """
     digest = hashlib.sha256(key.encode()).hexdigest()[:_HASH_LENGTH]
     slug = slug_of(key)
-    return f"{slug}-{digest}{_EXTENSIONS[codec]}" if slug else digest + _EXTENSIONS[codec]
+    extension = _EXTENSIONS[codec] + (".age" if sealed else "")
+    return f"{slug}-{digest}{extension}" if slug else digest + extension
 
 
 def slug_of(key: str) -> str:

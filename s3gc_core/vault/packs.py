@@ -45,7 +45,7 @@ class HeldBackup(StoredBackup, frozen=True, kw_only=True):
     headers: ObjectHeaders | None = None
 
 
-class BatchLine(msgspec.Struct, frozen=True):
+class BatchLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """A line of `_batch/NNNNNN.jsonl`: what is needed to understand a member without the audit."""
 
     key: str
@@ -57,6 +57,7 @@ class BatchLine(msgspec.Struct, frozen=True):
     stored_sha256: str
     headers: ObjectHeaders | None
     fidelity: Fidelity = "exact"
+    sealed: str = ""
 
 
 class PackAppender:
@@ -139,7 +140,7 @@ class PackAppender:
 
 def member_name(backup: HeldBackup) -> str:
     """The name in the pack: that of the file it would be otherwise."""
-    return backup_name(backup.key, backup.codec)
+    return backup_name(backup.key, backup.codec, sealed=bool(backup.sealed))
 
 
 def end_pack(vault: Path, path: str, end: int) -> None:
@@ -186,6 +187,7 @@ def _line(backup: HeldBackup) -> BatchLine:
         backup.stored_sha256,
         backup.headers,
         backup.fidelity,
+        backup.sealed,
     )
 
 
@@ -203,6 +205,7 @@ def _placed(backup: HeldBackup, path: str, offset: int) -> StoredBackup:
         backup.fidelity,
         backup.width,
         backup.height,
+        sealed=backup.sealed,
     )
 
 

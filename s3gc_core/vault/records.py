@@ -32,6 +32,9 @@ class StoredBackup(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `reused`: the bytes were in the vault before. Packed, it lies where another backup put them,
     perhaps in another operation's pack; else the file is a hard link to the other's.
+
+    `sealed`: the encoded bytes are encrypted in the age format, for the recipients that this mark
+    stands for (`KeyProven`); `stored_*` are of the encrypted bytes. Empty: they are not.
     """
 
     path: str
@@ -47,6 +50,7 @@ class StoredBackup(msgspec.Struct, frozen=True, omit_defaults=True):
     width: int = 0
     height: int = 0
     reused: bool = False
+    sealed: str = ""
 
     @property
     def is_lossy(self) -> bool:
@@ -318,6 +322,17 @@ class GrantRevoked(Record, frozen=True, tag="grant-revoked"):
     reason: str
 
 
+class KeyProven(Record, frozen=True, tag="key-proven"):
+    """The secret keys of `opened_by` opened what was encrypted for these recipients, public keys
+    all. `mark` is what backups for them are marked with. Nothing is deleted before there is one.
+    """
+
+    mark: str
+    recipients: list[str]
+    opened_by: list[str]
+    actor: str
+
+
 AnyRecord = (
     Bound
     | OperationStarted
@@ -339,6 +354,7 @@ AnyRecord = (
     | Granted
     | GrantRevoked
     | StoreProbed
+    | KeyProven
 )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from s3gc_core.vault.failures import BackupDamaged, disk_failure
+from s3gc_core.vault.keyring import Keyring
 from s3gc_core.vault.names import PACK_NAME
 from s3gc_core.vault.places import (
     BACKUPS,
@@ -150,7 +151,9 @@ class Refilling:
         else:
             self.write(start, data)
 
-    def damage(self, backups: Iterable[StoredBackup]) -> list[BackupDamaged | None]:
+    def damage(
+        self, backups: Iterable[StoredBackup], keyring: Keyring
+    ) -> list[BackupDamaged | None]:
         """What is wrong with each of the file's backups, as the disk has them under the temporary
         name; None where nothing is.
         """
@@ -162,7 +165,7 @@ class Refilling:
             raise disk_failure(f"writing {self._path}", error) from error
         try:
             drop_cached(descriptor)
-            return [damage_of(descriptor, backup) for backup in backups]
+            return [damage_of(descriptor, backup, keyring) for backup in backups]
         finally:
             os.close(descriptor)
 

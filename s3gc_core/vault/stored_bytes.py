@@ -10,11 +10,14 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s3gc_core.errors import IdentityWrong
 from s3gc_core.vault import jpegxl, tar
-from s3gc_core.vault.encoding import decode
+from s3gc_core.vault.encoding import Source, decode
 from s3gc_core.vault.failures import BackupDamaged, disk_failure
+from s3gc_core.vault.keyring import Keyring
 from s3gc_core.vault.places import open_file, operation_folder, split_place
 from s3gc_core.vault.records import COMPACT, StoredBackup
+from s3gc_core.vault.sealing import Unsealed
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -24,21 +27,37 @@ _PAGE = 4096
 
 
 def checked_bytes(
-    vault: Path, backup: StoredBackup, *, from_disk: bool
+    vault: Path, backup: StoredBackup, keyring: Keyring, *, from_disk: bool
 ) -> Generator[bytes, None, None]:
     """The object's bytes, or those of its compact copy, in chunks; raises `BackupDamaged` at the
-    latest after the last one.
+    latest after the last one. Of an encrypted one also `IdentityMissing`, `IdentityWrong`.
     """
     descriptor = open_stored(vault, backup)
     try:
         if from_disk:
             drop_cached(descriptor, backup)
-        yield from checked_from(descriptor, backup)
+        yield from checked_from(descriptor, backup, keyring)
     finally:
         os.close(descriptor)
 
 
-def checked_from(descriptor: int, backup: StoredBackup) -> Generator[bytes, None, None]:
+def decoded(source: Source, backup: StoredBackup, keyring: Keyring) -> Generator[bytes, None, None]:
+    """What stored bytes hold, decrypted and decoded, in chunks. Raises as `decode`, and
+    `IdentityMissing`, `IdentityWrong`.
+    """
+    if not backup.sealed:
+        yield from decode(source, backup.codec)
+        return
+    unsealed = Unsealed(source, keyring.identities(backup), backup.stored_size)
+    try:
+        yield from decode(unsealed, backup.codec)
+    finally:
+        unsealed.close()
+
+
+def checked_from(
+    descriptor: int, backup: StoredBackup, keyring: Keyring
+) -> Generator[bytes, None, None]:
     """`checked_bytes` of a file that is open already."""
     if (backup.fidelity == "lossy") != (backup.codec == COMPACT):
         raise BackupDamaged(f"{place_in_words(backup)}: {backup.codec} is not {backup.fidelity}")
@@ -51,12 +70,16 @@ def checked_from(descriptor: int, backup: StoredBackup) -> Generator[bytes, None
                 pass
             _compare(backup, "stored", source.size, source.sha256)
             source = _Source(descriptor, backup)
-        for chunk in decode(source, backup.codec):
+        for chunk in decoded(source, backup, keyring):
             raw_sha256.update(chunk)
             raw_size += len(chunk)
             if raw_size > backup.given_size:
                 break
             yield chunk
+    except IdentityWrong:
+        # A damaged header looks like that of somebody else; what is damaged is never "not ours".
+        _compare(backup, "stored", source.size, source.sha256)
+        raise
     except BackupDamaged as error:
         raise BackupDamaged(f"{place_in_words(backup)}: {error.what}") from error
     except OSError as error:
@@ -65,10 +88,10 @@ def checked_from(descriptor: int, backup: StoredBackup) -> Generator[bytes, None
     _compare(backup, "given", raw_size, raw_sha256)
 
 
-def damage_of(descriptor: int, backup: StoredBackup) -> BackupDamaged | None:
+def damage_of(descriptor: int, backup: StoredBackup, keyring: Keyring) -> BackupDamaged | None:
     """What is wrong with a backup in a file that is open already; None where nothing is."""
     try:
-        for _ in checked_from(descriptor, backup):
+        for _ in checked_from(descriptor, backup, keyring):
             pass
     except BackupDamaged as error:
         return error

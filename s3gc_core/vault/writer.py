@@ -31,6 +31,7 @@ from s3gc_core.vault.names import backup_name
 from s3gc_core.vault.packs import HeldBackup
 from s3gc_core.vault.places import PART, create_file, operation_folder, place_of, write_all
 from s3gc_core.vault.records import COMPACT, Fidelity, StoredBackup
+from s3gc_core.vault.sealing import Sealer
 
 T = TypeVar("T")
 
@@ -55,6 +56,7 @@ class BackupWriter:
         *,
         jpegxl: bool = False,
         compact: bool = False,
+        sealer: Sealer | None = None,
     ) -> None:
         self._vault = vault
         self._headers = headers
@@ -72,6 +74,7 @@ class BackupWriter:
         self._streamed: StoredCodec | None = None  # until it is chosen
         self._jpegxl = jpegxl
         self._compact = compact
+        self._sealer = sealer
         self._copy: Compact | None = None  # where it is stored LOSSY
         self._waits_for_the_whole = False  # for what takes all of it to encode
         self._name = ""
@@ -125,6 +128,7 @@ class BackupWriter:
                 fidelity=fidelity,
                 width=width,
                 height=height,
+                sealed=self._sealer.mark if self._sealer else "",
                 key=self._key,
                 data=data,
                 headers=self._headers,
@@ -140,6 +144,7 @@ class BackupWriter:
             fidelity=fidelity,
             width=width,
             height=height,
+            sealed=self._sealer.mark if self._sealer else "",
         )
 
     def abandon(self) -> None:
@@ -205,7 +210,7 @@ class BackupWriter:
 
     def _open_file(self) -> None:
         """From here on the backup is a file of its own."""
-        self._name = backup_name(self._key, self._codec)
+        self._name = backup_name(self._key, self._codec, sealed=self._sealer is not None)
         with operation_folder(self._vault, self._operation_id) as folder:
             self._descriptor = create_file(folder, self._name + PART)
         for piece in self._held:
@@ -225,6 +230,14 @@ class BackupWriter:
         return encoded
 
     def _put(self, piece: bytes | memoryview) -> None:
+        """Store what came out of the encoder, encrypted where that is asked for."""
+        if self._sealer is None:
+            self._keep(piece)
+            return
+        for sealed in self._sealer.seal(piece):
+            self._keep(sealed)
+
+    def _keep(self, piece: bytes | memoryview) -> None:
         self._stored_sha256.update(piece)
         self._stored_size += len(piece)
         if self._descriptor >= 0:
@@ -240,6 +253,8 @@ class BackupWriter:
         if not self._end_as_compact() and not self._end_as_jpegxl():
             encoder = self._encoder or self._begin()
             self._put(self._timed(encoder.finish))
+        for piece in self._sealer.finish() if self._sealer else ():
+            self._keep(piece)
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -283,6 +298,8 @@ class BackupWriter:
         if not self._lock.acquire(blocking=False):
             return  # the thread that holds it comes here when it leaves
         try:
+            if self._sealer:
+                self._sealer.abandon()
             # What cannot be removed stays as a stray, which recovery finds again.
             with suppress(OSError):
                 if self._descriptor >= 0:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
 
 from s3gc_core.collection import Selection
 from s3gc_core.collector import Collector
@@ -23,6 +27,8 @@ async def run(context: Context) -> ExitCode:
         "audit": _audit,
         "replicate": _replicate,
         "rebuild": _rebuild,
+        "keygen": _keygen,
+        "key-test": _key_test,
     }[context.args.action]
     return await action(context)
 
@@ -167,12 +173,41 @@ async def _purge(context: Context) -> ExitCode:
 
 
 async def _audit(context: Context) -> ExitCode:
+    if context.args.audit_action == "sign":
+        signed = await Collector.sign_log(context.config(), session=context.session())
+        return context.summary(signed_upto=signed)
     async with context.collector() as collector:
         records = await collector.audit.verify()
-        replica = {}
+        told: dict[str, int] = {}
+        if (upto := await collector.audit.signed_upto()) is not None:
+            told["signed_upto"] = upto
         if collector.config.replica is not None:
-            replica["replica_saw"] = await collector.check_replica()
-    return context.summary(records=records, chain="unbroken", **replica)
+            told["replica_saw"] = await collector.check_replica()
+    return context.summary(records=records, chain="unbroken", **told)
+
+
+async def _keygen(context: Context) -> ExitCode:
+    path: Path = context.args.output
+    try:
+        make = Collector.make_anchor_key if context.args.anchor else Collector.make_key
+        public = await asyncio.to_thread(make, path)
+    except FileExistsError:
+        problem = Problem("--output", str(path), "a file that is not there yet")
+        raise ConfigurationError([problem], origin="command line") from None
+    name = "public_key" if context.args.anchor else "recipient"
+    return context.summary(path=str(path), **{name: public})
+
+
+async def _key_test(context: Context) -> ExitCode:
+    async with context.collector() as collector:
+        tests = await collector.test_keys(context.args.identity)
+    for test in tests:
+        opened = ", ".join(test.opened_by) or "none of the keys"
+        which = "new backups" if test.current else "earlier backups"
+        text = f"{which} ({test.mark}) open by {opened}; they are for {', '.join(test.recipients)}"
+        context.emit({"type": "recipients", **msgspec.to_builtins(test), "text": text})
+    current = [test for test in tests if test.current]
+    return context.summary("done" if current else "nothing-to-do", proven=len(current))
 
 
 async def _replicate(context: Context) -> ExitCode:

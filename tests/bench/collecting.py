@@ -3,7 +3,8 @@
 Objects of 10 kB, half of each compressible, in SeaweedFS. Deleting with a durable, proven backup,
 beside (a) a plain loop of get, zstd, fsync, delete, one object after the other; (b) `rclone move`
 to a folder, which proves nothing (needs `pip install '.[bench]'`); (c) the same GETs and batch
-deletes with nothing done to the bytes. Restoring, beside the same PUTs. Each in a fresh process.
+deletes with nothing done to the bytes. Restoring, beside the same PUTs. Both once more with
+encryption. Each in a fresh process.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from s3gc_core.collector import Collector
 from s3gc_core.config import Config
 from s3gc_core.config_create import create_config
 from s3gc_core.parallel import in_parallel
+from s3gc_core.vault import Keyring, generate
 from s3gc_tui.demo.seaweed import SeaweedServer
 from tests.bench.measured import plain_loop, timed
 from tests.bench.memory import peak_mib
@@ -38,6 +40,8 @@ SIZE = 10_000
 # How many the plain loop does; its rate is what is compared.
 LOOP = 500
 BATCH = 1_000
+# The same once more, with encrypted backups.
+SEALED = ("sealed", "unsealed")
 HEADERS = ObjectHeaders(content_type="image/jpeg", metadata={"from": "bench"})
 
 
@@ -56,12 +60,27 @@ async def measure(server: SeaweedServer, folder: Path, count: int) -> None:
     }
     await _fill(server.config(bucket), folder / f"{bucket}.db", count)
     found: dict[str, dict[str, float]] = {}
-    for what in ("loop", "rclone", "raw", "ours", "puts", "restore"):
+    for what in ("loop", "rclone", "raw", "ours", "restore", "sealed", "unsealed", "puts"):
         if what == "rclone":
             found[what] = await _rclone(server, bucket, folder, count)
         else:
-            found[what] = await _in_a_process(what, settings)
+            encrypted = _encrypted(folder, bucket) if what in SEALED else {}
+            found[what] = await _in_a_process(what, settings | encrypted)
     _show(found, count)
+
+
+def _encrypted(folder: Path, bucket: str) -> dict[str, Any]:
+    """Settings for a second vault, encrypted for two, one of whom restores here."""
+    keys = [folder / f"{bucket}.{name}" for name in ("key", "escrow")]
+    if not keys[0].exists():
+        for key in keys:
+            generate(key)
+    return {
+        "vault_path": str(folder / bucket / "encrypted"),
+        "encryption": "age",
+        "encryption_recipients": [str(*Keyring.public_keys(key)) for key in keys],
+        "encryption_identity_file": str(keys[0]),
+    }
 
 
 def _show(found: dict[str, dict[str, float]], count: int) -> None:
@@ -81,7 +100,10 @@ def _show(found: dict[str, dict[str, float]], count: int) -> None:
         f"  {'the same PUTs':<42}{rate['puts']:8.0f}   {rate['restore'] / rate['puts']:6.2f} times"
     )
     print(f"  {'restore, proven before and after':<42}{rate['restore']:8.0f}")
-    for what in ("raw", "ours", "puts", "restore"):
+    for what, plain in (("sealed", "ours"), ("unsealed", "restore")):
+        told = f"{plain} with encryption"
+        print(f"  {told:<42}{rate[what]:8.0f}   {rate[what] / rate[plain]:6.2f} times")
+    for what in ("raw", "ours", "puts", "restore", *SEALED):
         cpu = found[what]["seconds_cpu"] / found[what]["objects"] * 1000
         print(f"  {what:<8} CPU {cpu:6.2f} ms an object, peak {found[what]['peak_mib']:5.0f} MiB")
 
@@ -141,7 +163,7 @@ async def _in_a_process(what: str, settings: dict[str, Any]) -> dict[str, float]
 
 async def _measured(what: str, config: Config) -> dict[str, float]:
     result: dict[str, float] = {}
-    if what in ("ours", "restore"):
+    if what in ("ours", "restore", *SEALED):
         async with Collector.open(config, clock=ShiftedClock(timedelta(days=10))) as collector:
             result["objects"] = await _by_us(what, collector, result)
     else:
@@ -154,7 +176,7 @@ async def _measured(what: str, config: Config) -> dict[str, float]:
 
 
 async def _by_us(what: str, collector: Collector, result: dict[str, float]) -> int:
-    if what == "ours":
+    if what in ("ours", "sealed"):
         summary = await collector.scan()
         plan = await collector.approve(summary.plan_id or "", reason="bench")
         async with timed(result, "seconds"):

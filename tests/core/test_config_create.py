@@ -17,6 +17,7 @@ from s3gc_core.config import (
     Codec,
     Config,
     DatabaseConfig,
+    Encryption,
     GuardLimits,
     Heal,
     Images,
@@ -40,6 +41,8 @@ from s3gc_core.errors import ConfigurationError, ExitCode
 
 URL = "postgresql://app:secret@db.example/app"
 MYSQL = "mysql://app:secret@db.example/shop"
+
+RECIPIENT = "age1" + "q" * 58
 
 
 def create(**settings: Any) -> Config:
@@ -102,6 +105,9 @@ def test_everything_at_once() -> None:
         jpegxl=True,
         images="compact",
         images_acknowledged=IMAGES_SENTENCE,
+        encryption="age",
+        encryption_recipients=[RECIPIENT],
+        encryption_identity_file="/srv/identity",
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
@@ -131,6 +137,9 @@ def test_everything_at_once() -> None:
         jpegxl=True,
         images=Images.COMPACT,
         images_acknowledged=IMAGES_SENTENCE,
+        encryption=Encryption.AGE,
+        encryption_recipients=(RECIPIENT,),
+        encryption_identity_file="/srv/identity",
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
@@ -170,6 +179,29 @@ def test_the_sentence_is_written_word_for_word() -> None:
 
 def test_the_template_holds_the_sentence() -> None:
     assert f'"{IMAGES_SENTENCE}"' in CONFIG_TEMPLATE
+
+
+def test_encryption_is_for_somebody() -> None:
+    assert create(encryption="age", encryption_recipients=[RECIPIENT]).encryption is Encryption.AGE
+    assert set(problems(encryption="age")) == {"encryption_recipients"}
+    assert set(problems(encryption="age", encryption_recipients=[])) == {"encryption_recipients"}
+    # Who names recipients thinks that it is on.
+    assert set(problems(encryption_recipients=[RECIPIENT])) == {"encryption"}
+    assert create(encryption="none", encryption_recipients=[RECIPIENT]).encryption_recipients
+    # Where backups are only restored.
+    assert create(encryption_identity_file="/srv/key").encryption is Encryption.NONE
+
+
+def test_a_secret_key_in_the_wrong_place_is_not_shown() -> None:
+    secret = "AGE-SECRET-KEY-1" + "Q" * 58
+    for settings in (
+        {"encryption_recipients": [secret], "encryption": "age"},
+        {"encryption_identity_file": secret},
+    ):
+        with pytest.raises(ConfigurationError) as refused:
+            create(**settings)
+        assert secret not in str(refused.value)
+        assert "hidden" in str(refused.value)
 
 
 def test_budgets_of_prefixes() -> None:

@@ -14,6 +14,7 @@ from s3gc_core.config import (
     CdcOver,
     Config,
     DatabaseConfig,
+    Encryption,
     GuardLimits,
     Heal,
     Images,
@@ -32,6 +33,9 @@ def wrong(environ: Mapping[str, str]) -> dict[str, str]:
     with pytest.raises(ConfigurationError) as caught:
         create_config_from_env(environ=environ)
     return {problem.setting: problem.allowed for problem in caught.value.problems}
+
+
+RECIPIENT = "age1" + "q" * 58
 
 
 def test_every_setting_has_its_variable() -> None:
@@ -54,6 +58,9 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_JPEGXL": ("jpegxl",),
         "S3GC_IMAGES": ("images",),
         "S3GC_IMAGES_ACKNOWLEDGED": ("images_acknowledged",),
+        "S3GC_ENCRYPTION": ("encryption",),
+        "S3GC_ENCRYPTION_RECIPIENTS": ("encryption_recipients",),
+        "S3GC_ENCRYPTION_IDENTITY_FILE": ("encryption_identity_file",),
         "S3GC_MAX_CONCURRENCY": ("max_concurrency",),
         "S3GC_MAX_REQUESTS_PER_SECOND": ("max_requests_per_second",),
         "S3GC_MAX_BANDWIDTH_MB_PER_SECOND": ("max_bandwidth_mb_per_second",),
@@ -61,6 +68,8 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_VAULT_HORIZON_DAYS": ("vault_horizon_days",),
         "S3GC_DATABASE_RESTORE_DAYS": ("database_restore_days",),
         "S3GC_AUDIT_ANCHOR_FILE": ("audit_anchor_file",),
+        "S3GC_ANCHOR_KEY_FILE": ("anchor_key_file",),
+        "S3GC_ANCHOR_PUBLIC_KEYS": ("anchor_public_keys",),
         "S3GC_DRILL_PREFIX": ("drill_prefix",),
         "S3GC_HEAL": ("heal",),
         "S3GC_REQUIRE_SECOND_PERSON": ("require_second_person",),
@@ -125,6 +134,9 @@ def test_all_of_them() -> None:
         "S3GC_JPEGXL": "true",
         "S3GC_IMAGES": "compact",
         "S3GC_IMAGES_ACKNOWLEDGED": IMAGES_SENTENCE,
+        "S3GC_ENCRYPTION": "age",
+        "S3GC_ENCRYPTION_RECIPIENTS": f"{RECIPIENT},{RECIPIENT[:-1]}2",
+        "S3GC_ENCRYPTION_IDENTITY_FILE": "/srv/identity",
         "S3GC_MAX_CONCURRENCY": "8",
         "S3GC_PLAN_LIFETIME_HOURS": "2",
         "S3GC_VAULT_HORIZON_DAYS": "10",
@@ -168,6 +180,9 @@ def test_all_of_them() -> None:
         jpegxl=True,
         images=Images.COMPACT,
         images_acknowledged=IMAGES_SENTENCE,
+        encryption=Encryption.AGE,
+        encryption_recipients=(RECIPIENT, f"{RECIPIENT[:-1]}2"),
+        encryption_identity_file="/srv/identity",
         max_concurrency=8,
         plan_lifetime_hours=2,
         vault_horizon_days=10,
@@ -196,6 +211,13 @@ MAY_BE_EMPTY = {
     f"S3GC_REPLICA_{name.upper()}"
     for name in ("endpoint_url", "prefix", "expected_bucket_owner", "profile")
 } | {"S3GC_REPLICA_ACCESS_KEY_ENV", "S3GC_REPLICA_SECRET_KEY_ENV"}
+# What is wrong everywhere else is a fine name for a folder or a file.
+PATHS = {
+    "S3GC_VAULT_PATH",
+    "S3GC_AUDIT_ANCHOR_FILE",
+    "S3GC_ANCHOR_KEY_FILE",
+    "S3GC_ENCRYPTION_IDENTITY_FILE",
+}
 
 
 @pytest.mark.parametrize("variable", sorted(set(VARIABLES) - PATHS))
@@ -217,6 +239,14 @@ def test_an_empty_variable_is_not_dropped(variable: str) -> None:
         assert create_config_from_env(environ=environ).audit_anchor_file == ""
     elif variable == "S3GC_DRILL_CRON":
         assert create_config_from_env(environ=environ).drill_cron == ""
+    elif variable == "S3GC_ENCRYPTION_IDENTITY_FILE":
+        assert create_config_from_env(environ=environ).encryption_identity_file == ""
+    elif variable == "S3GC_ANCHOR_KEY_FILE":
+        assert create_config_from_env(environ=environ).anchor_key_file == ""
+    elif variable == "S3GC_ANCHOR_PUBLIC_KEYS":
+        assert create_config_from_env(environ=environ).anchor_public_keys == ()
+    elif variable == "S3GC_ENCRYPTION_RECIPIENTS":
+        assert create_config_from_env(environ=environ).encryption_recipients == ()
     elif variable == "S3GC_EXPECTED_BUCKET_OWNER":
         assert create_config_from_env(environ=environ).expected_bucket_owner == ""
     elif variable == "S3GC_IMAGES_ACKNOWLEDGED":

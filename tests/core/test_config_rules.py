@@ -13,6 +13,7 @@ from s3gc_core.config import (
     Checksums,
     Codec,
     DatabaseSearch,
+    Encryption,
     Heal,
     Images,
     Mode,
@@ -35,6 +36,8 @@ SHARES = (
     "reverse_match_drop",
 )
 
+RECIPIENT = "age1" + "q" * 58
+
 PER_DAY = ("max_objects_per_day", "max_bytes_per_day")
 
 GOOD: list[tuple[str, object, object]] = [
@@ -55,6 +58,9 @@ GOOD: list[tuple[str, object, object]] = [
     *[("jpegxl", flag, flag) for flag in (True, False)],
     ("images", "exact", Images.EXACT),
     *[("images_acknowledged", text, text) for text in ("", IMAGES_SENTENCE)],
+    *[("encryption", str(how), how) for how in Encryption],
+    *[("encryption_recipients", key, key) for key in (RECIPIENT, "age1" + "02" * 29)],
+    *[("encryption_identity_file", path, path) for path in ("", "/srv/key.txt")],
     *[("unsafe_store", str(choice), choice) for choice in UnsafeStore],
     *[("database_search", str(where), where) for where in DatabaseSearch],
     *[("database_search_max_bytes", count, count) for count in (1, (1 << 63) - 1)],
@@ -80,6 +86,8 @@ GOOD: list[tuple[str, object, object]] = [
     *[("vault_horizon_days", days, days) for days in (1, 36500)],
     *[("database_restore_days", days, days) for days in (0, 36500)],
     *[("audit_anchor_file", path, path) for path in ("", "/srv/anchors/photos.jsonl")],
+    *[("anchor_key_file", path, path) for path in ("", "/srv/anchor.key")],
+    ("anchor_public_keys", "0a" * 32, "0a" * 32),
     *[("drill_prefix", text, text) for text in (".s3gc-drill/", "a/", "a/b/...x/")],
     *[("exclude_prefixes", text, text) for text in ("backups/", "a", " ", "é/")],
     *[("exclude_patterns", text, text) for text in ("*.keep", "a*", "?")],
@@ -134,6 +142,10 @@ BAD: list[tuple[str, object]] = [
     *[("jpegxl", flag) for flag in ("", "true", None, 1)],
     *[("images", how) for how in ("", "lossy", "Compact", None, True)],
     *[("images_acknowledged", said) for said in ("yes", IMAGES_SENTENCE + " ", None, True)],
+    *[("encryption", how) for how in ("", "Age", "gpg", None, True)],
+    *[("encryption_recipients", key) for key in ("", "age1", RECIPIENT + "q", RECIPIENT.upper())],
+    *[("encryption_recipients", key) for key in (RECIPIENT + "\n", "ssh-ed25519 AAAA", None, 5)],
+    *[("encryption_identity_file", path) for path in ("key", "/a/", "/a\0", None, 5)],
     *[("require_second_person", flag) for flag in ("", "true", "yes", None, 0, 1)],
     *[("deduplicate", flag) for flag in ("", "true", "yes", None, 0, 1)],
     *[("retention_days", days) for days in (0, -1, 3651, *NO_NUMBER)],
@@ -166,6 +178,8 @@ BAD: list[tuple[str, object]] = [
     *[("vault_horizon_days", days) for days in (0, 36501, *NO_NUMBER)],
     *[("database_restore_days", days) for days in (-1, 36501, *NO_NUMBER)],
     *[("audit_anchor_file", path) for path in ("anchors", "./a", "/a/", "/a/..", "/a\0", None, 5)],
+    *[("anchor_key_file", path) for path in ("key", "/a/", "/a\0", None, 5)],
+    *[("anchor_public_keys", key) for key in ("", "0a", "0A" * 32, "0a" * 33, None, 5)],
     *[("drill_prefix", text) for text in ("", "/", "a", "/a/", "a//", "../", "a/../", "./", "*/")],
     *[("drill_prefix", value) for value in ("a/../b/", "a/./", "\u00e9/", "a\n/", None, 5, b"a/")],
     *[("exclude_prefixes", text) for text in ("", "/a", None, 5, b"a")],

@@ -1,4 +1,4 @@
-"""`python -m tests.faults --kills 1000 --seed 1 [--seconds 900]`: kill -9 until the number is full.
+"""`python -m tests.faults --kills 1000 --seed 1 [--seconds 900] [--encrypted]`: until it is full.
 
 In turn: at every system call of an execution and of a restore that writes (strace), at
 the named steps, and at random instants; errors of the disk (EIO, ENOSPC, short writes) besides.
@@ -157,7 +157,7 @@ class Kills:
             raise
 
 
-async def run(wanted: int, seed: int, seconds: float) -> int:
+async def run(wanted: int, seed: int, seconds: float, *, encrypted: bool) -> int:
     """Run it all; 1 where a promise was broken."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as environment:
@@ -177,6 +177,8 @@ async def run(wanted: int, seed: int, seconds: float) -> int:
                         await _control(made, wrong, fault)
                 place = folder / "kills"
                 async with furnished(await _new(server, place), server, nursery, place) as made:
+                    if encrypted:
+                        made.encrypt()
                     kills = Kills(made, folder, random.Random(seed), wanted, began + seconds)
                     try:
                         await kills.run()
@@ -220,8 +222,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=3600, help="stop then, whatever was done")
+    parser.add_argument("--encrypted", action="store_true", help="with encryption = age")
     chosen = parser.parse_args()
-    return asyncio.run(run(chosen.kills, chosen.seed, chosen.seconds))
+    return asyncio.run(run(chosen.kills, chosen.seed, chosen.seconds, encrypted=chosen.encrypted))
 
 
 if __name__ == "__main__":

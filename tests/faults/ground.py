@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import pyrage
+
 from s3gc_core.config import Config
 from tests.faults.children import Children, Ended
-from tests.faults.oracle import PROBES, Oracle, Seen
+from tests.faults.oracle import PROBES, Oracle, Seen, identity_of
 from tests.faults.store import Store, Stored
 
 BATCH_OBJECTS = 3
@@ -73,6 +75,19 @@ class Ground:
         said = self.config.read_text()
         before, after = (f"deduplicate = {str(value).lower()}" for value in (not on, on))
         self.config.write_text(said.replace(before, after))
+
+    def encrypt(self) -> None:
+        """Let the next processes encrypt backups, for a key that only restores and we have."""
+        key = identity_of(self.vault)
+        identity = pyrage.x25519.Identity.generate()
+        key.write_text(f"{identity}\n")
+        key.chmod(0o600)
+        said = self.config.read_text()
+        added = (
+            f'encryption = "age"\nencryption_recipients = ["{identity.to_public()}"]\n'
+            f'encryption_identity_file = "{key}"\n'
+        )
+        self.config.write_text(said.replace("\n[database]", f"{added}\n[database]"))
 
     async def begin_round(self) -> None:
         """Scan and approve, in processes that nobody kills. All objects must be in the bucket."""

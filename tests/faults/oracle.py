@@ -21,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyrage
 import zstandard
 
 from tests.faults.store import Store, Stored
@@ -251,6 +252,11 @@ class Oracle:
         _demand(not wrong, f"anchors that the log does not hold: {wrong}")
 
 
+def identity_of(vault: Path) -> Path:
+    """Where the secret key of encrypted backups is: beside the vault."""
+    return vault.with_name("identity")
+
+
 def read_backup(vault: Path, backup: dict[str, Any]) -> bytes:
     """A backup, by its own record, decoded as `zstd -d` would."""
     path = vault / backup["path"]
@@ -263,6 +269,10 @@ def read_backup(vault: Path, backup: dict[str, Any]) -> bytes:
         hashlib.sha256(stored).hexdigest() == backup["stored_sha256"],
         f"{path} has other bytes than recorded",
     )
+    if "sealed" in backup:
+        _demand(stored.startswith(b"age-encryption.org/v1\n"), f"{path} is not encrypted")
+        key = pyrage.x25519.Identity.from_str(identity_of(vault).read_text().strip())
+        stored = pyrage.decrypt(stored, [key])
     body: bytes = stored
     if backup["codec"] == "zstd":
         decoder = zstandard.ZstdDecompressor().decompressobj()

@@ -138,6 +138,15 @@ async def test_killed_while_equal_bytes_are_stored_once(ground: Ground) -> None:
     await ground.end_round()
 
 
+async def test_killed_while_backups_are_encrypted(ground: Ground) -> None:
+    """Everything goes through the same steps; the witness decrypts by the key of the recipient."""
+    ground.encrypt()
+    await ground.begin_round()
+    for fault in ("close:after:1", "pack-bytes:half:1", "read-back:before:1", "verify:after:1"):
+        assert await _kill_along(ground, (fault,)) == 1, fault
+    await ground.end_round()
+
+
 async def _kill_along(ground: Ground, chain: tuple[str, ...]) -> int:
     """How many of the chain's faults fired before the plan came to its end."""
     for fired, fault in enumerate(chain):

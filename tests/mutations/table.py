@@ -27,6 +27,8 @@ _LOCKED = "tests/core/collection/test_locked.py::test_"
 _TIDY = "tests/core/collection/test_tidy.py::test_"
 _COPIES = "tests/core/collection/test_deduplication.py::test_"
 _ONCE = "tests/stories/test_deduplication.py::test_"
+_SIGNING = "tests/core/vault/test_signing.py::test_"
+_SEALED = "tests/core/collection/test_sealed.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
 _OVERLAP = "tests/core/collection/test_overlap.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
@@ -562,6 +564,53 @@ VAULT = (
         "return",
         (_REPAIRING + "what_mends_one_and_costs_another_is_refused",),
         function="_compare",
+    ),
+    Mutation(
+        "the last anchor has to be signed",
+        "s3gc_core/vault/signing.py",
+        "return",
+        (
+            _SIGNING + "a_log_made_anew_with_anchors_that_fit_is_found",
+            _SIGNING + "a_cut_log_with_a_forged_anchor_is_found",
+            _SIGNING + "signing_begins_by_a_word_of_the_operator",
+        ),
+        function="check_signed",
+    ),
+    Mutation(
+        "a signature is looked at",
+        "s3gc_core/vault/signing.py",
+        "pass",
+        (_SIGNING + "a_log_made_anew_with_anchors_that_fit_is_found",),
+        before="raise AuditBroken(what) from error",
+    ),
+    Mutation(
+        "nothing is encrypted for who has shown no key",
+        _EXECUTING_FILE,
+        "pass",
+        (_SEALED + "nothing_is_deleted_before_a_key_was_proven",),
+        before="await require_proven(parts, run.operation_id)",
+    ),
+    Mutation(
+        "a copy that cannot be opened here stands for nothing",
+        "s3gc_core/collection/deduplication.py",
+        "if True:",
+        (_SEALED + "before_and_after_the_switch",),
+        before="if self._files.keyring.may_open(backup):",
+    ),
+    Mutation(
+        "damage to an encrypted backup is not taken for another's key",
+        "s3gc_core/vault/stored_bytes.py",
+        "raise\n    except BackupDamaged as error:",
+        ("tests/core/vault/test_sealing.py::test_damage_anywhere_is_damage",),
+        before='_compare(backup, "stored", source.size, source.sha256)\n        raise\n'
+        "    except BackupDamaged as error:",
+    ),
+    Mutation(
+        "a file of secret keys is for its owner alone",
+        "s3gc_core/vault/keyring.py",
+        "if False:",
+        ("tests/core/vault/test_sealing.py::test_a_file_of_keys_is_for_its_owner_alone",),
+        before="if stat.S_ISREG(found.st_mode) and found.st_mode & 0o077:",
     ),
     Mutation(
         "a purge takes no pack that others need",

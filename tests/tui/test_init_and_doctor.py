@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from s3gc_core.config import Config
 from s3gc_core.config_file import load_config
@@ -93,6 +94,50 @@ async def test_jpegxl_needs_its_codec(small: SmallWorld) -> None:
     missing = await small.cli.batch("doctor", S3GC_JPEGXL="true", PYTHONPATH=paths)
     assert (missing.code, set(failures(missing))) == (6, {"jpegxl"})
     assert "s3gc[images]" in failures(missing)["jpegxl"]
+
+
+async def test_encryption_needs_a_key_that_somebody_has(small: SmallWorld) -> None:
+    key = str(small.cli.folder / "key")
+
+    async def batch(*arguments: str, **environment: str) -> Ran:
+        return await small.cli.batch(*arguments, days=None, **environment)
+
+    made = await batch("vault", "keygen", "--output", key)
+    recipient = str(made.summary["recipient"])
+    on = {"S3GC_ENCRYPTION": "age", "S3GC_ENCRYPTION_RECIPIENTS": recipient}
+    before, again = await asyncio.gather(
+        # The wrong kind of key, as if by mistake.
+        batch("doctor", **on, S3GC_ANCHOR_KEY_FILE=key),
+        batch("vault", "keygen", "--output", key),
+    )
+    assert (before.code, set(failures(before))) == (6, {"encryption", "anchor key"})
+    assert "key-test" in failures(before)["encryption"]
+    assert (again.code, again.summary["error"]) == (2, "configuration-error")
+    tested = await batch("vault", "key-test", "--identity", key, **on)
+    assert (tested.code, tested.summary["proven"]) == (0, 1)
+    assert only(tested.of("recipients"))["opened_by"] == [recipient]
+    secret = Path(key).read_text().split()[-1]
+    assert secret.startswith("AGE-SECRET-KEY-1")
+    assert not any(secret in ran.text + ran.complaints for ran in (made, before, again, tested))
+
+
+async def test_anchors_are_signed_once_that_was_begun(small: SmallWorld) -> None:
+    key = str(small.cli.folder / "anchor.key")
+    await small.planned()
+    made = await small.cli.batch("vault", "keygen", "--anchor", "--output", key)
+    assert len(str(made.summary["public_key"])) == 64
+
+    async def audit(action: str) -> Ran:
+        return await small.cli.batch("vault", "audit", action, S3GC_ANCHOR_KEY_FILE=key)
+
+    refused = await audit("verify")
+    assert (refused.code, refused.summary["error"]) == (3, "audit-broken")
+    signed = await audit("sign")
+    assert signed.code == 0
+    verified = await audit("verify")
+    assert verified.code == 0
+    assert verified.summary["signed_upto"] == verified.summary["records"]
+    assert verified.summary["signed_upto"] == signed.summary["signed_upto"]
 
 
 async def test_no_database_and_no_tables(small: SmallWorld) -> None:

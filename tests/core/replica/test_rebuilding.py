@@ -10,8 +10,9 @@ import pytest
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import SystemClock
 from s3gc_core.collector import Collector
-from s3gc_core.errors import AuditBroken, NoReplica, ReplicaAltered, VaultNotEmpty
+from s3gc_core.errors import AuditBroken, IdentityMissing, NoReplica, ReplicaAltered, VaultNotEmpty
 from s3gc_core.replica import RebuiltVault, planning
+from s3gc_core.vault import generate
 from tests.core.replica.conftest import PREFIX, Replicated
 from tests.core.vault.builders import noise
 
@@ -66,6 +67,37 @@ async def test_everything_comes_back(
     assert await world.keys() == {"used", *ORPHANS}
     # It goes on as the same vault, to the same replica.
     assert await replicated.behind() == 0
+
+
+async def test_an_encrypted_vault_comes_back_encrypted(
+    replicated: Replicated, tmp_path: Path
+) -> None:
+    """The replica has the same bytes, and no key is needed but to read them."""
+    world, key = replicated.world, tmp_path / "identity"
+    recipient = generate(key)
+    encrypted = {"encryption": "age", "encryption_recipients": [recipient]}
+    replicated.track("replica", **encrypted)
+    await replicated.fill(ORPHANS)
+    were = {one: await world.contents(one) for one in ORPHANS}
+    async with world.collector() as collector:
+        await collector.test_keys(key)
+    done = await world.collect()
+    files = backups(world.config.vault_path)
+    remove_vault(replicated)
+    assert (await rebuilt(replicated)).lost == ()
+    assert backups(world.config.vault_path) == files
+    assert b"one\n" * 50 not in b"".join(files.values())
+    async with world.collector() as collector:
+        with pytest.raises(IdentityMissing):
+            _ = [found async for found in collector.verify_replica()]
+    replicated.track("replica", **encrypted, encryption_identity_file=str(key))
+    async with world.collector() as collector:
+        assert sorted([found async for found in collector.verify_replica()]) == [
+            (one, None) for one in sorted(ORPHANS)
+        ]
+    restored = await world.restore(operation_id=done.operation_id)
+    assert restored.counts == {"restored": len(ORPHANS)}
+    assert {one: await world.contents(one) for one in ORPHANS} == were
 
 
 async def head(replicated: Replicated) -> int:

@@ -16,7 +16,7 @@ from s3gc_core.config import ReplicaConfig
 from s3gc_core.errors import NoReplica
 from s3gc_core.replica import ReplicaBackups, open_replica, planning, repair_file
 from s3gc_core.replica.contents import Piece, sha256_of
-from s3gc_core.vault import BackupDamaged, Repaired, Restored, StoredBackup, Verified
+from s3gc_core.vault import BackupDamaged, Keyring, Repaired, Restored, StoredBackup, Verified
 from tests.core.replica.conftest import PREFIX, Replicated
 from tests.core.replica.test_rebuilding import backups, replace_object
 from tests.core.vault.builders import noise
@@ -162,10 +162,10 @@ async def test_what_mends_one_and_costs_another_is_refused(
         replicated.world.collector() as collector,
         open_replica(config, SystemClock()) as store,
     ):
-        real = await ReplicaBackups.read(store, collector.audit, config.vault_path)
+        real = await ReplicaBackups.read(store, collector.audit, config.vault_path, Keyring())
         await store.put(bad.key, bytes(data))
         for pieces in ([bad], []):
-            lying = ReplicaBackups(store, config.vault_path, {first.path: pieces}, 1)
+            lying = ReplicaBackups(store, config.vault_path, {first.path: pieces}, 1, Keyring())
             [left] = await repair_file(lying, config.vault_path, first.path, [second], [first])
             assert left is not None
             with pytest.raises(BackupDamaged):
@@ -175,7 +175,7 @@ async def test_what_mends_one_and_costs_another_is_refused(
         end = (first.offset or 0) + first.stored_size
         own = [piece for piece in real.pieces_of(first.path) if piece.start < end]
         assert own != real.pieces_of(first.path)
-        some = ReplicaBackups(store, config.vault_path, {first.path: own}, 1)
+        some = ReplicaBackups(store, config.vault_path, {first.path: own}, 1, Keyring())
         assert await repair_file(some, config.vault_path, first.path, [second], [first]) == [None]
     assert backups(config.vault_path) == files
 

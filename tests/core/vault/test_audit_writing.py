@@ -25,6 +25,7 @@ from s3gc_core.vault import (
     Drilled,
     Entry,
     Intent,
+    KeyProven,
     OperationFinished,
     OperationStarted,
     Outcome,
@@ -59,6 +60,7 @@ ONE_OF_EACH: list[AnyRecord] = [
     DrillDiffered("a", OPERATION, "differs in content_type"),
     OperationFinished("partial", {"deleted": 1}, ["budget"], "vault-full"),
     StoreProbed(DeleteModes(DeleteMode.CONDITIONAL_SINGLE, DeleteMode.HEAD_COMPARE)),
+    KeyProven("age:0123456789abcdef", ["age1q", "age1p"], ["age1q"], "me@host"),
 ]
 
 
@@ -108,14 +110,14 @@ async def test_what_is_appended_comes_back(log: AuditLog) -> None:
     assert await log.head() == (0, GENESIS)
     assert await log.append(OPERATION, ONE_OF_EACH[:4]) == [1, 2, 3, 4]
     assert await log.append(OPERATION, []) == []
-    assert await log.append(LATER, ONE_OF_EACH[4:]) == list(range(5, 16))
+    assert await log.append(LATER, ONE_OF_EACH[4:]) == list(range(5, 17))
     entries = await all_entries(log)
     assert [entry.record for entry in entries] == ONE_OF_EACH
-    assert [entry.seq for entry in entries] == list(range(1, 16))
-    assert [entry.operation_id for entry in entries] == [OPERATION] * 4 + [LATER] * 11
-    assert [entry.at for entry in entries] == [NOON] * 4 + [NOON + timedelta(seconds=1)] * 11
-    assert await log.head() == (15, entries[-1].hash)
-    assert await log.verify() == 15
+    assert [entry.seq for entry in entries] == list(range(1, 17))
+    assert [entry.operation_id for entry in entries] == [OPERATION] * 4 + [LATER] * 12
+    assert [entry.at for entry in entries] == [NOON] * 4 + [NOON + timedelta(seconds=1)] * 12
+    assert await log.head() == (16, entries[-1].hash)
+    assert await log.verify() == 16
 
 
 async def test_what_is_stored_is_what_was_hashed(vault: Path, log: AuditLog) -> None:

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from s3gc_core.replica import fetching
-from s3gc_core.vault import BackupDamaged, StoredBackup, compact
+from s3gc_core.vault import BackupDamaged, Keyring, StoredBackup, compact
 from s3gc_core.vault.compact import Compact, compacted, refuse_unlike
 from s3gc_core.vault.compact_rules import MOST_PIXELS, WhyExact, most_bytes
 from tests.core.vault.builders import noise
@@ -307,7 +307,7 @@ def test_from_a_replica_the_copy_itself_is_compared() -> None:
     backup = StoredBackup(
         "p", "compact", 9 * size, "0" * 64, size, digest, fidelity="lossy", width=320, height=240
     )
-    fetching._compare(io.BytesIO(data), backup)
+    fetching._compare(io.BytesIO(data), backup, Keyring())
     for wrong in (data[:-1], data + b"\0", data[:-3] + b"\0" + data[-2:]):
         with pytest.raises(BackupDamaged, match="other stored bytes"):
-            fetching._compare(io.BytesIO(wrong), backup)
+            fetching._compare(io.BytesIO(wrong), backup, Keyring())
