@@ -205,6 +205,8 @@ class Execution:
         for alarm in backed_up.alarms:
             self.journal.object_ended("copy-damaged", alarm.key, alarm.reason)
         claimed = await self._commit([*backed_up.alarms, *backed_up.intents])
+        # A vault that is copied without the end of its log must not be tidied by what is left.
+        await to_the_end(self.audit.anchor(synced=False))
         self._note([Result(key, Outcome.KEPT, CLAIMED) for key in sorted(claimed)])
         await self.replica_has()
         if not self.journal.is_pause_wished():

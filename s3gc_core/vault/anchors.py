@@ -51,8 +51,11 @@ def read_anchors(folder: Path, name: str = FILE) -> list[Anchor]:
     return [_anchor(line, name, number) for number, line in enumerate(lines, start=1)]
 
 
-def add_anchor(folder: Path, anchor: Anchor, name: str = FILE) -> None:
-    """Append an anchor, durably. For a thread. Raises `VaultFull`, `VaultUnreachable`."""
+def add_anchor(folder: Path, anchor: Anchor, name: str = FILE, *, synced: bool = True) -> None:
+    """Append an anchor, durably where it is `synced`. For a thread.
+
+    Raises `VaultFull`, `VaultUnreachable`.
+    """
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
         with _locked(folder / name, flags, fcntl.LOCK_EX) as descriptor:
@@ -63,6 +66,8 @@ def add_anchor(folder: Path, anchor: Anchor, name: str = FILE) -> None:
             elif lines and not content.endswith(b"\n"):
                 write_all(descriptor, b"\n")
             write_all(descriptor, msgspec.json.encode(anchor) + b"\n")
+            if not synced:
+                return
             os.fsync(descriptor)
         with open_folder(folder) as opened:
             os.fsync(opened)

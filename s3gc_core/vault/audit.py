@@ -131,9 +131,11 @@ class AuditLog:
         """Whether an operation, running or dead, has an open step or no end."""
         return await self._read(reading.is_anything_open)
 
-    async def anchor(self, signing: Signing | None = None) -> int:
-        """Note the log's head beside it, outside and in our own log, durably; its record. Called
-        when an operation ends. `signing` is another than the log was opened with.
+    async def anchor(self, signing: Signing | None = None, *, synced: bool = True) -> int:
+        """Note the log's head beside it, outside and in our own log; its record. Called when an
+        operation ends, and, not `synced`, before anything is deleted on the strength of a record:
+        the record is durable then, so that only a log that was cut is behind its anchor.
+        `signing` is another than the log was opened with.
 
         Raises `VaultFull`, `VaultUnreachable`, `AnchorKeyUnusable`.
         """
@@ -148,7 +150,7 @@ class AuditLog:
                 warning("anchor_not_signed", seq=seq)
                 return seq
             for folder, name in self._places:
-                await asyncio.to_thread(add_anchor, folder, anchor, name)
+                await asyncio.to_thread(add_anchor, folder, anchor, name, synced=synced)
             # What reads our log elsewhere has the head, too.
             info("anchor", seq=seq, head=anchor.hash)
         return seq

@@ -204,19 +204,18 @@ def test_by_default_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert create_config_from_env().bucket == "from-process"
 
 
-# What is wrong everywhere else is a fine name for a folder, a file or a profile.
-PATHS = {"S3GC_VAULT_PATH", "S3GC_AUDIT_ANCHOR_FILE", "S3GC_REPLICA_PROFILE"}
 REPLICA = {"S3GC_REPLICA_BUCKET": "vault"}
 MAY_BE_EMPTY = {
     f"S3GC_REPLICA_{name.upper()}"
     for name in ("endpoint_url", "prefix", "expected_bucket_owner", "profile")
 } | {"S3GC_REPLICA_ACCESS_KEY_ENV", "S3GC_REPLICA_SECRET_KEY_ENV"}
-# What is wrong everywhere else is a fine name for a folder or a file.
+# What is wrong everywhere else is a fine name for a folder, a file or a profile.
 PATHS = {
     "S3GC_VAULT_PATH",
     "S3GC_AUDIT_ANCHOR_FILE",
     "S3GC_ANCHOR_KEY_FILE",
     "S3GC_ENCRYPTION_IDENTITY_FILE",
+    "S3GC_REPLICA_PROFILE",
 }
 
 

@@ -72,12 +72,13 @@ NAMED = (
     ("judge-again:before:1", "head:before:2", "classify:before:1", "classify:after:2"),
     ("delete:after:2", "classify:after:1", "audit-append:after:1", "audit-append:before:1"),
     ("settle:after:1", "remove-stray:before:1", "remove-stray:after:1"),
-    # The very end of the operation.
+    # The anchors: before the deletes of a batch, and at the very end of the operation.
     ("anchor:before:1",),
     ("anchor-line:before:1",),
     ("anchor-line:half:1",),
     ("anchor-line:after:1",),
     ("anchor:after:1",),
+    ("anchor:before:11",),
 )
 # With equal bytes stored once, and all of them there from an earlier plan.
 STORED_ONCE = (

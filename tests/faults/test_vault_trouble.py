@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.faults.children import run_s3gc, until_stopped
-from tests.faults.ground import Ground
+from tests.faults.ground import BATCH_OBJECTS, Ground
 
 
 async def test_a_second_operation_finds_the_vault_busy(ground: Ground) -> None:
@@ -84,6 +84,20 @@ async def test_a_log_that_was_cut_behind_its_anchor_stops_everything(ground: Gro
     assert refused.summary["error"] == "audit-broken"
 
 
+async def test_a_log_that_was_cut_while_a_plan_is_executed_stops_everything(
+    ground: Ground,
+) -> None:
+    """Its packs hold more than its records say, and may be the only copies: nothing is tidied."""
+    await ground.begin_round()
+    assert (await ground.children.run(*ground.execution, fault="delete:after:3")).killed
+    gone = (await ground.after_kill()).only_in_vault
+    assert gone == 3 * BATCH_OBJECTS
+    await asyncio.to_thread(_cut, ground.vault / "audit.db", BATCH_OBJECTS)
+    before = await asyncio.to_thread(_backups, ground.vault)
+    await _refused(ground)
+    assert await asyncio.to_thread(_backups, ground.vault) == before
+
+
 async def test_an_older_copy_of_the_log_stops_everything(ground: Ground, tmp_path: Path) -> None:
     await ground.begin_round()
     await asyncio.to_thread(_checkpoint, ground.vault / "audit.db")
@@ -105,6 +119,10 @@ async def _refused(ground: Ground) -> None:
         assert refused.summary["blocked"] == ["audit-broken"]
     assert await asyncio.to_thread(ground.store.listed) == before
     assert await asyncio.to_thread(ground.oracle.rows) == rows
+
+
+def _backups(vault: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in (vault / "backups").rglob("*") if p.is_file()}
 
 
 def _cut(path: Path, rows: int) -> None:
