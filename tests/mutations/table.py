@@ -30,6 +30,7 @@ _ONCE = "tests/stories/test_deduplication.py::test_"
 _SIGNING = "tests/core/vault/test_signing.py::test_"
 _SEALED = "tests/core/collection/test_sealed.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
+_THROTTLED = "tests/core/collection/test_throttled.py::test_"
 _OVERLAP = "tests/core/collection/test_overlap.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 _WAITING = "tests/core/replica/test_waiting.py::test_"
@@ -266,6 +267,47 @@ DELETES = (
             _RACES + "a_row_with_a_near_spelling_inserted_at_the_last_moment",
         ),
         function="_judge_again",
+    ),
+    Mutation(
+        "what is given up leaves others' packs alone",
+        "s3gc_core/vault/files.py",
+        "own = list(backups)",
+        (_OVERLAP + "what_is_given_up_leaves_the_packs_of_others_alone",),
+        before="own = [backup for backup in backups if backup.offset is None or not backup.reused]",
+    ),
+    Mutation(
+        "throttled deletes are judged again",
+        "s3gc_core/bucket/deleting.py",
+        "return False",
+        (_THROTTLED + "what_the_store_was_too_busy_for_is_judged_again_first",),
+        function="is_over",
+    ),
+    Mutation(
+        "one object that cannot be looked at stops no recovery",
+        "s3gc_core/collection/recovery.py",
+        "UNSEEN = ()",
+        (_THROTTLED + "an_object_that_cannot_be_looked_at_leaves_its_step_open_and_no_other",),
+        before="UNSEEN = (ObjectChanged, ObjectUnreadable)",
+    ),
+    Mutation(
+        "a log that was cut while a plan is executed",
+        _EXECUTE_FILE,
+        "pass",
+        (
+            "tests/faults/test_vault_trouble.py::test_"
+            "a_log_that_was_cut_while_a_plan_is_executed_stops_everything",
+        ),
+        before="await to_the_end(self.audit.anchor(synced=False))",
+    ),
+    Mutation(
+        "a follower recovers what a dead execution left",
+        "s3gc_core/actions/healing.py",
+        "return",
+        (
+            "tests/stories/test_healing_beside.py::test_"
+            "a_follower_recovers_what_a_dead_execution_left",
+        ),
+        function="_recover",
     ),
     Mutation(
         "a backup made ahead that waited too long",

@@ -181,6 +181,24 @@ async def test_a_blocked_batch_leaves_nothing_of_the_one_ahead(
     assert (await world.contents("e"))[0] == noise(200_000)
 
 
+async def test_what_is_given_up_leaves_the_packs_of_others_alone(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Backups made ahead that point to the bytes of an earlier operation are only forgotten."""
+    world = sqlite_world
+    plan_id = await five_orphans(world, monkeypatch, once=True)
+    first = await world.execute(plan_id)
+    assert (await world.restore(operation_id=first.operation_id)).counts == {"restored": 5}
+    world.days(10)
+    summary = await world.scan()
+    monkeypatch.setattr(overlap, "LASTS", timedelta(seconds=-1))
+    second = await world.execute(str(summary.plan_id))
+    assert (second.outcome, second.counts) == ("done", {"deleted": 5})
+    assert (await world.restore(operation_id=second.operation_id)).counts == {"restored": 5}
+    assert (await world.contents("e"))[0] == noise(200_000)
+    assert (await world.contents("c"))[0] == b"some bytes"
+
+
 async def test_backups_made_anew_are_as_good(
     sqlite_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
