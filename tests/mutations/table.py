@@ -30,6 +30,8 @@ _ONCE = "tests/stories/test_deduplication.py::test_"
 _SIGNING = "tests/core/vault/test_signing.py::test_"
 _SEALED = "tests/core/collection/test_sealed.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
+_TROUBLE = "tests/faults/test_vault_trouble.py::test_"
+_BESIDE = "tests/stories/test_healing_beside.py::test_"
 _THROTTLED = "tests/core/collection/test_throttled.py::test_"
 _OVERLAP = "tests/core/collection/test_overlap.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
@@ -293,20 +295,14 @@ DELETES = (
         "a log that was cut while a plan is executed",
         _EXECUTE_FILE,
         "pass",
-        (
-            "tests/faults/test_vault_trouble.py::test_"
-            "a_log_that_was_cut_while_a_plan_is_executed_stops_everything",
-        ),
+        (_TROUBLE + "a_log_that_was_cut_while_a_plan_is_executed_stops_everything",),
         before="await to_the_end(self.audit.anchor(synced=False))",
     ),
     Mutation(
         "a follower recovers what a dead execution left",
         "s3gc_core/actions/healing.py",
         "return",
-        (
-            "tests/stories/test_healing_beside.py::test_"
-            "a_follower_recovers_what_a_dead_execution_left",
-        ),
+        (_BESIDE + "a_follower_recovers_what_a_dead_execution_left",),
         function="_recover",
     ),
     Mutation(
