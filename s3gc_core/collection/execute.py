@@ -20,10 +20,13 @@ from s3gc_core import log
 from s3gc_core.bucket import (
     BackedUp,
     Bucket,
+    DeleteMode,
     DeleteModes,
     DeleteOutcome,
     DeleteResult,
     ListedObject,
+    ObjectState,
+    Window,
     backoff_seconds,
     stays_noncurrent,
 )
@@ -58,6 +61,9 @@ BATCH_BYTES = 64 << 20
 SPARE_BYTES = 64 << 20
 # So many times in a row a store may be too busy for anything of a batch.
 IN_VAIN = 5
+# The last judgement is acted on within so many seconds, and made again where the machine slept.
+JUDGED_LASTS_SECONDS = 10.0
+_TOO_LATE = "the last judgement was too old by then"
 
 _OUTCOMES = {
     DeleteOutcome.DELETED: Outcome.DELETED,
@@ -108,6 +114,7 @@ class Execution:
     lossy: int = 0
     _pending: list[Result] = field(default_factory=list)
     _remarks: dict[str, str] = field(default_factory=dict)  # of this batch, by key
+    _judged: Window = field(init=False)  # of the last judgement
     _backups: BackupRun = field(init=False)
     _told_level: int = field(init=False)
 
@@ -267,6 +274,8 @@ class Execution:
         # makes objects look younger.
         bucket_now = await self.bucket.server_now()
         answer = await self.last_check.of([item.key for item in batch])
+        self._judged = Window(JUDGED_LASTS_SECONDS)
+        self._judged.begin()
         found = answer.found
         judge = Judge(self.registry, rules_of(self.config), answer.open_since)
         judged = await judge.judge_page(
@@ -283,6 +292,23 @@ class Execution:
 
     async def _delete(self, intents: Sequence[Intent]) -> dict[str, str]:
         """Delete, and account for every key; returns why of those the store did nothing about."""
+        differing = await self._look_again(intents)
+        asked = {i.key: i for i in intents if i.key not in differing}
+        self._note(
+            [_result(i, a, "") for i in intents if (a := differing.get(i.key)) and not a.undone]
+        )
+        undone = {key: answer.reason for key, answer in differing.items() if answer.undone}
+        if self._judged.is_over():
+            return undone | dict.fromkeys(asked, _TOO_LATE)
+        return undone | await self._delete_unchanged(list(asked.values()))
+
+    async def _look_again(self, intents: Sequence[Intent]) -> dict[str, DeleteResult]:
+        """Those that are no longer what was backed up, though their bytes may be, and why."""
+        if self.deletes.batch is DeleteMode.HEAD_COMPARE:
+            return {}  # each is looked at right before its own delete
+        return await self.bucket.look_again({intent.key: _as_read(intent) for intent in intents})
+
+    async def _delete_unchanged(self, intents: Sequence[Intent]) -> dict[str, str]:
         asked = {intent.key: intent for intent in intents}
         if self.deletes == DeleteModes():
             answers = await self.bucket.delete_batch([(i.key, i.etag) for i in intents])
@@ -352,6 +378,18 @@ class Execution:
         pending, self._pending = self._pending, []
         # Cancelled, it is waited for: what was heard of deletes must not be lost with it.
         return await to_the_end(self.audit.claim(self.operation_id, [*pending, *records]))
+
+
+def _as_read(intent: Intent) -> ObjectState:
+    return ObjectState(
+        intent.key,
+        intent.etag,
+        intent.size,
+        intent.last_modified,
+        intent.version_id,
+        len(intent.headers.tags),
+        intent.headers,
+    )
 
 
 def _result(intent: Intent, answer: DeleteResult, remark: str) -> Result:
