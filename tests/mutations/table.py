@@ -306,7 +306,8 @@ DELETES = (
         "s3gc_core/bucket/last_look.py",
         "return None",
         (_LAST_LOOK + "who_cannot_be_looked_at_is_judged_again_first",),
-        before="return DeleteResult(DeleteOutcome.FAILED, error.what, undone=is_worth_another_try(error))",
+        before="return DeleteResult(DeleteOutcome.FAILED, error.what, "
+        "undone=is_worth_another_try(error))",
     ),
     Mutation(
         "a listing settles only what it shows unchanged",
