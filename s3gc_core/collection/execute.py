@@ -298,7 +298,7 @@ class Execution:
             [_result(i, a, "") for i in intents if (a := differing.get(i.key)) and not a.undone]
         )
         undone = {key: answer.reason for key, answer in differing.items() if answer.undone}
-        if self._judged.is_over():
+        if not asked or self._judged.is_over():
             return undone | dict.fromkeys(asked, _TOO_LATE)
         return undone | await self._delete_unchanged(list(asked.values()))
 

@@ -290,9 +290,9 @@ DELETES = (
     Mutation(
         "a judgement is acted on at once, or made again",
         _EXECUTE_FILE,
-        "if False:",
+        "if not asked:",
         (_LAST_LOOK + "a_judgement_that_is_too_old_deletes_nothing",),
-        before="if self._judged.is_over():",
+        before="if not asked or self._judged.is_over():",
     ),
     Mutation(
         "the look right before the delete",
