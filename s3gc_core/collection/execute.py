@@ -39,7 +39,7 @@ from s3gc_core.collection.overlap import Ahead, batches
 from s3gc_core.collection.restore import CLAIMED
 from s3gc_core.collection.untruth import any_still_there
 from s3gc_core.config import Config, Images, Mode
-from s3gc_core.errors import VaultFull
+from s3gc_core.errors import S3gcError, VaultFull
 from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement import (
     Catalogue,
@@ -315,7 +315,20 @@ class Execution:
         else:
             were = {i.key: BackedUp(i.etag, i.size, i.last_modified) for i in intents}
             answers = await self.bucket.delete_by_modes(self.deletes, were)
-        await self._look_for_untruth(intents, answers)
+        try:
+            await self._look_for_untruth(intents, answers)
+        except S3gcError:
+            self._hear(asked, answers)  # what was said is known, and the markers only from there
+            raise
+        self._hear(asked, answers)
+        for intent in intents:
+            answer = answers[intent.key]
+            if answer.outcome is DeleteOutcome.FAILED and not answer.undone:
+                await self._look_after(intent, answer.reason)
+        return {key: answer.reason for key, answer in answers.items() if answer.undone}
+
+    def _hear(self, asked: Mapping[str, Intent], answers: Mapping[str, DeleteResult]) -> None:
+        """Note what the store said; what failed is looked after."""
         heard = [
             _result(asked[key], answer, self._remarks.get(key, ""))
             for key, answer in answers.items()
@@ -325,11 +338,6 @@ class Execution:
             if result.outcome is Outcome.DELETED:
                 self._count_deleted(asked[result.key], result.marker)
         self._note(heard)
-        for intent in intents:
-            answer = answers[intent.key]
-            if answer.outcome is DeleteOutcome.FAILED and not answer.undone:
-                await self._look_after(intent, answer.reason)
-        return {key: answer.reason for key, answer in answers.items() if answer.undone}
 
     async def _look_for_untruth(
         self, intents: Sequence[Intent], answers: dict[str, DeleteResult]

@@ -320,6 +320,20 @@ DELETES = (
         function="is_listed_as",
     ),
     Mutation(
+        "a store that is away is no fault of an object",
+        "s3gc_core/collection/unserved.py",
+        "",
+        (_THROTTLED + "a_store_that_serves_nothing_ends_the_execution",),
+        before="        await self._bucket.check()\n",
+    ),
+    Mutation(
+        "a store that serves nothing is no fault of its objects",
+        "s3gc_core/collection/unserved.py",
+        "if False:",
+        (_THROTTLED + "a_store_that_serves_nothing_ends_the_execution",),
+        before="if self._in_a_row >= IN_A_ROW:",
+    ),
+    Mutation(
         "a store that says deleted, and lies",
         _EXECUTE_FILE,
         "return",
