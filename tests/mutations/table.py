@@ -30,6 +30,7 @@ _ONCE = "tests/stories/test_deduplication.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
 _OVERLAP = "tests/core/collection/test_overlap.py::test_"
 _LAST_LOOK = "tests/core/collection/test_last_look.py::test_"
+_WRITING_BACK = "tests/core/collection/test_writing_back.py::test_"
 _THROTTLED = "tests/core/collection/test_throttled.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 _WAITING = "tests/core/replica/test_waiting.py::test_"
@@ -332,6 +333,20 @@ DELETES = (
         "if False:",
         (_THROTTLED + "a_store_that_serves_nothing_ends_the_execution",),
         before="if self._in_a_row >= IN_A_ROW:",
+    ),
+    Mutation(
+        "the look right before a write",
+        "s3gc_core/bucket/writing.py",
+        "return",
+        (_WRITING_BACK + "a_store_that_ignores_conditions_of_writes_loses_nothing_newer",),
+        function="_refuse_another",
+    ),
+    Mutation(
+        "only what was seen is overwritten",
+        "s3gc_core/collection/write_back.py",
+        "",
+        (_WRITING_BACK + "a_store_that_ignores_conditions_of_writes_loses_nothing_newer",),
+        before=" and only in (None, state.etag)",
     ),
     Mutation(
         "a store that says deleted, and lies",
