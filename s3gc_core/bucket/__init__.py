@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from s3gc_core.bucket.client import Bucket
     from s3gc_core.bucket.connection import create_bucket
-    from s3gc_core.bucket.deleting import DeleteAnswerWrong, backoff_seconds
+    from s3gc_core.bucket.deleting import DeleteAnswerWrong, Window, backoff_seconds
     from s3gc_core.bucket.failures import (
         BodyLengthWrong,
         ObjectChanged,
@@ -58,6 +58,7 @@ else:
         "Bucket": "client",
         "create_bucket": "connection",
         "DeleteAnswerWrong": "deleting",
+        "Window": "deleting",
         "backoff_seconds": "deleting",
         "BodyLengthWrong": "failures",
         "ObjectChanged": "failures",
@@ -104,6 +105,7 @@ __all__ = [
     "StoreFailed",
     "UploadInProgress",
     "Versioning",
+    "Window",
     "WriteDenied",
     "backoff_seconds",
     "create_bucket",

@@ -17,6 +17,7 @@ from s3gc_core.bucket import (
     comparing,
     deleting,
     immutable,
+    last_look,
     listing,
     locking,
     marks,
@@ -67,6 +68,7 @@ class Bucket:
         self.connection = connection
         self._later = later
         self._once: Connection | None = None
+        self._at_once: Connection | None = None
         self._opening = asyncio.Lock()
         self._config = config
         self._clock = clock
@@ -280,6 +282,20 @@ class Bucket:
 
         By head-compare-delete, what differs at a HEAD right before its delete is kept.
         """
-        config, pace = self._config, Pace.unlimited()
-        async with connect(config, attempts=1, keys=self._keys, pace=pace) as once:
-            return await comparing.delete_by_modes(await self.once(), once, modes, objects)
+        once, at_once = await self.once(), await self._unpaced()
+        return await comparing.delete_by_modes(once, at_once, modes, objects)
+
+    async def look_again(self, read: Mapping[str, ObjectState]) -> dict[str, DeleteResult]:
+        """Right before a delete: the objects that are no longer what was `read`, with their tags in
+        the headers, and why; all others are. Takes no longer than `last_look.WITHIN_SECONDS`, but
+        for the answer to what was sent: what was not looked at by then has failed, `undone`.
+        """
+        return await last_look.look_again(await self._unpaced(), self.connection.pace, read)
+
+    async def _unpaced(self) -> Connection:
+        """As `once`, for who may not wait for the pace either, and counts what is sent."""
+        async with self._opening:
+            if self._at_once is None:
+                opened = connect(self._config, attempts=1, keys=self._keys, pace=Pace.unlimited())
+                self._at_once = await self._later.enter_async_context(opened)
+            return self._at_once

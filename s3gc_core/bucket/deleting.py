@@ -76,13 +76,19 @@ class Window:
         self._seconds = seconds
         self._end: float | None = None
 
-    def is_over(self) -> bool:
-        """Whether the request that would begin now may not."""
-        now = time.clock_gettime(_CLOCK)
+    def begin(self) -> None:
+        """Begin it before the first request, if it has not begun."""
         if self._end is None:
-            self._end = now + self._seconds
+            self._end = time.clock_gettime(_CLOCK) + self._seconds
+
+    def is_over(self) -> bool:
+        """Whether the request that would begin now may not. The first one always may, unless the
+        window was begun before it.
+        """
+        if self._end is None:
+            self.begin()
             return False
-        return now > self._end
+        return time.clock_gettime(_CLOCK) > self._end
 
     async def pause(self, attempt: int) -> None:
         """Wait before try `attempt + 1`."""

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO
@@ -15,8 +16,9 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from s3gc_core.bucket.connection import RAW_EXPIRES
-from s3gc_core.bucket.failures import BodyLengthWrong, store_errors
+from s3gc_core.bucket.failures import BodyLengthWrong, ObjectChanged, ObjectGone, store_errors
 from s3gc_core.bucket.objects import ObjectHeaders
+from s3gc_core.bucket.reading import glance
 from s3gc_core.errors import S3gcError, VaultFull, VaultUnreachable
 from s3gc_core.parallel import to_the_end
 
@@ -31,6 +33,10 @@ SINGLE_PUT = 5 << 30  # S3 documentation: the largest object of one PUT
 DEFAULT_PART_SIZE = 16 * MIB
 MAX_PARTS = 10_000  # S3 documentation, "multipart upload limits"
 ABORT_TIMEOUT_SECONDS = 30
+# What is larger, or has waited for longer, is under way for so long that the key is looked at again
+# right before it is written: not every store keeps to the conditions of a write (notes on S3).
+LOOKED_AT_AGAIN_BYTES = MIB
+LOOKED_AT_AGAIN_SECONDS = 1.0
 # Smaller pieces are hashed and copied at once; a thread costs more than they do.
 INLINE_BYTES = 64 * 1024
 
@@ -132,9 +138,13 @@ class Writer:
         exact = ExactSource(source, size, key)
         if not await asyncio.to_thread(self._fits_one_put, size, headers):
             return await self._put_parts(where, exact, size, headers, condition)
+        began = time.monotonic()
         async with self._body(exact, size) as (body, md5):
             await exact.end()
             await self._connection.pace.body(size)
+            waited = time.monotonic() - began
+            if size > LOOKED_AT_AGAIN_BYTES or waited > LOOKED_AT_AGAIN_SECONDS:
+                await self._refuse_another(key, condition)
             request = where | parameters(headers) | condition
             with store_errors(f"writing {key!r}", key=key, writing=True):
                 answer = await self._connection.s3.put_object(
@@ -163,6 +173,7 @@ class Writer:
             upload = {**where, "UploadId": started[0]}
             parts = await self._send_parts(upload, exact, size, part_size_for(size, headers))
             await exact.end()
+            await self._refuse_another(key, condition)
             with store_errors(f"writing {key!r}", key=key, writing=True):
                 request = upload | condition | {"MultipartUpload": {"Parts": parts}}
                 finished = await s3.complete_multipart_upload(**request)
@@ -172,6 +183,15 @@ class Writer:
             for upload_id in started:
                 await self._abort({**where, "UploadId": upload_id}, error)
             raise
+
+    async def _refuse_another(self, key: str, condition: dict[str, str]) -> None:
+        """Raise where something else is at the key than the condition says."""
+        expected = condition.get("IfMatch")
+        there = await glance(self._connection, key)
+        if there is None and expected is not None:
+            raise ObjectGone(f"writing {key!r}: the object to be replaced is gone")
+        if there is not None and there.etag != expected:
+            raise ObjectChanged(f"writing {key!r}: another object came to it meanwhile")
 
     async def _send_parts(
         self, upload: dict[str, Any], exact: ExactSource, size: int, part_size: int

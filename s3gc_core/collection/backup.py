@@ -24,6 +24,7 @@ from s3gc_core.bucket import (
 )
 from s3gc_core.collection.cores import usable_cores
 from s3gc_core.collection.deduplication import Deduplication, content_of, twins_of
+from s3gc_core.collection.unserved import OF_ONE_OR_OF_ALL, Unserved
 from s3gc_core.judgement import PlanItem
 from s3gc_core.parallel import in_parallel
 from s3gc_core.vault import (
@@ -95,6 +96,7 @@ class BackupRun:
         where that is not known.
         """
         self._bucket = bucket
+        self._unserved = Unserved(bucket)
         self._files = files
         self._operation_id = operation_id
         self.level = self._highest = level
@@ -239,8 +241,12 @@ class BackupRun:
             return Result(item.key, Outcome.CHANGED, error.what)
         except ObjectGone as error:
             return Result(item.key, Outcome.VANISHED, error.what)
-        except ObjectUnreadable as error:
+        except (BackupDamaged, ObjectUnreadable) as error:
+            # More or fewer bytes than the store said itself, or none.
             return Result(item.key, Outcome.FAILED, error.what)
+        except OF_ONE_OR_OF_ALL as error:
+            return Result(item.key, Outcome.FAILED, await self._unserved.excuse(error))
+        self._unserved.served()
         return Intent(
             item.key,
             state.etag,

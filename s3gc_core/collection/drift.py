@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
 
 from s3gc_core.bucket import Bucket, ObjectChanged, ObjectUnreadable
+from s3gc_core.collection.unserved import OF_ONE_OR_OF_ALL, Unserved
 from s3gc_core.parallel import in_parallel
 from s3gc_core.vault import Outcome, Result
 
@@ -51,10 +52,17 @@ async def _looked_at(
     between: Callable[[int], Awaitable[None]],
 ) -> list[Result]:
     at_once = asyncio.Semaphore(concurrency)
+    unserved = Unserved(bucket)
 
     async def look(key: str, etag: str) -> Result | None:
         async with at_once:
-            return await _look(bucket, key, etag)
+            try:
+                found = await _look(bucket, key, etag)
+            except OF_ONE_OR_OF_ALL as error:
+                await unserved.excuse(error)
+                return None  # its backup will say why
+            unserved.served()
+            return found
 
     found: list[Result] = []
     left, rest = len(doubtful), iter(doubtful.items())

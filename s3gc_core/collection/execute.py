@@ -20,10 +20,13 @@ from s3gc_core import log
 from s3gc_core.bucket import (
     BackedUp,
     Bucket,
+    DeleteMode,
     DeleteModes,
     DeleteOutcome,
     DeleteResult,
     ListedObject,
+    ObjectState,
+    Window,
     backoff_seconds,
     stays_noncurrent,
 )
@@ -36,7 +39,7 @@ from s3gc_core.collection.overlap import Ahead, batches
 from s3gc_core.collection.restore import CLAIMED
 from s3gc_core.collection.untruth import any_still_there
 from s3gc_core.config import Config, Images, Mode
-from s3gc_core.errors import VaultFull
+from s3gc_core.errors import S3gcError, VaultFull
 from s3gc_core.jobs import JobJournal
 from s3gc_core.judgement import (
     Catalogue,
@@ -58,6 +61,9 @@ BATCH_BYTES = 64 << 20
 SPARE_BYTES = 64 << 20
 # So many times in a row a store may be too busy for anything of a batch.
 IN_VAIN = 5
+# The last judgement is acted on within so many seconds, and made again where the machine slept.
+JUDGED_LASTS_SECONDS = 10.0
+_TOO_LATE = "the last judgement was too old by then"
 
 _OUTCOMES = {
     DeleteOutcome.DELETED: Outcome.DELETED,
@@ -108,6 +114,7 @@ class Execution:
     lossy: int = 0
     _pending: list[Result] = field(default_factory=list)
     _remarks: dict[str, str] = field(default_factory=dict)  # of this batch, by key
+    _judged: Window = field(init=False)  # of the last judgement
     _backups: BackupRun = field(init=False)
     _told_level: int = field(init=False)
 
@@ -269,6 +276,8 @@ class Execution:
         # makes objects look younger.
         bucket_now = await self.bucket.server_now()
         answer = await self.last_check.of([item.key for item in batch])
+        self._judged = Window(JUDGED_LASTS_SECONDS)
+        self._judged.begin()
         found = answer.found
         judge = Judge(self.registry, rules_of(self.config), answer.open_since)
         judged = await judge.judge_page(
@@ -285,13 +294,43 @@ class Execution:
 
     async def _delete(self, intents: Sequence[Intent]) -> dict[str, str]:
         """Delete, and account for every key; returns why of those the store did nothing about."""
+        differing = await self._look_again(intents)
+        asked = {i.key: i for i in intents if i.key not in differing}
+        self._note(
+            [_result(i, a, "") for i in intents if (a := differing.get(i.key)) and not a.undone]
+        )
+        undone = {key: answer.reason for key, answer in differing.items() if answer.undone}
+        if not asked or self._judged.is_over():
+            return undone | dict.fromkeys(asked, _TOO_LATE)
+        return undone | await self._delete_unchanged(list(asked.values()))
+
+    async def _look_again(self, intents: Sequence[Intent]) -> dict[str, DeleteResult]:
+        """Those that are no longer what was backed up, though their bytes may be, and why."""
+        if self.deletes.batch is DeleteMode.HEAD_COMPARE:
+            return {}  # each is looked at right before its own delete
+        return await self.bucket.look_again({intent.key: _as_read(intent) for intent in intents})
+
+    async def _delete_unchanged(self, intents: Sequence[Intent]) -> dict[str, str]:
         asked = {intent.key: intent for intent in intents}
         if self.deletes == DeleteModes():
             answers = await self.bucket.delete_batch([(i.key, i.etag) for i in intents])
         else:
             were = {i.key: BackedUp(i.etag, i.size, i.last_modified) for i in intents}
             answers = await self.bucket.delete_by_modes(self.deletes, were)
-        await self._look_for_untruth(intents, answers)
+        try:
+            await self._look_for_untruth(intents, answers)
+        except S3gcError:
+            self._hear(asked, answers)  # what was said is known, and the markers only from there
+            raise
+        self._hear(asked, answers)
+        for intent in intents:
+            answer = answers[intent.key]
+            if answer.outcome is DeleteOutcome.FAILED and not answer.undone:
+                await self._look_after(intent, answer.reason)
+        return {key: answer.reason for key, answer in answers.items() if answer.undone}
+
+    def _hear(self, asked: Mapping[str, Intent], answers: Mapping[str, DeleteResult]) -> None:
+        """Note what the store said; what failed is looked after."""
         heard = [
             _result(asked[key], answer, self._remarks.get(key, ""))
             for key, answer in answers.items()
@@ -301,11 +340,6 @@ class Execution:
             if result.outcome is Outcome.DELETED:
                 self._count_deleted(asked[result.key], result.marker)
         self._note(heard)
-        for intent in intents:
-            answer = answers[intent.key]
-            if answer.outcome is DeleteOutcome.FAILED and not answer.undone:
-                await self._look_after(intent, answer.reason)
-        return {key: answer.reason for key, answer in answers.items() if answer.undone}
 
     async def _look_for_untruth(
         self, intents: Sequence[Intent], answers: dict[str, DeleteResult]
@@ -354,6 +388,18 @@ class Execution:
         pending, self._pending = self._pending, []
         # Cancelled, it is waited for: what was heard of deletes must not be lost with it.
         return await to_the_end(self.audit.claim(self.operation_id, [*pending, *records]))
+
+
+def _as_read(intent: Intent) -> ObjectState:
+    return ObjectState(
+        intent.key,
+        intent.etag,
+        intent.size,
+        intent.last_modified,
+        intent.version_id,
+        len(intent.headers.tags),
+        intent.headers,
+    )
 
 
 def _result(intent: Intent, answer: DeleteResult, remark: str) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from s3gc_core import log
-from s3gc_core.bucket import Bucket, ListingIncomplete
+from s3gc_core.bucket import Bucket, ListingIncomplete, ObjectChanged, ObjectUnreadable
 
 # So few are each looked at; of more the first and the last, and what a listing shows.
 _LOOKED_AT = 8
@@ -23,7 +23,12 @@ async def any_still_there(bucket: Bucket, deleted: Mapping[str, str]) -> bool:
     if len(keys) > _LOOKED_AT:
         keys = [keys[0], keys[-1], *await _still_listed(bucket, deleted)]
     for key in dict.fromkeys(keys):
-        state = await bucket.head(key)
+        try:
+            state = await bucket.head(key)
+        except (ObjectChanged, ObjectUnreadable) as error:
+            # Another one came to the key: ours could be looked at.
+            log.info("delete_not_looked_at", key=key, detail=error.what)
+            continue
         if state is not None and state.etag == deleted[key]:
             return True
     return False

@@ -155,8 +155,10 @@ async def write_back(
     try:
         # Asked as well as bound by If-None-Match: a store that ignores the latter must not
         # cost a newer object its life.
-        overwrite = overwrite_etag is not None
-        if (there := await _in_the_way(bucket, backup, compare, overwrite=overwrite)) is not None:
+        there = await _in_the_way(
+            bucket, backup, compare, overwrite=overwrite_etag is not None, only=overwrite_etag
+        )
+        if there is not None:
             return there
         if refused := refused_as_lossy(backup, accept_lossy=accept_lossy):
             return refused
@@ -240,13 +242,17 @@ async def left_alone(bucket: Bucket, key: str, as_of: datetime) -> Written:
 
 
 async def _in_the_way(
-    bucket: Bucket, backup: Intent, compare: Compare, *, overwrite: bool
+    bucket: Bucket, backup: Intent, compare: Compare, *, overwrite: bool, only: str | None = None
 ) -> Written | None:
-    """What keeps an object from being written: itself, or a newer one that stays."""
-    if await bucket.head(backup.key) is None:
+    """What keeps an object from being written: itself, or a newer one that stays; with `overwrite`
+    one that has another ETag than `only`.
+    """
+    state = await bucket.head(backup.key)
+    if state is None:
         return None
     there = await _occupied(bucket, backup, compare)
-    if overwrite and there.outcome is RestoreOutcome.NEWER_KEPT:
+    is_newer = there.outcome is RestoreOutcome.NEWER_KEPT
+    if overwrite and is_newer and only in (None, state.etag):
         return None
     return there
 

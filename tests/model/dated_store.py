@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from s3gc_core.bucket import Bucket, ListedObject, ObjectHeaders, ObjectState
+from s3gc_core.bucket import Bucket, DeleteResult, ListedObject, ObjectHeaders, ObjectState
 from s3gc_core.bucket.reading import ObjectBody
 from s3gc_core.clock import ShiftedClock
 
@@ -23,14 +23,23 @@ from s3gc_core.clock import ShiftedClock
 def dated(shifts: dict[str, timedelta], clock: ShiftedClock) -> Iterator[None]:
     """As long as the block lasts, `Bucket` dates objects by `shifts`, and notes its own writes."""
     list_pages, head, read, put = Bucket.list_pages, Bucket.head, Bucket.read, Bucket.put
+    look_again = Bucket.look_again
 
-    async def listed(self: Bucket, prefix: str = "") -> AsyncIterator[list[ListedObject]]:
-        async for page in list_pages(self, prefix):
+    async def listed(
+        self: Bucket, prefix: str = "", after: str = ""
+    ) -> AsyncIterator[list[ListedObject]]:
+        async for page in list_pages(self, prefix, after):
             yield [_moved(entry, shifts, clock) for entry in page]
 
     async def headed(self: Bucket, key: str) -> ObjectState | None:
         state = await head(self, key)
         return state and _moved(state, shifts, clock)
+
+    async def looked(self: Bucket, read: Mapping[str, ObjectState]) -> dict[str, DeleteResult]:
+        # As the store itself would have dated what was read.
+        back = {key: -shifts.get(key, clock.shift) for key in read}
+        told = {key: _moved(state, back, clock) for key, state in read.items()}
+        return await look_again(self, told)
 
     @asynccontextmanager
     async def reading(self: Bucket, key: str, if_match: str) -> AsyncIterator[ObjectBody]:
@@ -55,6 +64,7 @@ def dated(shifts: dict[str, timedelta], clock: ShiftedClock) -> Iterator[None]:
         for name, method in (
             ("list_pages", listed),
             ("head", headed),
+            ("look_again", looked),
             ("read", reading),
             ("put", putting),
         ):

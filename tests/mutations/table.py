@@ -34,6 +34,9 @@ _TROUBLE = "tests/faults/test_vault_trouble.py::test_"
 _BESIDE = "tests/stories/test_healing_beside.py::test_"
 _THROTTLED = "tests/core/collection/test_throttled.py::test_"
 _OVERLAP = "tests/core/collection/test_overlap.py::test_"
+_LAST_LOOK = "tests/core/collection/test_last_look.py::test_"
+_WRITING_BACK = "tests/core/collection/test_writing_back.py::test_"
+_THROTTLED = "tests/core/collection/test_throttled.py::test_"
 _REFUSALS = "tests/core/collection/test_refusals.py::test_"
 _WAITING = "tests/core/replica/test_waiting.py::test_"
 _SHIPPING = "tests/core/replica/test_shipping.py::test_"
@@ -318,6 +321,73 @@ DELETES = (
         "last_modified=item.last_modified",
         ("tests/model/test_named.py::test_the_same_bytes_uploaded_again_after_approval_are_young",),
         before="last_modified=intents[item.key].last_modified",
+    ),
+    Mutation(
+        "what is throttled is judged again before it is tried again",
+        _EXECUTE_FILE,
+        "cleared, kept = (list(left), []) if in_vain else await self._judge_again(left)",
+        (_THROTTLED + "what_the_store_was_too_busy_for_is_judged_again_first",),
+        before="cleared, kept = await self._judge_again(left)",
+    ),
+    Mutation(
+        "a judgement is acted on at once, or made again",
+        _EXECUTE_FILE,
+        "if not asked:",
+        (_LAST_LOOK + "a_judgement_that_is_too_old_deletes_nothing",),
+        before="if not asked or self._judged.is_over():",
+    ),
+    Mutation(
+        "the look right before the delete",
+        _EXECUTE_FILE,
+        "return {}",
+        (_LAST_LOOK + "what_was_uploaded_again_since_its_backup_is_kept",),
+        function="_look_again",
+    ),
+    Mutation(
+        "who cannot be looked at is judged again first",
+        "s3gc_core/bucket/last_look.py",
+        "return None",
+        (_LAST_LOOK + "who_cannot_be_looked_at_is_judged_again_first",),
+        before="return DeleteResult(DeleteOutcome.FAILED, error.what, "
+        "undone=is_worth_another_try(error))",
+    ),
+    Mutation(
+        "a listing settles only what it shows unchanged",
+        "s3gc_core/bucket/last_look.py",
+        "return read is not None",
+        (
+            _LAST_LOOK + "a_listing_settles_only_what_it_shows_unchanged",
+            _LAST_LOOK + "what_was_uploaded_again_since_its_backup_is_kept",
+        ),
+        function="is_listed_as",
+    ),
+    Mutation(
+        "a store that is away is no fault of an object",
+        "s3gc_core/collection/unserved.py",
+        "",
+        (_THROTTLED + "a_store_that_serves_nothing_ends_the_execution",),
+        before="        await self._bucket.check()\n",
+    ),
+    Mutation(
+        "a store that serves nothing is no fault of its objects",
+        "s3gc_core/collection/unserved.py",
+        "if False:",
+        (_THROTTLED + "a_store_that_serves_nothing_ends_the_execution",),
+        before="if self._in_a_row >= IN_A_ROW:",
+    ),
+    Mutation(
+        "the look right before a write",
+        "s3gc_core/bucket/writing.py",
+        "return",
+        (_WRITING_BACK + "a_store_that_ignores_conditions_of_writes_loses_nothing_newer",),
+        function="_refuse_another",
+    ),
+    Mutation(
+        "only what was seen is overwritten",
+        "s3gc_core/collection/write_back.py",
+        "",
+        (_WRITING_BACK + "a_store_that_ignores_conditions_of_writes_loses_nothing_newer",),
+        before=" and only in (None, state.etag)",
     ),
     Mutation(
         "a store that says deleted, and lies",

@@ -9,10 +9,11 @@ import pytest
 
 from s3gc_core.actions.healing import heal
 from s3gc_core.bucket import deleting
-from s3gc_core.collection import execute
+from s3gc_core.collection import execute, unserved
 from s3gc_core.config import Heal
 from s3gc_core.errors import BucketUnreachable
 from s3gc_core.references import Returned
+from s3gc_core.vault import Result
 from tests.servers.proxy import Exchange, Proxy, running_proxy
 from tests.world import World
 
@@ -143,3 +144,73 @@ async def test_an_object_that_cannot_be_looked_at_stops_no_healing(behind: Behin
         left = await heal(collector._parts, alarms.append)
     assert {one.key for one in left} == {"a.bin"}
     assert await behind.direct.keys() >= {"used.txt", "b.bin", "c.bin"}
+
+
+@pytest.mark.parametrize("how", ["cut short", "refused"])
+async def test_one_object_that_cannot_be_served_stops_no_other(behind: Behind, how: str) -> None:
+    """A body that ends early, and a refusal that makes no sense."""
+
+    async def spoil(exchange: Exchange) -> None:
+        if exchange.method == "GET" and exchange.path.endswith("/a.bin"):
+            if how == "refused":
+                exchange.status, exchange.answer = 501, b"<Error><Code>Odd</Code></Error>"
+            else:
+                exchange.cut_after = 3
+
+    behind.proxy.after = spoil
+    assert await collected(behind.world) == {
+        "a.bin": "failed", "b.bin": "deleted", "c.bin": "deleted"
+    }  # fmt: skip
+    assert await behind.direct.keys() == {"used.txt", "a.bin"}
+
+
+@pytest.mark.parametrize("how", ["bodies cut short", "gone"])
+async def test_a_store_that_serves_nothing_ends_the_execution(
+    behind: Behind, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Nothing is said of any object: it is not they."""
+    began = False
+    if how == "bodies cut short":
+        monkeypatch.setattr(unserved, "IN_A_ROW", 1)
+
+    async def spoil(exchange: Exchange) -> None:
+        nonlocal began
+        began = began or (exchange.method == "GET" and exchange.path.endswith(".bin"))
+        if began and how == "gone":
+            exchange.status, exchange.answer = 401, DENIED
+        elif began:
+            exchange.cut_after = 3
+
+    behind.proxy.after = spoil
+    with pytest.raises(BucketUnreachable):
+        await behind.world.collect()
+    behind.proxy.after = None
+    assert await behind.direct.keys() == {"used.txt", *ORPHANS}
+    assert await last_results(behind.world) == []
+
+
+async def last_results(world: World) -> list[Result]:
+    async with world.collector() as collector:
+        [*_, last] = await collector.audit.operations()
+        found = [r async for page in collector.results(last.operation_id) for r in page]
+    return [r for r in found if isinstance(r, Result)]
+
+
+async def test_what_was_heard_of_deletes_is_kept_where_looking_for_untruth_fails(
+    behind: Behind,
+) -> None:
+    world, proxy = behind.world, behind.proxy
+    sent = False
+
+    async def fall_silent(exchange: Exchange) -> None:
+        nonlocal sent
+        if sent:
+            exchange.status, exchange.answer = 401, DENIED
+        sent = sent or is_of_plan(exchange)
+
+    proxy.after = fall_silent
+    with pytest.raises(BucketUnreachable):
+        await world.collect()
+    proxy.after = None
+    found = await last_results(world)
+    assert {r.key for r in found if r.outcome == "deleted" and not r.inferred} == ORPHANS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 
 import pytest
@@ -66,9 +66,15 @@ async def planned(world: World, **settings: object) -> str:
     return summary.plan_id
 
 
-def lying(proxy: Proxy, lie: Lie, touched: Touched | None = None) -> None:
+def lying(
+    proxy: Proxy,
+    lie: Lie,
+    touched: Touched | None = None,
+    unseen: Collection[str] = (),
+) -> None:
     """The store behind the proxy ignores conditions. `touched` is called with each key before the
-    first request that looks at it, or deletes it, after its backup.
+    first request that looks at it, or deletes it, after its backup; with those in `unseen` only
+    before one that deletes it.
     """
     seen: set[str] = set()
     # Before that, the whole plan is looked at: it has to be as it was approved.
@@ -78,7 +84,8 @@ def lying(proxy: Proxy, lie: Lie, touched: Touched | None = None) -> None:
         if PROBE_PREFIX not in exchange.path + exchange.body.decode(errors="replace"):
             if exchange.method == "GET":
                 backed_up.add(_key_in(exchange))
-            for key in (_keys(exchange) - seen) & backed_up:
+            early = set(unseen) if exchange.method == "HEAD" else set()
+            for key in (_keys(exchange) - seen - early) & backed_up:
                 seen.add(key)
                 if touched is not None:
                     await touched(key)
@@ -143,7 +150,10 @@ async def test_what_came_after_the_backup_is_kept(
         elif key == "vanished":
             await behind.remove(key)
 
-    lying(proxy, lie, application)
+    # Where the store keeps to conditions, they alone have to notice: all looks are over by then.
+    unseen = FIT if modes.batch is not COMPARE else set()
+    unseen = unseen | (FIT_NOT if modes.single is not COMPARE else set())
+    lying(proxy, lie, application, unseen)
     done = await world.execute(plan_id)
     assert await world.outcomes(done.operation_id) == {
         "deleted": "deleted",
@@ -199,12 +209,12 @@ async def test_a_delete_without_an_answer_is_not_sent_again(proxied: tuple[World
     world, proxy = proxied
     plan_id = await planned(world, unsafe_store="head-compare-delete")
 
-    def ignore_and_be_busy(exchange: Exchange) -> None:
+    def ignore_and_fail(exchange: Exchange) -> None:
         ignore_deletes(exchange)
         if exchange.method == "DELETE" and PROBE_PREFIX not in exchange.path:
-            exchange.status, exchange.answer = 503, b"<Error><Code>SlowDown</Code></Error>"
+            exchange.status, exchange.answer = 500, b"<Error><Code>Broken</Code></Error>"
 
-    lying(proxy, ignore_and_be_busy)
+    lying(proxy, ignore_and_fail)
     done = await world.execute(plan_id)
     assert done.counts == {"failed": len(ORPHANS)}
     assert deletes_sent(proxy) == {"batch": [], "single": sorted(ORPHANS)}

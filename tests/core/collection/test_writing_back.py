@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from s3gc_core.bucket import ObjectHeaders
+from s3gc_core.collection import Selection
+from tests.servers.ministack import Ministack
 from tests.servers.proxy import Exchange, Proxy
 from tests.world import PLAIN, World
 
@@ -94,3 +98,56 @@ async def test_what_was_overwritten_at_once_is_not_taken_for_ours(
     restored = await world.restore("plain.bin")
     assert restored.counts == {"failed": 1}
     assert (await world.contents("plain.bin"))[0] == b"bytes of somebody"
+
+
+IN_PARTS = ObjectHeaders(content_type="image/png", part_size=5 << 20)
+NEWER = b"newer than anything that was looked at"
+
+
+def of_upload(exchange: Exchange) -> bool:
+    return exchange.method == "PUT" and "uploadId" in exchange.path
+
+
+def of_look(exchange: Exchange) -> bool:
+    return exchange.method == "HEAD"
+
+
+@pytest.mark.parametrize(
+    ("headers", "overwrite", "comes_with"),
+    [(IN_PARTS, False, of_upload), (IN_PARTS, True, of_upload), (PLAIN, True, of_look)],
+    ids=["in parts", "in parts, over another", "in one, over another"],
+)
+async def test_a_store_that_ignores_conditions_of_writes_loses_nothing_newer(
+    proxied: tuple[World, Proxy],
+    ministack: Ministack,
+    headers: ObjectHeaders,
+    overwrite: bool,
+    comes_with: Callable[[Exchange], bool],
+) -> None:
+    """The newer one comes to the key while the backup is under way."""
+    world, proxy = proxied
+    direct = World(replace(world.config, endpoint_url=ministack.endpoint), world.app)
+    await direct.put("parts.bin", b"what is deleted", headers)
+    await collected(world)
+    if overwrite:
+        await direct.put("parts.bin", b"what may be overwritten")
+    came = False
+
+    async def come(exchange: Exchange) -> None:
+        for name in ("If-None-Match", "If-Match"):
+            if exchange.method in ("PUT", "POST"):
+                exchange.headers.pop(name, None)
+
+    async def then_newer(exchange: Exchange) -> None:
+        nonlocal came
+        is_of_it = exchange.path.partition("?")[0].endswith("/parts.bin")
+        if not came and is_of_it and comes_with(exchange):
+            came = True
+            await direct.put("parts.bin", NEWER)
+
+    proxy.before, proxy.after = come, then_newer
+    async with world.collector() as collector:
+        restored = await collector.restore(Selection(keys=("parts.bin",)), overwrite=overwrite)
+    assert came
+    assert restored.counts == {"newer-kept": 1}
+    assert (await direct.contents("parts.bin"))[0] == NEWER
