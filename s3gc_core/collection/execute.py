@@ -120,6 +120,7 @@ class Execution:
 
     def __post_init__(self) -> None:
         self._told_level = self.config.compression_level
+        self._judged = Window(JUDGED_LASTS_SECONDS)
         self._backups = BackupRun(
             self.bucket,
             self.files,

@@ -53,10 +53,10 @@ async def test_a_plan_that_a_killed_scan_left_cannot_be_executed(ground: Ground)
     assert (await ground.children.run("scan", fault="finish-scan:after:1")).killed
     listed = await ground.children.run("plan", "list")
     (ground.plan_id,) = [str(line["plan_id"]) for line in listed.lines if line["type"] == "plan"]
-    await ground.children.run("plan", "approve", ground.plan_id, "--reason", "a test")
+    approved = await ground.children.run("plan", "approve", ground.plan_id, "--reason", "a test")
+    assert (approved.returncode, approved.summary["error"]) == (3, "plan-changed")
     ended = await ground.children.run(*ground.execution)
-    assert ended.returncode == 3
-    assert ended.summary["error"] == "plan-changed"
+    assert (ended.returncode, ended.summary["error"]) == (3, "not-approved")
     await _nothing_happened(ground)
 
 
