@@ -5,8 +5,8 @@ headers, and that they are young, would go unseen. Who names objects by their co
 like that, and commits the row a moment later. The look makes that window as short as the requests
 that follow it, and cannot close it.
 
-What lies close together is looked at by listing it: a HEAD for each object took a quarter of all
-the time that collecting takes.
+What lies close together is looked at by listing it, which costs nothing that could be measured; a
+HEAD for each object made collecting take half as long again (2,000 objects of 10 kB).
 """
 
 from __future__ import annotations
