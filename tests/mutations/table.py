@@ -238,9 +238,9 @@ DELETES = (
     Mutation(
         "If-Match of a single delete",
         _DELETING_FILE,
-        "Key=key\n",
+        "Key=key)",
         (_DELETING + "each_key_by_its_etag_on_seaweed",),
-        before="Key=key, IfMatch=etag\n",
+        before="Key=key, IfMatch=etag)",
     ),
     Mutation(
         "no delete without an ETag",
@@ -542,9 +542,9 @@ DELETES = (
     Mutation(
         "a delete that was compared is sent once",
         "s3gc_core/bucket/client.py",
-        "connect(config, keys=self._keys, pace=pace) as once",
+        "opened = connect(self._config, keys=self._keys, pace=Pace.unlimited())",
         (_UNSAFE + "a_delete_without_an_answer_is_not_sent_again",),
-        before="connect(config, attempts=1, keys=self._keys, pace=pace) as once",
+        before="opened = connect(self._config, attempts=1, keys=self._keys, pace=Pace.unlimited())",
     ),
 )
 
