@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +36,9 @@ from s3gc_core.replica import (
 from s3gc_core.replica.note import Note
 from s3gc_core.vault import AuditLog, BackupFiles
 from s3gc_core.vault.anchors import read_anchors
+from s3gc_core.vault.aside import set_aside, unknown_folders
+from s3gc_core.vault.manifest import MANIFEST
+from s3gc_core.vault.places import PART, place_of
 
 Acknowledged = Callable[[], Awaitable[None]]
 
@@ -142,27 +146,44 @@ async def rebuild_vault(config: Config, clock: Clock, progress: Progress) -> Reb
     make_vault_folder(vault)
     refuse_network_file_system(vault)
     outside = Path(config.audit_anchor_file) if config.audit_anchor_file else None
-    anchors = []
+    anchors = await asyncio.to_thread(read_anchors, vault)
     if outside is not None:
-        anchors = await asyncio.to_thread(read_anchors, outside.parent, outside.name)
+        anchors += await asyncio.to_thread(read_anchors, outside.parent, outside.name)
     with vault_lease(vault, new_id(), "rebuild", actor()):
         async with open_replica(config, clock) as store:
             done = await rebuild(store, replica_id(config), vault, anchors, progress)
         audit = await AuditLog.open(vault, clock, outside)
         try:
-            await _take_over(audit, BackupFiles(vault), done)
+            aside = await _take_over(audit, vault, done)
         finally:
             await audit.close()
-    return done
+    return replace(done, set_aside=(*done.set_aside, *aside))
 
 
-async def _take_over(audit: AuditLog, files: BackupFiles, done: RebuiltVault) -> None:
-    """Check the rebuilt log once more, anchor it, and make the manifests, which are not shipped."""
+async def _take_over(audit: AuditLog, vault: Path, done: RebuiltVault) -> list[str]:
+    """Check the rebuilt log once more, anchor it, and make the manifests, which are not shipped;
+    where files were put of which it says nothing.
+    """
     if await audit.verify() != done.records:
         raise AuditBroken(f"the rebuilt log does not hold {done.records} records")
     await audit.anchor()
-    for operation in await audit.operations():
-        await tidy(audit, files, operation.operation_id)
+    files, aside = BackupFiles(vault), []
+    operations = [operation.operation_id for operation in await audit.operations()]
+    for folder in await asyncio.to_thread(unknown_folders, vault, set(operations)):
+        aside.append(await asyncio.to_thread(set_aside, vault, place_of(folder, "").rstrip("/")))
+    for operation_id in operations:
+        known = await audit.backup_paths(operation_id)
+        manifest = place_of(operation_id, MANIFEST)
+        unknown = await asyncio.to_thread(files.strays, operation_id, known | {manifest})
+        left = [path for path in unknown if path.suffix != PART]
+        listed: bool = await asyncio.to_thread(files.has_manifest, operation_id)
+        if left and listed:
+            left.append(vault / manifest)  # it may say what they are
+        for path in left:
+            place = path.relative_to(vault).as_posix()
+            aside.append(await asyncio.to_thread(set_aside, vault, place))
+        await tidy(audit, files, operation_id)
+    return aside
 
 
 async def _note_problem(config: Config, error: S3gcError | None) -> None:

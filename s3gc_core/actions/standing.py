@@ -18,7 +18,7 @@ from s3gc_core.ids import new_id
 from s3gc_core.jobs import SERVICE_FILE, LeaseHolder, ServiceState, lease_holder, read_service
 from s3gc_core.judgement import Plan, PlanHistory, PlanState, ScanSummary, Tripped, plan_histories
 from s3gc_core.judgement.guards import RunFacts, SourceFacts, reverse_match
-from s3gc_core.replica import ReplicaLag, open_replica, replica_lag
+from s3gc_core.replica import ReplicaLag, open_replica, read_note, replica_id, replica_lag
 from s3gc_core.replica import verify_replica as verify_in
 from s3gc_core.vault import (
     BackupDamaged,
@@ -283,7 +283,10 @@ async def verify_replica(
     """
     async with open_replica(parts.config, parts.clock) as store:
         spool = parts.config.vault_path
-        async for checked in verify_in(store, parts.audit, parts.files, spool, sample=sample):
+        note = await asyncio.to_thread(read_note, spool, replica_id(parts.config))
+        async for checked in verify_in(
+            store, parts.audit, parts.files, spool, acknowledged=note.seq, sample=sample
+        ):
             yield checked
 
 

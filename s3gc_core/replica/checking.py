@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from s3gc_core.config import Config
+from s3gc_core.errors import ReplicaAltered
 from s3gc_core.replica.fetching import ReplicaBackups
 from s3gc_core.replica.note import read_note
 from s3gc_core.replica.store import ReplicaStore, replica_id
@@ -51,13 +52,23 @@ async def replica_lag(config: Config, audit: AuditLog, now: datetime) -> Replica
 
 
 async def verify_replica(
-    store: ReplicaStore, audit: AuditLog, files: BackupFiles, spool: Path, *, sample: int | None
+    store: ReplicaStore,
+    audit: AuditLog,
+    files: BackupFiles,
+    spool: Path,
+    *,
+    acknowledged: int,
+    sample: int | None,
 ) -> AsyncIterator[tuple[str, str | None]]:
     """Fetch backups from the replica, decode them and compare; yields (key, what is wrong or None).
 
-    With `sample` about that many, chosen by chance; without it all that were shipped.
+    With `sample` about that many, chosen by chance; without it all that were shipped. Raises
+    `ReplicaAltered` where it has not the records up to the one that it `acknowledged`.
     """
     replica = await ReplicaBackups.read(store, audit, spool, files.keyring)
+    if replica.seq < acknowledged:
+        what = f"record {acknowledged} was shipped, and the replica ends at {replica.seq}"
+        raise ReplicaAltered(what)
     shipped = 0
     async for page in audit.entries(kinds=("intent",)):
         shipped += sum(entry.seq <= replica.seq for entry in page)

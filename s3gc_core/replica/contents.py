@@ -93,9 +93,12 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+HEADS = "heads/"
+
+
 def head_name(number: int) -> str:
     """Where a head lies. Numbers begin at 1 and leave nothing out."""
-    return f"heads/{number:012}.json"
+    return f"{HEADS}{number:012}.json"
 
 
 def segment_name(first: int, last: int) -> str:

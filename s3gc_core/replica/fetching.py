@@ -59,7 +59,7 @@ class ReplicaBackups:
         mark, first = await store.mark(), await audit.rows(0, 1)
         if mark is not None and first and first[0].hash.hex() != mark.vault:
             raise ReplicaAltered("the replica is that of another vault")
-        count = await store.newest(0) if mark is not None else 0
+        count = await store.count() if mark is not None else 0
         pieces: dict[str, list[Piece]] = {}
         seq = 0
         for start in range(1, count + 1, _HEADS_AT_ONCE):

@@ -16,9 +16,10 @@ from s3gc_core.replica.contents import Head, Piece, decode_rows
 from s3gc_core.replica.note import Note, write_note
 from s3gc_core.replica.store import ReplicaStore
 from s3gc_core.vault import Anchor, BackupFiles, Intent, Purged
+from s3gc_core.vault.aside import set_aside
 from s3gc_core.vault.chain import Row, entry_of
 from s3gc_core.vault.log_rebuilding import LogRebuilding, refuse_a_log
-from s3gc_core.vault.shipping_bytes import Refilling, holds, is_pack
+from s3gc_core.vault.shipping_bytes import Refilling, holds, holds_more, is_pack
 
 _HEADS_AT_ONCE = 16
 _FILES_AT_ONCE = 4
@@ -28,6 +29,7 @@ _FILES_AT_ONCE = 4
 class RebuiltVault:
     """What came back: audit records, files with backups (`fetched` of them over the network, the
     others were there), their bytes; `lost` are files that were damaged before they were shipped.
+    `set_aside` is where files lie now that were there, and that no record of the replica knows.
     """
 
     records: int
@@ -36,6 +38,7 @@ class RebuiltVault:
     fetched: int
     bytes: int
     lost: tuple[str, ...]
+    set_aside: tuple[str, ...] = ()
 
 
 async def rebuild(
@@ -46,7 +49,7 @@ async def rebuild(
     progress: Progress,
 ) -> RebuiltVault:
     """Rebuild the vault in the folder `vault`, which the caller holds. `anchors` are those kept
-    outside of it.
+    outside of it, and those that are left in it. Nothing that is there is removed.
 
     Begun again, it fetches only what is not there. Raises `VaultNotEmpty`, `NoReplica`,
     `ReplicaAltered`, `AuditBroken` (also where an anchor saw more than the replica has),
@@ -63,19 +66,22 @@ async def rebuild(
         pieces = _pieces_of(heads, needed)
         if missing := sorted(needed - pieces.keys() - lost):
             raise ReplicaAltered(f"no head of the replica names {missing[0]}")
-        fetched, size = await _fetch_files(store, vault, pieces, progress)
+        aside: list[str] = []
+        fetched, size = await _fetch_files(store, vault, pieces, aside, progress)
         await log.take_place()
     finally:
         await log.close()
     last = heads[-1]
     await asyncio.to_thread(write_note, vault, Note(replica, last.number, last.seq, last.hash))
-    return RebuiltVault(last.seq, last.hash, len(pieces), fetched, size, tuple(sorted(lost)))
+    return RebuiltVault(
+        last.seq, last.hash, len(pieces), fetched, size, tuple(sorted(lost)), tuple(aside)
+    )
 
 
 async def _heads(store: ReplicaStore, progress: Progress) -> list[Head]:
     """All heads, each bound to the one before it."""
     mark = await store.mark()
-    count = await store.newest(0) if mark is not None else 0
+    count = await store.count() if mark is not None else 0
     if mark is None or not count:
         raise NoReplica("the replica holds no vault")
     heads: list[Head] = []
@@ -96,9 +102,9 @@ def _check_anchors(anchors: Sequence[Anchor], head: Head) -> None:
     top = max((anchor.seq for anchor in anchors), default=0)
     if top > head.seq:
         raise AuditBroken(
-            f"the replica ends at record {head.seq}, but an anchor outside saw record {top}",
+            f"the replica ends at record {head.seq}, but an anchor saw record {top}",
             next_step="what was recorded in between is lost; to go on without it, move"
-            " audit_anchor_file away and rebuild again",
+            " audit_anchor_file, and anchors.jsonl in the vault, away and rebuild again",
         )
 
 
@@ -146,9 +152,16 @@ def _pieces_of(heads: Sequence[Head], needed: set[str]) -> dict[str, list[Piece]
 
 
 async def _fetch_files(
-    store: ReplicaStore, vault: Path, pieces: dict[str, list[Piece]], progress: Progress
+    store: ReplicaStore,
+    vault: Path,
+    pieces: dict[str, list[Piece]],
+    aside: list[str],
+    progress: Progress,
 ) -> tuple[int, int]:
-    """Bring back what is not there; how many files that were, and how many bytes all are."""
+    """Bring back what is not there; how many files that were, and how many bytes all are.
+
+    A pack that holds more than was shipped is put `aside` first.
+    """
     files = BackupFiles(vault)
     at_once = asyncio.Semaphore(_FILES_AT_ONCE)
     fetched = done = size = 0
@@ -156,6 +169,8 @@ async def _fetch_files(
     async def bring(path: str, of: list[Piece]) -> None:
         nonlocal fetched, done, size
         async with at_once:
+            if is_pack(path) and await asyncio.to_thread(holds_more, vault, path, of[-1].end):
+                aside.append(await asyncio.to_thread(set_aside, vault, path))
             ranges = [(piece.start, piece.end, piece.sha256) for piece in of]
             if not await asyncio.to_thread(holds, vault, path, ranges):
                 await _fetch(store, vault, path, of)

@@ -12,6 +12,7 @@ from s3gc_core.clock import Clock
 from s3gc_core.config import Config, ReplicaConfig, RequestPayer
 from s3gc_core.errors import ConfigurationError, NoReplica, Problem, ReplicaAltered, ReplicaUnsafe
 from s3gc_core.replica.contents import (
+    HEADS,
     MARK,
     Head,
     Mark,
@@ -118,6 +119,13 @@ class ReplicaStore:
             else:
                 high = middle
         return low
+
+    async def count(self) -> int:
+        """How many heads there are, by a listing: for who reads them all, and so finds the one
+        that is missing in between. Raises `ListingIncomplete`.
+        """
+        pages = self.bucket.list_pages(self._prefix + HEADS)
+        return sum([len(page) async for page in pages])
 
     async def head(self, number: int) -> tuple[Head, str]:
         """A head, and the SHA-256 of its bytes. Raises `ReplicaAltered`."""

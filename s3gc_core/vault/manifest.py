@@ -25,7 +25,8 @@ MANIFEST = "manifest.jsonl"
 
 class ManifestLine(msgspec.Struct, frozen=True):
     """A backup: its object, and where its stored bytes lie. `offset` and `member` in packs only;
-    `level` is zstd's, else 0. `fidelity` is `lossy` where the stored bytes are not the object's.
+    `level` is zstd's, else 0. `fidelity` is `lossy` where the stored bytes are not the object's,
+    but a picture of `width` times `height` pixels.
     One that is `reused` may lie in a pack of another operation, as its `path` says. One that is
     `sealed` is encrypted: `age -d` comes before anything else.
     """
@@ -45,6 +46,8 @@ class ManifestLine(msgspec.Struct, frozen=True):
     headers: ObjectHeaders
     level: int = 0
     fidelity: Fidelity = "exact"
+    width: int = 0
+    height: int = 0
     reused: bool = False
     sealed: str = ""
 
@@ -130,6 +133,8 @@ def _line(state: BackupState) -> ManifestLine:
         intent.headers,
         backup.level,
         backup.fidelity,
+        backup.width,
+        backup.height,
         backup.reused,
         backup.sealed,
     )

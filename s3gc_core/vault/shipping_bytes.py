@@ -14,6 +14,7 @@ from pathlib import Path
 from s3gc_core.vault.failures import BackupDamaged, disk_failure
 from s3gc_core.vault.keyring import Keyring
 from s3gc_core.vault.names import PACK_NAME
+from s3gc_core.vault.packs import SEALED_MODE
 from s3gc_core.vault.places import (
     BACKUPS,
     PART,
@@ -88,6 +89,19 @@ def holds(vault: Path, path: str, ranges: Iterable[tuple[int, int, str]]) -> boo
             return os.stat(name, dir_fd=folder, follow_symlinks=False).st_size == end
     except BackupDamaged:
         return False
+
+
+def holds_more(vault: Path, path: str, end: int) -> bool:
+    """Whether a pack that is still written to is there, and holds more than `end` bytes."""
+    operation_id, name = split_place(path, packed=True)
+    try:
+        with operation_folder(vault, operation_id) as folder:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise disk_failure(f"looking at {path}", error) from error
+    return stat.S_IMODE(found.st_mode) != SEALED_MODE and found.st_size > end
 
 
 class Refilling:

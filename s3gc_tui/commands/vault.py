@@ -232,11 +232,15 @@ async def _rebuild(context: Context) -> ExitCode:
     )
     for path in done.lost:
         context.emit({"type": "lost", "path": path, "text": f"{path} was never in the replica"})
+    for path in done.set_aside:
+        text = f"{path}: no record that was shipped knows it; it may be an only copy"
+        context.emit({"type": "set-aside", "path": path, "text": text})
     return context.summary(
-        "partial" if done.lost else "done",
+        "partial" if done.lost or done.set_aside else "done",
         records=done.records,
         files=done.files,
         fetched=done.fetched,
         bytes=done.bytes,
         lost=len(done.lost),
+        set_aside=len(done.set_aside),
     )

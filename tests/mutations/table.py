@@ -274,6 +274,20 @@ DELETES = (
         function="_judge_again",
     ),
     Mutation(
+        "a rebuild removes nothing that it did not fetch",
+        "s3gc_core/actions/replicating.py",
+        "left: list[Path] = []",
+        (_REBUILDING + "what_the_replica_never_heard_of_is_set_aside",),
+        before="left = [path for path in unknown if path.suffix != PART]",
+    ),
+    Mutation(
+        "a replica that lost its end is no replica",
+        "s3gc_core/replica/checking.py",
+        "if False:",
+        (_REBUILDING + "a_replica_that_lost_something_is_no_replica",),
+        before="if replica.seq < acknowledged:",
+    ),
+    Mutation(
         "what is given up leaves others' packs alone",
         "s3gc_core/vault/files.py",
         "own = list(backups)",

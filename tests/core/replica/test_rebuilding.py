@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import SystemClock
 from s3gc_core.collector import Collector
 from s3gc_core.errors import AuditBroken, IdentityMissing, NoReplica, ReplicaAltered, VaultNotEmpty
-from s3gc_core.replica import RebuiltVault, planning
+from s3gc_core.replica import RebuiltVault, planning, shipping
+from s3gc_core.replica.contents import Head
 from s3gc_core.vault import generate
 from tests.core.replica.conftest import PREFIX, Replicated
 from tests.core.vault.builders import noise
@@ -156,10 +158,89 @@ async def test_an_anchor_outside_that_saw_more_stops_it(
     seen = anchors.read_text()
     anchors.write_text(seen.replace('"seq":', '"seq":1'))
     remove_vault(replicated)
-    with pytest.raises(AuditBroken, match="an anchor outside saw record"):
+    with pytest.raises(AuditBroken, match="an anchor saw record"):
         await rebuilt(replicated)
     anchors.write_text(seen)
     await rebuilt(replicated)
+
+
+async def test_what_the_replica_never_heard_of_is_set_aside(
+    replicated: Replicated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is lost, the replica ends amid an operation: its other backups are only copies."""
+    monkeypatch.setattr(shipping, "SEGMENT_ROWS", 4)
+    orphans = ORPHANS | {f"c/{n}.bin": noise(200_000 + n) for n in range(3)}
+    replicated.track("local")
+    await replicated.fill(orphans)
+    await replicated.world.collect()
+    vault = replicated.world.config.vault_path
+    before = {path: data for path, data in all_files(vault).items() if "manifest" not in path}
+    await forget_the_end(replicated)
+    for name in ("audit.db", "audit.db-wal", "audit.db-shm"):
+        (vault / name).unlink(missing_ok=True)
+    [pack] = [path for path in before if path.endswith(".tar")]
+    (vault / pack).chmod(0o600)  # as it is while its operation runs
+    with pytest.raises(AuditBroken, match="an anchor saw record"):
+        await rebuilt(replicated)
+    assert not (vault / "audit.db").exists()
+    (vault / "anchors.jsonl").unlink()
+    done = await rebuilt(replicated)
+    assert done.set_aside
+    after = all_files(vault)
+    assert set(before.values()) <= set(after.values())
+    assert set(done.set_aside) == {path for path in after if path.startswith("found-by-rebuild/")}
+
+
+def all_files(vault: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(vault).as_posix(): path.read_bytes()
+        for folder in ("backups", "found-by-rebuild")
+        for path in (vault / folder).rglob("*")
+        if path.is_file()
+    }
+
+
+async def forget_the_end(replicated: Replicated) -> None:
+    """The replica as it was when it had the first intents of the operation, and no more."""
+    heads = sorted(name for name in await replicated.names() if name.startswith("heads"))
+    async with Bucket.open(replicated.other, SystemClock()) as bucket:
+        upto = 0
+        for name in heads:
+            data = await bucket.fetch(PREFIX + name)
+            assert data is not None
+            found = msgspec.json.decode(data, type=Head)
+            if found.pieces:
+                upto = found.number
+                break
+        assert 0 < upto < len(heads)
+        for name in heads[upto:]:
+            state = await bucket.head(PREFIX + name)
+            assert state is not None
+            await bucket.delete_batch([(PREFIX + name, state.etag)])
+
+
+async def test_a_replica_that_lost_something_is_no_replica(replicated: Replicated) -> None:
+    """What a lifecycle rule takes first: its oldest objects. Nothing of it counts as all of it."""
+    replicated.track("local")
+    await replicated.fill(ORPHANS)
+    world = replicated.world
+    await world.collect()
+    assert await replicated.behind() == 0
+    heads = sorted(name for name in await replicated.names() if name.startswith("heads"))
+    async with Bucket.open(replicated.other, SystemClock()) as bucket:
+        data = await bucket.fetch(PREFIX + heads[0])
+        assert data is not None
+        for gone in ([heads[0]], heads):
+            for name in gone:
+                if (state := await bucket.head(PREFIX + name)) is not None:
+                    await bucket.delete_batch([(PREFIX + name, state.etag)])
+            async with world.collector() as collector:
+                with pytest.raises(ReplicaAltered):
+                    _ = [found async for found in collector.verify_replica()]
+        await bucket.put_once(PREFIX + heads[0], data)
+        async with world.collector() as collector:
+            with pytest.raises(ReplicaAltered, match="was shipped, and the replica ends at"):
+                _ = [found async for found in collector.verify_replica()]
 
 
 async def test_without_a_replica_there_is_nothing_to_rebuild(replicated: Replicated) -> None:
