@@ -22,7 +22,7 @@ from s3gc_core.judgement import (
 from s3gc_core.judgement.read_lane import Reading
 
 # One more with every change of the tables, and of what is kept in them as JSON.
-VERSION = 6
+VERSION = 7
 _TABLES = (
     scan_tables,
     plan_tables,
