@@ -111,6 +111,23 @@ GUARDS = (
         _CONTROLS + "database_search_size",
         _SEARCH + "a_database_too_large_blocks",
     ),
+    Mutation(
+        "search of the last check",
+        "s3gc_core/collection/last_check.py",
+        "",
+        (_LAST_CHECK + "a_key_is_seen_wherever_it_stands_in_a_text",),
+        before="mentions += await asyncio.to_thread(search.page_mentions, columns, page)",
+    ),
+    Mutation(
+        "columns that may hold texts are read as a whole",
+        "s3gc_core/references/probing.py",
+        "return len(source.columns) == 1",
+        (
+            _LAST_CHECK + "a_key_is_seen_wherever_it_stands_in_a_text",
+            "tests/core/references/test_probing.py::test_only_whole_values_are_asked_for",
+        ),
+        function="is_probed",
+    ),
     _guard("not_primary", _LAST_CHECK + "only_the_primary_is_asked"),
     _guard(
         "streams_behind",
