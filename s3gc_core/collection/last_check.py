@@ -3,8 +3,8 @@ the primary, and then the registry is brought up to now.
 
 The streams come last, so that nothing lies between what they told and the verdict: an index probe
 finds a key only as it is plainly written, and the registry knows every other spelling. Where rows
-are read as a whole, the keys are also looked for wherever they stand in a text, as in a scan: a codec
-that takes a row for no reference would else be believed twice.
+are read as a whole, the keys are also looked for wherever they stand in a text, as in a scan: a
+codec that takes a row for no reference would else be believed twice.
 """
 
 from __future__ import annotations
