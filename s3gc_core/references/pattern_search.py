@@ -22,6 +22,8 @@ from s3gc_core.references.token_borders import MentionKind, kind_of
 from s3gc_core.references.written_forms import ESCAPES, SLASHES, escaped_forms, is_odd, plain_forms
 
 _BORDER = re.compile(b"\0")
+# Beginnings of keys that are the end of an escaped slash, right behind a percent sign.
+_ENDS_OF_SLASHES = ("2F", "2f", "F", "f")
 _ANY_SLASH = re.compile(b"|".join(map(re.escape, SLASHES)))
 # Bytes searched at once. Bounds the matches of a key that is one letter; only where one holds what
 # may be a key is its place looked for.
@@ -71,6 +73,8 @@ class KeySearch:
         # from the first text on that has an escape.
         any_odd = is_odd(together)
         self._odd = [(n, key) for n, key in enumerate(keys) if is_odd(key)] if any_odd else []
+        # Where slashes are no longer escaped these may be gone, or changed.
+        self._needs_raw = bool(self._odd) or any(key.startswith(_ENDS_OF_SLASHES) for key in keys)
         self._escaped: FormFinder | None = None
 
     def is_quick(self, part: Page | Lines) -> bool:
@@ -109,11 +113,10 @@ class KeySearch:
             return
         with_slashes = _with_slashes(raw)
         yield with_slashes, self._plain
-        if self._odd:
-            if with_slashes != raw:
-                yield raw, self._plain
-            if any(escape in raw for escape in ESCAPES):
-                yield raw, self._escaped_finder()
+        if self._needs_raw and with_slashes != raw:
+            yield raw, self._plain
+        if self._odd and any(escape in raw for escape in ESCAPES):
+            yield raw, self._escaped_finder()
 
     def page_mentions(self, columns: Sequence[ColumnId], page: Page) -> list[Mention]:
         """Where a page, read of these columns, holds keys."""
@@ -144,11 +147,10 @@ class KeySearch:
         """Add to `found` what the rows from `first` on hold, by number of the key, kind and row."""
         with_slashes = _with_slashes(raw)
         self._search_one(with_slashes, raw, self._plain, first, found)
-        if self._odd:
-            if with_slashes != raw:
-                self._search_one(raw, raw, self._plain, first, found)
-            if any(escape in raw for escape in ESCAPES):
-                self._search_one(raw, raw, self._escaped_finder(), first, found)
+        if self._needs_raw and with_slashes != raw:
+            self._search_one(raw, raw, self._plain, first, found)
+        if self._odd and any(escape in raw for escape in ESCAPES):
+            self._search_one(raw, raw, self._escaped_finder(), first, found)
 
     def _escaped_finder(self) -> FormFinder:
         if self._escaped is None:

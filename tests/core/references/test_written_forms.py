@@ -104,6 +104,19 @@ def slashes(text: str) -> str:
     return text
 
 
+@pytest.mark.parametrize(
+    "key", ["2fbd6-picture.png", "2Fbd6-picture.png", "2fa/b/x.png", "fbd.png"]
+)
+@pytest.mark.parametrize("others", [(), ("other/one.jpg",), ("other/one é.jpg",)])
+def test_a_key_that_looks_like_the_end_of_a_slash_is_found_behind_a_percent_sign(
+    key: str, others: tuple[str, ...]
+) -> None:
+    values = [f"100%{key}", f"%{key} x", f"see {key}", f"a%2F{key}", f"%2{key}", "%2", None]
+    search = KeySearch([key, *others])
+    found = search.mentions(COLUMN, list(range(len(values))), values)
+    assert {(m.hash, m.row) for m in found} == {(search.hashes[0], row) for row in range(5)}
+
+
 def test_only_so_many_places_are_told() -> None:
     search = KeySearch(["some/key.jpg"])
     found = search.mentions(COLUMN, list(range(100)), ["some/key.jpg"] * 100)
