@@ -42,6 +42,7 @@ _WAITING = "tests/core/replica/test_waiting.py::test_"
 _SHIPPING = "tests/core/replica/test_shipping.py::test_"
 _REPAIRING = "tests/core/replica/test_repairing.py::test_"
 _REBUILDING = "tests/core/replica/test_rebuilding.py::test_"
+_UNDONE = "tests/core/references/test_undone_escapes.py::test_"
 _FOREIGN = "tests/core/references/test_foreign_urls.py::test_"
 _SERVING = "tests/service/long_serving.py::test_"
 
@@ -173,6 +174,20 @@ PLANS = (
             "tests/core/references/test_probing.py::test_only_whole_values_are_asked_for",
         ),
         function="is_probed",
+    ),
+    Mutation(
+        "copies without escapes",
+        "s3gc_core/references/undone_escapes.py",
+        "return",
+        (_UNDONE + "what_is_escaped_in_any_way_is_found", _UNDONE + "a_server_s_rows_are_found"),
+        function="copies",
+    ),
+    Mutation(
+        "lines with escapes become rows",
+        "s3gc_core/references/pattern_search.py",
+        "",
+        (_UNDONE + "a_server_s_rows_are_found",),
+        before="starts |= _line_starts(data, data, places)",
     ),
     Mutation(
         "what is certainly of another bucket",

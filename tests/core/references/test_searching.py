@@ -58,11 +58,11 @@ async def test_no_more_is_read_than_the_rate_allows(
     assert len(waits) == (6 if limit else 0)
 
 
-@pytest.mark.parametrize("server", ["postgres", "mariadb"])
+@pytest.mark.parametrize("app_server", ["postgres", "mariadb"], indirect=True)
 async def test_a_key_that_is_a_uuid_is_found_in_a_column_of_uuids(
-    request: pytest.FixtureRequest, server: str
+    app_database: AppDatabase,
 ) -> None:
-    app = AppDatabase(await request.getfixturevalue(server).create_database())
+    app = app_database
     key, other = (f"6f1f9c6e-5f0e-4f0b-9b8e-0d6a3f2b1c5{n}" for n in (5, 6))
     await app.execute("CREATE TABLE u (id INTEGER PRIMARY KEY, k UUID)")
     await app.executemany("INSERT INTO u VALUES (?, ?)", [(1, other), (2, key), (3, None)])
@@ -72,7 +72,6 @@ async def test_a_key_that_is_a_uuid_is_found_in_a_column_of_uuids(
     async with databases[0].snapshot() as snapshot:
         sample = await snapshot.sample(TableRead("u", ("k",)), 10)
     assert {row.values for row in sample} == {(key,), (other,)}
-    await app.close()
 
 
 async def test_what_is_left_for_a_while_is_searched_from_its_beginning(

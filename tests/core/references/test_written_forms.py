@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from s3gc_core.references import ColumnId, KeySearch, MentionKind, spellings
 from s3gc_core.references.token_borders import kind_of
+from s3gc_core.references.undone_escapes import copies
 from s3gc_core.references.written_forms import (
     ESCAPES,
     MOST_FORMS,
@@ -93,8 +94,17 @@ def test_the_search_finds_what_is_there_and_nothing_else(
         (key, row)
         for key in keys
         for row, text in enumerate(texts)
-        if any(form in text for form in written_forms(key)) or key in slashes(text)
+        if any(form in text for form in written_forms(key))
+        or key in slashes(text)
+        or any(form in copy for form in plain_forms(key) for copy in undone(text, keys))
     }
+
+
+def undone(text: str, keys: list[str]) -> list[str]:
+    """The text without escapes, which other tests look at; NULs end a value."""
+    spaces = " " in "".join(keys)
+    raw = f"\0{text}\0".replace("\0", "\n")[1:-1].encode()
+    return [copy.decode("utf-8", "replace") for copy in copies(b"\0%b\0" % raw, spaces=spaces)]
 
 
 def slashes(text: str) -> str:
