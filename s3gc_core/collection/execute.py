@@ -49,6 +49,7 @@ from s3gc_core.judgement import (
     PlanItem,
     check_not_expired,
     holders_of,
+    mentioned_in,
     rules_of,
 )
 from s3gc_core.parallel import to_the_end
@@ -285,6 +286,7 @@ class Execution:
             [ListedObject(i.key, i.size, i.etag, i.last_modified, i.storage_class) for i in batch],
             holders_of(found),
             near_holders=holders_of(found, near=True),
+            mentioned=mentioned_in(answer.mentions),
             current_since=self.plan.listed_at,
             now=self.clock.now(),
             bucket_now=bucket_now,

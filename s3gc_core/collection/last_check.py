@@ -2,12 +2,15 @@
 the primary, and then the registry is brought up to now.
 
 The streams come last, so that nothing lies between what they told and the verdict: an index probe
-finds a key only as it is plainly written, and the registry knows every other spelling.
+finds a key only as it is plainly written, and the registry knows every other spelling. Where rows
+are read as a whole, the keys are also looked for wherever they stand in a text, as in a scan: a
+codec that takes a row for no reference would else be believed twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,8 +24,11 @@ from s3gc_core.judgement import not_primary, refuse, streams_behind
 from s3gc_core.references import (
     BucketNames,
     CatchingUp,
+    ColumnId,
     FollowedSource,
     Found,
+    KeySearch,
+    Mention,
     OpenFollowings,
     Registry,
     definition_digest,
@@ -37,10 +43,14 @@ from s3gc_core.references import (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found, and since when the oldest open transaction has been open (UTC)."""
+    """What was found, and since when the oldest open transaction has been open (UTC).
+
+    `mentions`: places in the rows that were read which hold the keys, found by no codec.
+    """
 
     found: Sequence[Found]
     open_since: datetime | None
+    mentions: Sequence[Mention] = ()
 
 
 @dataclass(slots=True)
@@ -80,11 +90,15 @@ class LastCheck:
         began_at = self.clock.now()
         names = BucketNames.of(self.config)
         found: list[Found] = []
+        mentions: list[Mention] = []
         probed: set[str] = set()
-        async with aclosing(self._pages(keys, names, probed)) as pages:
-            async for hits in find_in_pages(pages, names, is_wanted, near=True):
+        async with (
+            aclosing(self._pages(keys, names, probed)) as pages,
+            aclosing(_searched(pages, KeySearch(keys, names), mentions)) as searched,
+        ):
+            async for hits in find_in_pages(searched, names, is_wanted, near=True):
                 found.extend(hits)
-        return Answer(found, await self._catch_up(began_at, probed))
+        return Answer(found, await self._catch_up(began_at, probed), mentions)
 
     async def _pages(
         self, keys: Sequence[str], names: BucketNames, probed: set[str]
@@ -182,6 +196,16 @@ class LastCheck:
             if not is_known or valid_at is None or valid_at < began_at:
                 found.append((source.database, source.name))
         return found
+
+
+async def _searched(
+    pages: AsyncIterator[tuple[SourceConfig, Page]], search: KeySearch, mentions: list[Mention]
+) -> AsyncGenerator[tuple[SourceConfig, Page], None]:
+    """The same pages; `mentions` is told of each place in them that holds a key."""
+    async for source, page in pages:
+        columns = [ColumnId(source.database, source.table, name) for name in source.columns]
+        mentions += await asyncio.to_thread(search.page_mentions, columns, page)
+        yield source, page
 
 
 def _is_as_loaded(source: SourceConfig, followed: FollowedSource, names: BucketNames) -> bool:

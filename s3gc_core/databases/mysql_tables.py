@@ -22,6 +22,8 @@ _COLUMNS = """
     SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE FROM information_schema.COLUMNS
     WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, ORDINAL_POSITION
 """
+# A UUID is all of many a key.
+_TEXT_LIKE = TEXT | BINARY | {"uuid"}
 # The statement's time is up: MariaDB's error, and MySQL's.
 _TIME_UP = frozenset({1969, 3024})
 
@@ -31,7 +33,7 @@ async def tables(connection: Connection) -> list[ListedTable]:
     # Joined here: the server would compare the names without regard to letter case.
     columns: defaultdict[str, list[TextColumn]] = defaultdict(list)
     for name, column, kind, full in await fetch(connection, _COLUMNS):
-        if str(kind).lower() in TEXT | BINARY:
+        if str(kind).lower() in _TEXT_LIKE:
             columns[name].append(TextColumn(column, str(full)))
     found = await fetch(connection, _TABLES)
     return [

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     # asyncpg's classes are generic in its stubs only.
     Connection = asyncpg.Connection[asyncpg.Record]
 
-# `text_like` grows from the plain types to arrays, domains and composites of them. The estimate of
-# a partitioned table is that of its leaves; a relation never analyzed has -1, or nothing at all.
+# `text_like` grows from the plain types to arrays, domains and composites of them; a UUID is all of
+# many a key, and a label path (ltree) may be. The estimate of a partitioned table is that of its
+# leaves; a relation never analyzed has -1, or nothing at all.
 _TABLES = """
     WITH RECURSIVE text_like (type) AS (
         SELECT oid FROM pg_catalog.pg_type WHERE typcategory = 'S'
-            OR typname = ANY ('{json,jsonb,xml,bytea,hstore}')
+            OR typname = ANY ('{json,jsonb,xml,bytea,hstore,uuid,ltree}')
         UNION
         SELECT outside.type FROM text_like inside CROSS JOIN LATERAL (
             SELECT t.oid AS type FROM pg_catalog.pg_type t

@@ -19,9 +19,12 @@ from s3gc_core.references.foreign_urls import is_elsewhere
 from s3gc_core.references.form_finder import FormFinder
 from s3gc_core.references.spellings import key_hashes
 from s3gc_core.references.token_borders import MentionKind, kind_of
+from s3gc_core.references.undone_escapes import copies, escaped_places
 from s3gc_core.references.written_forms import ESCAPES, SLASHES, escaped_forms, is_odd, plain_forms
 
 _BORDER = re.compile(b"\0")
+# Beginnings of keys that are the end of an escaped slash, right behind a percent sign.
+_ENDS_OF_SLASHES = ("2F", "2f", "F", "f")
 _ANY_SLASH = re.compile(b"|".join(map(re.escape, SLASHES)))
 # Bytes searched at once. Bounds the matches of a key that is one letter; only where one holds what
 # may be a key is its place looked for.
@@ -40,7 +43,9 @@ _AROUND = 24
 
 
 class Mention(msgspec.Struct, frozen=True):
-    """A place that holds the key with this hash: a row's column. `text` is what stands there."""
+    """A place that holds the key with this hash: a row's column. `text` is what stands there, or
+    what is meant by it where it is escaped in a way that no list of forms has.
+    """
 
     hash: int
     kind: MentionKind
@@ -71,7 +76,11 @@ class KeySearch:
         # from the first text on that has an escape.
         any_odd = is_odd(together)
         self._odd = [(n, key) for n, key in enumerate(keys) if is_odd(key)] if any_odd else []
+        # Where slashes are no longer escaped these may be gone, or changed.
+        self._needs_raw = bool(self._odd) or any(key.startswith(_ENDS_OF_SLASHES) for key in keys)
         self._escaped: FormFinder | None = None
+        # Only of a space is a plus sign a form.
+        self._spaces = " " in together
 
     def is_quick(self, part: Page | Lines) -> bool:
         """Whether `part_mentions` takes some milliseconds, in which no other thread runs anyway."""
@@ -95,11 +104,15 @@ class KeySearch:
             if escapes * _LINES_PER_ESCAPE > data.count(b"\n"):
                 return data
             starts |= _line_starts(data, data, [found.start() for found in _ESCAPE.finditer(data)])
+        places = list(escaped_places(data, spaces=self._spaces, backslashes=False))
+        if places and len(places) * _LINES_PER_ESCAPE > data.count(b"\n"):
+            return data
+        starts |= _line_starts(data, data, places)
         for text, finder in self._looks(data):
-            places = finder.hints(text)
-            if places is None:
+            hints = finder.hints(text)
+            if hints is None:
                 return data
-            starts |= _line_starts(data, text, places)
+            starts |= _line_starts(data, text, hints)
         return b"".join([data[start : data.index(b"\n", start) + 1] for start in sorted(starts)])
 
     def _looks(self, raw: bytes) -> Iterator[tuple[bytes, FormFinder]]:
@@ -109,11 +122,10 @@ class KeySearch:
             return
         with_slashes = _with_slashes(raw)
         yield with_slashes, self._plain
-        if self._odd:
-            if with_slashes != raw:
-                yield raw, self._plain
-            if any(escape in raw for escape in ESCAPES):
-                yield raw, self._escaped_finder()
+        if self._needs_raw and with_slashes != raw:
+            yield raw, self._plain
+        if self._odd and any(escape in raw for escape in ESCAPES):
+            yield raw, self._escaped_finder()
 
     def page_mentions(self, columns: Sequence[ColumnId], page: Page) -> list[Mention]:
         """Where a page, read of these columns, holds keys."""
@@ -144,11 +156,14 @@ class KeySearch:
         """Add to `found` what the rows from `first` on hold, by number of the key, kind and row."""
         with_slashes = _with_slashes(raw)
         self._search_one(with_slashes, raw, self._plain, first, found)
-        if self._odd:
-            if with_slashes != raw:
-                self._search_one(raw, raw, self._plain, first, found)
-            if any(escape in raw for escape in ESCAPES):
-                self._search_one(raw, raw, self._escaped_finder(), first, found)
+        if self._needs_raw and with_slashes != raw:
+            self._search_one(raw, raw, self._plain, first, found)
+        if self._odd and any(escape in raw for escape in ESCAPES):
+            self._search_one(raw, raw, self._escaped_finder(), first, found)
+        if any(True for _ in escaped_places(raw, spaces=self._spaces)):
+            for copy in copies(raw, spaces=self._spaces):
+                if copy != with_slashes:
+                    self._search_one(copy, copy, self._plain, first, found)
 
     def _escaped_finder(self) -> FormFinder:
         if self._escaped is None:

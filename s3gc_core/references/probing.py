@@ -8,13 +8,14 @@ from urllib.parse import quote
 from s3gc_core.config import Codec, SourceConfig
 from s3gc_core.references.codecs import BucketNames
 
-# Codecs by which a value of a column may be nothing but the key.
-_PLAIN = frozenset({Codec.AUTO, Codec.KEY})
-
 
 def is_probed(source: SourceConfig) -> bool:
-    """Whether a key written plainly is the whole value of a row of this source."""
-    return source.codec in _PLAIN and len(source.columns) == 1
+    """Whether a key written plainly is the whole value of a row of this source.
+
+    Where the codec is `auto` a value may be a text too, in which a key stands as neither a probe
+    nor the registry knows it: such a column is read as a whole.
+    """
+    return source.codec is Codec.KEY and len(source.columns) == 1
 
 
 def probed_forms(keys: Sequence[str], names: BucketNames) -> list[str]:

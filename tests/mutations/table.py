@@ -42,6 +42,8 @@ _WAITING = "tests/core/replica/test_waiting.py::test_"
 _SHIPPING = "tests/core/replica/test_shipping.py::test_"
 _REPAIRING = "tests/core/replica/test_repairing.py::test_"
 _REBUILDING = "tests/core/replica/test_rebuilding.py::test_"
+_UNDONE = "tests/core/references/test_undone_escapes.py::test_"
+_FOREIGN = "tests/core/references/test_foreign_urls.py::test_"
 _SERVING = "tests/service/long_serving.py::test_"
 
 GUARDS_FILE = "s3gc_core/judgement/guards.py"
@@ -156,6 +158,51 @@ LAYERS = (
 )
 
 PLANS = (
+    Mutation(
+        "search of the last check",
+        "s3gc_core/collection/last_check.py",
+        "",
+        (_LAST_CHECK + "a_key_is_seen_wherever_it_stands_in_a_text",),
+        before="mentions += await asyncio.to_thread(search.page_mentions, columns, page)",
+    ),
+    Mutation(
+        "columns that may hold texts are read as a whole",
+        "s3gc_core/references/probing.py",
+        "return len(source.columns) == 1",
+        (
+            _LAST_CHECK + "a_key_is_seen_wherever_it_stands_in_a_text",
+            "tests/core/references/test_probing.py::test_only_whole_values_are_asked_for",
+        ),
+        function="is_probed",
+    ),
+    Mutation(
+        "copies without escapes",
+        "s3gc_core/references/undone_escapes.py",
+        "return",
+        (_UNDONE + "what_is_escaped_in_any_way_is_found", _UNDONE + "a_server_s_rows_are_found"),
+        function="copies",
+    ),
+    Mutation(
+        "lines with escapes become rows",
+        "s3gc_core/references/pattern_search.py",
+        "",
+        (_UNDONE + "a_server_s_rows_are_found",),
+        before="starts |= _line_starts(data, data, places)",
+    ),
+    Mutation(
+        "what is certainly of another bucket",
+        "s3gc_core/references/foreign_urls.py",
+        "",
+        (_FOREIGN + "a_key_behind_a_url_of_another_bucket_counts",),
+        before="if before is None or not _is_bucket_before(before, names):\n        return False",
+    ),
+    Mutation(
+        "what follows a key of another bucket",
+        "s3gc_core/references/foreign_urls.py",
+        "if begin is None:",
+        (_FOREIGN + "a_key_that_is_not_all_of_the_path_counts",),
+        before="if begin is None or not _PATH_END.match(text, end):",
+    ),
     Mutation(
         "plan drift",
         "s3gc_core/judgement/conditions.py",

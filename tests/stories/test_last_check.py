@@ -27,7 +27,14 @@ _SERIES = {
     " SELECT n, 'k/' || n || '.jpg' FROM s",
 }
 # A way to write the key that no probe asks for.
-ODD = '{"of": ["p\\/c.jpg"]}'
+ODD = "p//c.jpg"
+# Texts, with a key of the plan in each for `%s`, of which a codec once took none for a reference.
+TEXTS = (
+    "see **%s** please",
+    "\u201c%s\u201d",
+    "\u8bf7\u770b%s\uff0c\u8c22\u8c22",
+    "/x/y.jpg%%2C%s",
+)
 _CATCH_UP = "s3gc_core.collection.last_check.LastCheck._catch_up"
 
 
@@ -38,7 +45,7 @@ def app_server(request: pytest.FixtureRequest) -> PostgresServer | MariadbServer
     return server
 
 
-async def filled(world: World, *, index: bool = True, cdc: bool = True) -> str:
+async def filled(world: World, *, index: bool = True, cdc: bool = True, codec: str = "key") -> str:
     """Many rows, one of which has its object, and an approved plan of objects that nobody uses."""
     await without_jit(world.app)
     await world.app.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, k VARCHAR(200))")
@@ -50,7 +57,7 @@ async def filled(world: World, *, index: bool = True, cdc: bool = True) -> str:
         await world.app.execute(f"ANALYZE {table}t")
     for key in ("k/1.jpg", *ORPHANS):
         await world.put(key)
-    world.track({"t": ["k"]}, database={"url": world.app.url, "cdc": cdc})
+    world.track(tracked(codec), database={"url": world.app.url, "cdc": cdc})
     world.days(30)
     summary = await world.scan(("reverse-match:main:t.k",))
     assert summary.blocked == []
@@ -58,6 +65,11 @@ async def filled(world: World, *, index: bool = True, cdc: bool = True) -> str:
     async with world.collector() as collector:
         await collector.approve(summary.plan_id, reason="a test")
     return summary.plan_id
+
+
+def tracked(codec: str = "key") -> dict[str, object]:
+    """The column, whose values may be texts unless they are said to be keys."""
+    return {"t": [{"column": "k", "codec": codec}]}
 
 
 async def refer(world: World, *values: str) -> None:
@@ -98,6 +110,29 @@ async def test_without_the_registry_an_odd_spelling_is_overlooked(
     outcomes, asked = await executed(world, plan_id)
     assert outcomes == dict.fromkeys(ORPHANS, "deleted") | {"p/b.jpg": "kept"}
     assert asked == ["main:t.k probe by index t_k"]
+
+
+@pytest.mark.parametrize(
+    ("app_server", "codec"), [("postgres", "auto"), ("mariadb", "text")], indirect=["app_server"]
+)
+async def test_a_key_is_seen_wherever_it_stands_in_a_text(
+    world: World, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    """Whatever the codecs make of it, and though the column has an index."""
+    plan_id = await filled(world, codec=codec)
+    await refer(world, *(text % key for text, key in zip(TEXTS, ORPHANS, strict=True)))
+    # The registry may know some of them by now.
+    monkeypatch.setattr(_CATCH_UP, blind)
+    monkeypatch.setattr("s3gc_core.references.reading.broad_keys_of_row", nothing)
+    outcomes, asked = await executed(world, plan_id)
+    assert outcomes == dict.fromkeys(ORPHANS, "kept")
+    assert asked == [f"main:t.k one pass: codec {codec}"]
+    assert await world.keys() == {"k/1.jpg", *ORPHANS}
+
+
+def nothing(*_: object) -> set[str]:
+    """No codec finds a key."""
+    return set()
 
 
 @pytest.mark.parametrize("app_server", ["postgres"], indirect=True)
@@ -193,7 +228,7 @@ async def test_only_the_primary_is_asked(world: World, monkeypatch: pytest.Monke
             patched.setattr(LastCheck, "of", reached)
             with pytest.raises(ReachedError):
                 await go_on(world, plan_id)
-        world.track({"t": ["k"]}, database={"url": world.app.url, "replica_ok": True})
+        world.track(tracked(), database={"url": world.app.url, "replica_ok": True})
         assert await role_checks(world) == [True]
         outcomes, asked = await executed(world, plan_id)
     finally:

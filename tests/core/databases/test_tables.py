@@ -139,6 +139,7 @@ async def test_text_like_types_of_postgres(on_postgres: AppDatabase) -> None:
     for statement in (
         "CREATE EXTENSION hstore",
         "CREATE EXTENSION citext",
+        "CREATE EXTENSION ltree",
         "CREATE TYPE mood AS ENUM ('so so')",
         "CREATE TYPE pair AS (n int, k text)",
         "CREATE TYPE point2 AS (x int, y int)",
@@ -151,10 +152,10 @@ async def test_text_like_types_of_postgres(on_postgres: AppDatabase) -> None:
     yes = [
         *["text", "varchar", "varchar(9)", "char(9)", "name", "citext", "json", "jsonb", "xml"],
         *["hstore", "bytea", "text[]", "varchar(9)[]", "json[]", "bytea[]", "key_text", "keys"],
-        *["pair", "pair[]", "nested"],
+        *["pair", "pair[]", "nested", "uuid", "uuid[]", "ltree"],
     ]
     no = [
-        *["int", "bigint", "numeric", "real", "bool", "date", "timestamptz", "interval", "uuid"],
+        *["int", "bigint", "numeric", "real", "bool", "date", "timestamptz", "interval"],
         *["inet", "mood", "mood[]", "int[]", "point2", "point", "count_of", "tsvector", "bit(3)"],
         *["int4range", "oid", "money"],
     ]
@@ -244,10 +245,10 @@ async def test_bytes_inside_an_array_are_listed_and_refused(on_postgres: AppData
 async def test_text_like_types_of_mariadb(on_mariadb: AppDatabase) -> None:
     yes = [
         *["char(9)", "varchar(9)", "tinytext", "text", "mediumtext", "longtext", "binary(9)"],
-        *["varbinary(9)", "tinyblob", "blob", "mediumblob", "longblob"],
+        *["varbinary(9)", "tinyblob", "blob", "mediumblob", "longblob", "uuid"],
     ]
     no = ["int(11)", "decimal(9,2)", "double", "date", "datetime", "enum('a')", "set('a')"]
-    no += ["uuid", "inet6", "bit(9)", "year(4)", "point"]
+    no += ["inet6", "bit(9)", "year(4)", "point"]
     body = ", ".join(f"c{i} {kind}" for i, kind in enumerate([*yes, *no]))
     await on_mariadb.execute(f"CREATE TABLE t ({body}, j JSON)")
     (table,) = await listed(on_mariadb.url)

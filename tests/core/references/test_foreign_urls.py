@@ -9,11 +9,14 @@ from s3gc_core.references import BucketNames, ColumnId, KeySearch
 
 KEY = "photos/a-key-of-ours.jpg"
 NAMES = BucketNames.of(create_config(bucket="ours", endpoint_url="http://127.0.0.1:9000"))
+# A host that names its bucket, or one that serves many below a path of its own.
+AWS = BucketNames("ours")
+BELOW = BucketNames("ours", "store.test:9000", endpoint_path="s3")
 COLUMN = ColumnId("main", "public.t", "k")
 
 
-def is_found(text: str) -> bool:
-    return bool(KeySearch([KEY], NAMES).mentions(COLUMN, [1], [text]))
+def is_found(text: str, names: BucketNames = NAMES) -> bool:
+    return bool(KeySearch([KEY], names).mentions(COLUMN, [1], [text]))
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,10 @@ def is_found(text: str) -> bool:
         f"https://other.s3.amazonaws.com/{KEY}?v=1",
         f"http://127.0.0.1:9000/other/{KEY}",
         f"arn:aws:s3:::other/{KEY}",
+        f"https://other.s3.amazonaws.com/{KEY}#top",
+        f"https://s3.eu-west-1.amazonaws.com/other/{KEY}",
+        f'<img src="https://other.s3.amazonaws.com/{KEY}">',
+        f'{{"u":"{{\\"v\\":\\"https:\\/\\/other.s3.amazonaws.com\\/{KEY}\\"}}"}}',
     ],
 )
 def test_another_bucket_is_passed_over(text: str) -> None:
@@ -47,3 +54,57 @@ def test_another_bucket_is_passed_over(text: str) -> None:
 )
 def test_whatever_may_be_ours_counts(text: str) -> None:
     assert is_found(text)
+
+
+ELSEWHERE = "https://other.s3.amazonaws.com/x.jpg"
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        *(
+            ",",
+            ", ",
+            ";",
+            "|",
+            "](/",
+            ")![](/",
+            ",url(/",
+            "?orig=",
+            "&bak=",
+            "=",
+            "#",
+            "#/",
+            "!",
+            ":",
+        ),
+        *("/", "/a/", "//", "}/{", "{", "[", "(", "\u3001", "\uff0c", "\u00a0", "\u200b", "\u2014"),
+        *("%20", "%2C", "%0A", "%2Fa%2F", "*", "~", "+", "@", "$", "-", "_", ".", "\\n", "\\u0026"),
+    ],
+)
+def test_a_key_behind_a_url_of_another_bucket_counts(between: str) -> None:
+    assert is_found(f"{ELSEWHERE}{between}{KEY}", AWS)
+
+
+@pytest.mark.parametrize(
+    "behind", [*("/", ".bak", "-2", "%2C", ",", ")", "|", "\u3001", "&x=1", "\\n", "%20(2)", ":")]
+)
+def test_a_key_that_is_not_all_of_the_path_counts(behind: str) -> None:
+    """Whether it is by itself is another question."""
+    assert is_found(f"https://other.s3.amazonaws.com/{KEY}{behind}", AWS)
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("http://store.test:9000/s3/other/{}", False),
+        ("http://store.test:9000/other/{}", False),
+        ("http://other.store.test:9000/{}", False),
+        ("http://store.test:9000/s3/other/a/{}", True),
+        ("http://store.test:9000/s3/other/x.jpg/{}", True),
+        ("http://store.test:9000/s3/ours/{}", True),
+        ("http://other.store.test:9000/a/{}", True),
+    ],
+)
+def test_a_bucket_may_stand_before_the_key_and_nothing_else(url: str, found: bool) -> None:
+    assert is_found(url.format(KEY), BELOW) is found

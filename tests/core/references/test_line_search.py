@@ -130,6 +130,17 @@ def test_keys_of_which_one_mark_does_for_all_are_found_escaped(odd: bool) -> Non
     assert (105 in held) is odd
 
 
+@pytest.mark.parametrize("name", ["2f{name}.png", "2F{name}/b/0123456789abcdef", "f{name}"])
+def test_what_looks_like_the_end_of_a_slash_is_found_in_lines(name: str) -> None:
+    chance = random.Random(1)
+    keys = [name.format(name=f"{chance.getrandbits(96):024x}") for _ in range(MANY)]
+    rows: list[Values] = [("nothing", None)] * 100
+    rows += [(f"100%{keys[1]}", None), (None, f"%2{keys[2]}"), (f"a%2F{keys[3]}", None)]
+    in_lines, in_rows = both(keys, rows)
+    assert in_lines == in_rows
+    assert {mention.row for mention in in_lines} == {100, 101, 102}
+
+
 def test_only_lines_that_may_hold_a_key_become_rows() -> None:
     chance = random.Random(1)
     one, other = (

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from s3gc_core.config import DatabaseConfig
-from s3gc_core.databases import Engine, open_database
+from s3gc_core.databases import Engine, TableRead, open_database
 from s3gc_core.references import Course, DatabaseSearch, KeySearch, to_search
 from s3gc_core.references.examining import all_tables
 from tests.servers.app_database import AppDatabase
@@ -56,6 +56,22 @@ async def test_no_more_is_read_than_the_rate_allows(
     # A wish is not kept waiting for a page of many seconds.
     assert all(seconds <= 0.5 for seconds in waits)
     assert len(waits) == (6 if limit else 0)
+
+
+@pytest.mark.parametrize("app_server", ["postgres", "mariadb"], indirect=True)
+async def test_a_key_that_is_a_uuid_is_found_in_a_column_of_uuids(
+    app_database: AppDatabase,
+) -> None:
+    app = app_database
+    key, other = (f"6f1f9c6e-5f0e-4f0b-9b8e-0d6a3f2b1c5{n}" for n in (5, 6))
+    await app.execute("CREATE TABLE u (id INTEGER PRIMARY KEY, k UUID)")
+    await app.executemany("INSERT INTO u VALUES (?, ?)", [(1, other), (2, key), (3, None)])
+    databases = [open_database(DatabaseConfig(app.url))]
+    searching = DatabaseSearch(databases, KeySearch([key]), (), (), Course())
+    assert await found(searching) == {(key, 2)}
+    async with databases[0].snapshot() as snapshot:
+        sample = await snapshot.sample(TableRead("u", ("k",)), 10)
+    assert {row.values for row in sample} == {(key,), (other,)}
 
 
 async def test_what_is_left_for_a_while_is_searched_from_its_beginning(

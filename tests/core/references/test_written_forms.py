@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from s3gc_core.references import ColumnId, KeySearch, MentionKind, spellings
 from s3gc_core.references.token_borders import kind_of
+from s3gc_core.references.undone_escapes import copies
 from s3gc_core.references.written_forms import (
     ESCAPES,
     MOST_FORMS,
@@ -93,8 +94,17 @@ def test_the_search_finds_what_is_there_and_nothing_else(
         (key, row)
         for key in keys
         for row, text in enumerate(texts)
-        if any(form in text for form in written_forms(key)) or key in slashes(text)
+        if any(form in text for form in written_forms(key))
+        or key in slashes(text)
+        or any(form in copy for form in plain_forms(key) for copy in undone(text, keys))
     }
+
+
+def undone(text: str, keys: list[str]) -> list[str]:
+    """The text without escapes, which other tests look at; NULs end a value."""
+    spaces = " " in "".join(keys)
+    raw = f"\0{text}\0".replace("\0", "\n")[1:-1].encode()
+    return [copy.decode("utf-8", "replace") for copy in copies(b"\0%b\0" % raw, spaces=spaces)]
 
 
 def slashes(text: str) -> str:
@@ -102,6 +112,19 @@ def slashes(text: str) -> str:
     for escape in SLASHES:
         text = text.replace(escape.decode(), "/")
     return text
+
+
+@pytest.mark.parametrize(
+    "key", ["2fbd6-picture.png", "2Fbd6-picture.png", "2fa/b/x.png", "fbd.png"]
+)
+@pytest.mark.parametrize("others", [(), ("other/one.jpg",), ("other/one é.jpg",)])
+def test_a_key_that_looks_like_the_end_of_a_slash_is_found_behind_a_percent_sign(
+    key: str, others: tuple[str, ...]
+) -> None:
+    values = [f"100%{key}", f"%{key} x", f"see {key}", f"a%2F{key}", f"%2{key}", "%2", None]
+    search = KeySearch([key, *others])
+    found = search.mentions(COLUMN, list(range(len(values))), values)
+    assert {(m.hash, m.row) for m in found} == {(search.hashes[0], row) for row in range(5)}
 
 
 def test_only_so_many_places_are_told() -> None:
