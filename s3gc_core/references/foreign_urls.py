@@ -12,7 +12,7 @@ _BEGIN = re.compile(rb"(?:s3[an]?|https?)://|arn:[a-z0-9-]+:s3:", re.IGNORECASE)
 _END = re.compile(rb"[\s\"'<>`\0\\]")
 # What may stand right behind the whole path of a URL. What else does may be a part of the path, or
 # the border of another text: then the key may be ours.
-_PATH_END = re.compile(rb"[ \t\r\n\"'<>`\0?#]|\\+[\"']")
+_PATH_END = re.compile(rb"[ \t\r\n\"'<>`\0?#]|\\+[\"']|\Z")
 # All that may stand between where a URL begins and its key: a host or a bucket, or both.
 _BEFORE_KEY = re.compile(
     rb"(?:(?P<scheme>s3[an]?|https?)://(?P<host>[A-Za-z0-9.\-]+(?::\d+)?)/(?P<folders>[A-Za-z0-9._\-/]*)"

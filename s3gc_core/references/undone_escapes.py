@@ -20,9 +20,9 @@ _ESCAPE = re.compile(
     rb"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
 )
 _CONTROLS = {b"b": b"\b", b"f": b"\f", b"n": b"\r", b"r": b"\r", b"t": b"\t"}
-# Slashes of any kind and number, but those behind a URL's scheme.
+# Slashes of any kind and number, but those behind a URL's scheme and those that escape a quote.
 _SCHEME = re.compile(rb":[\\/]{2,}")
-_SLASHES = re.compile(rb"(?<!:)(?<!:/)[\\/]{2,}|\\")
+_SLASHES = re.compile(rb"(?<!:)(?<!:/)[\\/]{2,}(?![\"'\\/])|\\(?![\"'\\/])")
 # What is more than a slash in the path of a URL, which is looked for without a copy. Of each the
 # byte without which it is nowhere: that is looked for ten times as fast.
 _BACKSLASH = (b"\\", re.compile(rb"\\"))

@@ -33,6 +33,46 @@ def test_the_name_is_found(codec: Codec, value: str, key: str) -> None:
     assert key in keys_of_value(codec, value, NAMES)
 
 
+BESIDE = (
+    *(
+        "see **{}** please",
+        "see _{}_ please",
+        "see ~~{}~~",
+        "#{}",
+        "^{}^",
+        "\u201c{}\u201d",
+        "\u00ab{}\u00bb",
+    ),
+    *(
+        "\u8bf7\u770b{}\uff0c\u8c22\u8c22",
+        "\u8bf7\u770b {}\u3002",
+        "{}\u3001{}",
+        "a\u3001{}",
+        "\u2022{}",
+        "x \u2014 {}\u2026",
+        "x\u2013{}",
+    ),
+    *(
+        "{}->done",
+        "a->{}",
+        "{}=>b",
+        "a\u2192{}\u2192b",
+        "\u200b{}\u200b",
+        "b.jpg%2C{}",
+        "{}%2Cb.jpg",
+        "b.jpg%0A{}",
+    ),
+    *("\u00b7{}\u00b7", "\xa0{}\xa0", "{}\uff1b", "\u300c{}\u300d", "\u0e14\u0e39{}"),
+)
+
+
+@pytest.mark.parametrize("codec", [Codec.TEXT, Codec.AUTO])
+@pytest.mark.parametrize("beside", BESIDE)
+@pytest.mark.parametrize("key", ["uploads/2024/a-3f.jpg", "caf\u00e9/\u00fcber.jpg"])
+def test_a_name_is_found_beside_marks_of_any_script(codec: Codec, beside: str, key: str) -> None:
+    assert key in keys_of_value(codec, beside.replace("{}", key), NAMES)
+
+
 def test_the_port_of_a_url_is_no_folder() -> None:
     names = BucketNames("photos", "store.test:9000")
     url = "http://store.test:9000/other-bucket/a/q.jpg"
