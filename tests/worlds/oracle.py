@@ -19,6 +19,11 @@ _PROTECTED_ENDING = ".keepme"
 # A URL, or a key that may be taken for one: what follows the host may be a key by itself.
 _BELOW_A_HOST = re.compile(r"(?:\w+:/+)?[\w\-]+(?:\.[\w\-]+)+(?::\d+)?/(.+)", re.DOTALL)
 
+# Marks that Markdown puts around a name, which may be the name's own as well.
+_EMPHASIS = "_-="
+# What ends a URL in a text, also where it was escaped and somebody undid it.
+_ENDS_A_URL = re.compile(r"[\s\"'<>`]")
+
 
 @dataclass(slots=True)
 class Expected:
@@ -67,10 +72,16 @@ def _place(
         found.spared.add(key)
     elif "held" in near:
         found.held.add(key)
-    elif "open" in near or any(_nearness(key, m) for m in before):
+    elif "open" in near or any(_nearness(key, m) for m in before) or _may_be_ours(key, now):
         found.open.add(key)
     else:
         found.orphans.add(key)
+
+
+def _may_be_ours(key: str, mentions: Iterable[Mention]) -> bool:
+    """Whether a URL of another bucket may end before the key, which then stands by itself."""
+    ignored = (mention for mention in mentions if mention.sight is Sight.IGNORED)
+    return any(_ENDS_A_URL.search(m.text) and _nearness(key, m) for m in ignored)
 
 
 def _protected(key: str) -> bool:
@@ -85,6 +96,8 @@ def _nearness(key: str, mention: Mention) -> str:
     open    one can be seen in the other by who reads loosely
     """
     text = mention.text
+    if key == text.strip(_EMPHASIS):
+        return "open"
     if _bare(key) == _bare(text):
         # What only comes out when the object's own key is undone as well is a matter of taste.
         return "same" if _bare(text) in (key, _decoded(key)) else "open"
