@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -21,12 +22,21 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
 
+# Below those that the kernel gives to outgoing connections (a server listens seconds after its port
+# was chosen), and apart from those of the S3 server.
+_PORTS = range(6_000, 12_000)
+
+
 def free_port() -> int:
-    """A port of loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that is free now, and that no connection is given later."""
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 def find_program(name: str, folders: list[Path], install: str) -> Path:
