@@ -2,6 +2,7 @@
 
 from s3gc_core.vault.anchors import Anchor
 from s3gc_core.vault.audit import AuditLog
+from s3gc_core.vault.audit_totals import End, Held, Totals
 from s3gc_core.vault.backup_states import GONE, BackupState, DeletedObject
 from s3gc_core.vault.compact import require_compact
 from s3gc_core.vault.compact_rules import is_called_picture, may_be_lossy
@@ -62,10 +63,12 @@ __all__ = [
     "DrillDiffered",
     "Drilled",
     "Encoder",
+    "End",
     "Entry",
     "Fidelity",
     "GrantRevoked",
     "Granted",
+    "Held",
     "HeldBackup",
     "Intent",
     "LastRecord",
@@ -85,6 +88,7 @@ __all__ = [
     "Spent",
     "StoreProbed",
     "StoredBackup",
+    "Totals",
     "Verified",
     "backup_name",
     "choose_codec",
