@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, cast
 
 from s3gc_core.redaction import shown
+from s3gc_tui.log_lines import FORMAT_VARIABLE, FORMATS, LEVEL_VARIABLE, LEVELS
 from s3gc_tui.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -95,6 +96,16 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_const",
         const="csv",
         help="as --batch, with the lines of a list as CSV, and its summary on standard error",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=FORMATS,
+        help=f"of the log on standard error (json; {FORMAT_VARIABLE})",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=LEVELS,
+        help=f"debug tells of each object (by hand warning, else info; {LEVEL_VARIABLE})",
     )
     parser.add_argument(
         "--write",
