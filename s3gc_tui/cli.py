@@ -346,7 +346,10 @@ def _looking(add: Add) -> None:
     report.add_argument(
         "--uploads", action="store_true", help="count uploads in parts that nobody finished, too"
     )
-    add("status", help="who holds the vault, last scan, plans, open steps")
+    status = add("status", help="who holds the vault, last scan, plans, open steps")
+    status.add_argument(
+        "--all", action="store_true", help="a line for each profile in the folder of profiles"
+    )
     metrics = add("metrics", help="sums and states as Prometheus reads them")
     which = metrics.add_mutually_exclusive_group()
     which.add_argument(
