@@ -138,6 +138,11 @@ def _scanning(add: Add) -> None:
         action="store_true",
         help="put and delete a probe object to test the store's conditional deletes",
     )
+    doctor.add_argument(
+        "--print-policy",
+        action="store_true",
+        help="print the least rights that are needed: a policy for the bucket, grants for SQL",
+    )
     follow = add("follow", help="keep the registry true to databases with cdc = true")
     follow.add_argument("--reload", action="store_true", help="begin anew, and read all of them")
     follow.add_argument("--stop", action="store_true", help="end the process that follows")

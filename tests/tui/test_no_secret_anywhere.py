@@ -28,6 +28,7 @@ TOKEN = "TokenHunter8"
 SOME = (("--log-level", "debug", "doctor"), ("vault", "export", "out"))
 OTHERS = (
     ("status",),
+    ("doctor", "--print-policy"),
     ("serve", "--print-unit"),
     ("discover",),
     ("scan",),
