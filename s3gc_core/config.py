@@ -21,6 +21,15 @@ class Mode(StrEnum):
     EXECUTE = "execute"
 
 
+class Caution(StrEnum):
+    """Defaults and floors of several settings at once (see `config_caution`)."""
+
+    STANDARD = "standard"
+    SAFE = "safe"
+    AGGRESSIVE = "aggressive"
+    COMPLIANCE = "compliance"
+
+
 class Heal(StrEnum):
     """What is done when a row refers to a deleted object again. It is said in any case."""
 
@@ -258,6 +267,7 @@ class Config:
     expected_bucket_owner: str = ""
     checksums: Checksums = Checksums.AUTO
     mode: Mode = Mode.DRY_RUN
+    caution: Caution = Caution.STANDARD
     retention_days: int = 7
     exclude_prefixes: tuple[str, ...] = ()
     exclude_patterns: tuple[str, ...] = ()
@@ -327,6 +337,7 @@ class Config:
         """All settings as plain values for display and JSON, database URLs without password."""
         values: dict[str, object] = asdict(self)
         values["mode"] = str(self.mode)
+        values["caution"] = str(self.caution)
         values["heal"] = str(self.heal)
         values["images"] = str(self.images)
         values["encryption"] = str(self.encryption)

@@ -22,6 +22,7 @@ from s3gc_core.config import (
     PrefixBudget,
     ReplicaConfig,
 )
+from s3gc_core.config_caution import apply_caution
 from s3gc_core.config_replica import read_replica
 from s3gc_core.config_rules import Findings, Rule, Where
 from s3gc_core.config_sources import read_databases, read_sources
@@ -39,6 +40,7 @@ SCALARS: dict[str, Rule[object]] = {
     "expected_bucket_owner": rules.account,
     "checksums": rules.checksums,
     "mode": rules.mode,
+    "caution": rules.caution,
     "retention_days": rules.whole_number(1, 3650, rules.RETENTION_FLOOR),
     "vault_path": rules.vault_path,
     "schedule_cron": rules.schedule,
@@ -130,6 +132,7 @@ class Settings(TypedDict, total=False):
     expected_bucket_owner: str
     checksums: str
     mode: Mode | str
+    caution: str
     retention_days: int
     exclude_prefixes: Sequence[str]
     exclude_patterns: Sequence[str]
@@ -219,6 +222,7 @@ def validated(
     for name, rule in SCALARS.items():
         if name in settings or name == "bucket":
             values[name] = findings.take((name,), rule, settings.get(name), None)
+    apply_caution(values, findings)
     _check_floor(values, findings)
     _check_acknowledged(values, findings)
     for name, each in LISTS.items():

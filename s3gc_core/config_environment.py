@@ -8,7 +8,9 @@
     S3GC_REPLICA_<SETTING>            the settings of [replica]
     S3GC_<SETTING>                    any other setting, those of [guards] too (but for its
                                       prefixes); lists by commas
-    S3GC_ADMIN_API_KEY, S3GC_PROFILE, S3GC_READ_ONLY  are read elsewhere
+    S3GC_PROFILE                      caution
+    S3GC_ADMIN_API_KEY, S3GC_READ_ONLY, S3GC_LOG_FORMAT, S3GC_LOG_LEVEL
+                                      are read elsewhere
 
 Any other name that begins with S3GC_ is an error: it would be dropped silently.
 """
@@ -35,8 +37,15 @@ from s3gc_core.config_rules import Findings, Where, did_you_mean
 from s3gc_core.errors import Problem
 from s3gc_core.redaction import shown
 
-RESERVED = frozenset({"S3GC_ADMIN_API_KEY", "S3GC_PROFILE", "S3GC_READ_ONLY"})
-_OWN_NAMES = {"bucket": "S3_BUCKET", "region": "AWS_REGION"}
+RESERVED = frozenset(
+    {
+        "S3GC_ADMIN_API_KEY",
+        "S3GC_READ_ONLY",
+        "S3GC_LOG_FORMAT",
+        "S3GC_LOG_LEVEL",
+    }
+)
+_OWN_NAMES = {"bucket": "S3_BUCKET", "region": "AWS_REGION", "caution": "S3GC_PROFILE"}
 VARIABLES: dict[str, Where] = {
     **{_OWN_NAMES.get(name, f"S3GC_{name.upper()}"): (name,) for name in (*SCALARS, *LISTS)},
     **{f"S3GC_{name.upper()}": ("guards", name) for name in GUARDS},

@@ -14,6 +14,7 @@ from typing import TypeVar
 from s3gc_core import key_template
 from s3gc_core.config import (
     IMAGES_SENTENCE,
+    Caution,
     CdcOver,
     Checksums,
     Codec,
@@ -167,6 +168,7 @@ def one_of(members: type[E]) -> Rule[E]:
 mode: Rule[Mode] = one_of(Mode)
 request_payer: Rule[RequestPayer] = one_of(RequestPayer)
 checksums: Rule[Checksums] = one_of(Checksums)
+caution: Rule[Caution] = one_of(Caution)
 heal: Rule[Heal] = one_of(Heal)
 images: Rule[Images] = one_of(Images)
 database_search: Rule[DatabaseSearch] = one_of(DatabaseSearch)

@@ -30,6 +30,11 @@ checksums = "auto"
 # What a run may do: dry_run (look), audit_only (look and record), execute (also delete).
 mode = "dry_run"
 
+# Defaults and floors at once: "standard"; "safe" (retention_days 7 or more); "aggressive"
+# (retention_days 1 unless written); "compliance" (retention_days 30 or more, and
+# require_second_person). None of them changes the mode. In the environment: S3GC_PROFILE.
+caution = "standard"
+
 # Objects younger than this many days are kept, and so are those whose last reference went away
 # less than this many days ago. 1 to 3650; 1 day is the floor that protects uploads in flight.
 retention_days = 7

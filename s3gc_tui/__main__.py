@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 
 from s3gc_core.errors import ExitCode
 from s3gc_tui.cli import build_parser
+from s3gc_tui.log_lines import wrong_setting
 
 
 def main() -> int:
@@ -20,6 +22,8 @@ def main() -> int:
         args = parser.parse_args()
         if args.plain is not None and args.batch:
             parser.error("only one of --plain and --batch")
+        if wrong := wrong_setting(os.environ):
+            parser.error(wrong)
     except SystemExit as ended:
         if ended.code == ExitCode.USAGE and "--batch" in sys.argv:
             _usage_summary()

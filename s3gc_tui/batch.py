@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 
 from s3gc_core.collector import silent
@@ -12,12 +13,13 @@ from s3gc_tui.cli import load_command
 from s3gc_tui.context import Context
 from s3gc_tui.csv_rows import CsvRows
 from s3gc_tui.lines import Emit, JsonLines, Output
-from s3gc_tui.running import log_to_standard_error, run_command
+from s3gc_tui.log_lines import log_to_standard_error
+from s3gc_tui.running import run_command
 
 
 def batch_context(args: argparse.Namespace, kind: type[Context] = Context) -> Context:
     """The surroundings of a command for a script; the log goes to standard error."""
-    log_to_standard_error(logging.INFO)
+    log_to_standard_error(logging.INFO, args, os.environ)
     output = Output(sys.stdout)
     emit: Emit = JsonLines(output)
     if args.batch == "csv":

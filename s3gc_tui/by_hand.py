@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from types import TracebackType
 
@@ -22,7 +23,8 @@ from s3gc_core.errors import ExitCode
 from s3gc_tui.cli import load_command
 from s3gc_tui.context import Context
 from s3gc_tui.lines import Output, PlainText
-from s3gc_tui.running import log_to_standard_error, run_command
+from s3gc_tui.log_lines import log_to_standard_error
+from s3gc_tui.running import run_command
 
 
 class Bars:
@@ -69,7 +71,7 @@ def ask(question: str) -> str:
 
 def run_by_hand(args: argparse.Namespace) -> ExitCode:
     """Run one sub-command for a person."""
-    log_to_standard_error(logging.WARNING)
+    log_to_standard_error(logging.WARNING, args, os.environ)
     output = Output(sys.stdout)
     questions = ask if sys.stdin.isatty() and sys.stderr.isatty() else None
     # A question and a moving bar do not go together on one screen.

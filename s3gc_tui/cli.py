@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, cast
 
 from s3gc_core.redaction import shown
+from s3gc_tui.log_lines import FORMAT_VARIABLE, FORMATS, LEVEL_VARIABLE, LEVELS
 from s3gc_tui.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -97,6 +98,16 @@ def build_parser() -> argparse.ArgumentParser:
         help="as --batch, with the lines of a list as CSV, and its summary on standard error",
     )
     parser.add_argument(
+        "--log-format",
+        choices=FORMATS,
+        help=f"of the log on standard error (json; {FORMAT_VARIABLE})",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=LEVELS,
+        help=f"debug tells of each object (by hand warning, else info; {LEVEL_VARIABLE})",
+    )
+    parser.add_argument(
         "--write",
         nargs="?",
         type=positive,
@@ -126,6 +137,11 @@ def _scanning(add: Add) -> None:
         "--write-probe",
         action="store_true",
         help="put and delete a probe object to test the store's conditional deletes",
+    )
+    doctor.add_argument(
+        "--print-policy",
+        action="store_true",
+        help="print the least rights that are needed: a policy for the bucket, grants for SQL",
     )
     follow = add("follow", help="keep the registry true to databases with cdc = true")
     follow.add_argument("--reload", action="store_true", help="begin anew, and read all of them")
@@ -345,7 +361,16 @@ def _looking(add: Add) -> None:
     report.add_argument(
         "--uploads", action="store_true", help="count uploads in parts that nobody finished, too"
     )
-    add("status", help="who holds the vault, last scan, plans, open steps")
+    status = add("status", help="who holds the vault, last scan, plans, open steps")
+    status.add_argument(
+        "--all", action="store_true", help="a line for each profile in the folder of profiles"
+    )
+    metrics = add("metrics", help="sums and states as Prometheus reads them")
+    which = metrics.add_mutually_exclusive_group()
+    which.add_argument(
+        "--textfile", type=Path, metavar="PATH", help="replace this file of node_exporter's"
+    )
+    which.add_argument("--print-alerts", action="store_true", help="print sample alert rules")
     demo = add("demo", help="a small real world to try s3gc on")
     # Accepted after the sub-command as well: `s3gc demo --batch` is what one types.
     demo.add_argument("--batch", action="store_true", dest="batch", default=argparse.SUPPRESS)

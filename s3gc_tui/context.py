@@ -16,6 +16,7 @@ from s3gc_core.errors import ExitCode
 from s3gc_core.judgement import Progress
 from s3gc_core.session import READ_ONLY, READ_ONLY_VARIABLE, UNRESTRICTED, Session
 from s3gc_tui.lines import Emit, Output
+from s3gc_tui.log_lines import learn_secrets
 
 # The exit code that goes with each outcome of an operation.
 EXIT_OF = {
@@ -48,7 +49,9 @@ class Context:
         """The configuration that the command line names, with the environment over it."""
         config: Path | None = self.args.config
         profile: str | None = self.args.profile
-        return load_config(find_config(config, profile), os.environ)
+        found = load_config(find_config(config, profile), os.environ)
+        learn_secrets(found, os.environ)
+        return found
 
     def collector(self) -> AbstractAsyncContextManager[Collector]:
         """The collector of that configuration."""

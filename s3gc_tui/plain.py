@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
@@ -21,13 +22,14 @@ from s3gc_core.session import READ_ONLY
 from s3gc_tui.context import Context
 from s3gc_tui.gateway import Gateway, Launch
 from s3gc_tui.lines import Output, PlainText
+from s3gc_tui.log_lines import log_to_standard_error
 from s3gc_tui.models import plain_lines, plain_references
 from s3gc_tui.models.candidate_filter import FilterError, parse_filter
 from s3gc_tui.models.detail_lines import detail_lines
 from s3gc_tui.models.lines import Line, line
 from s3gc_tui.models.picture import Picture
 from s3gc_tui.models.stream_lines import stream_text
-from s3gc_tui.running import log_to_standard_error, run_command
+from s3gc_tui.running import run_command
 from s3gc_tui.safe_text import printable
 
 VIEWS = (
@@ -70,7 +72,7 @@ class PlainView:
 
 def run_plain_command(args: argparse.Namespace) -> ExitCode:
     """Print the view that the command line names; returns the exit code."""
-    log_to_standard_error(logging.WARNING)
+    log_to_standard_error(logging.WARNING, args, os.environ)
     output = Output(sys.stdout)
     context = Context(args, PlainText(output), output, silent, ask=None)
     view, *rest = args.plain or ["all"]

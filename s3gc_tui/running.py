@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -19,6 +18,10 @@ from s3gc_core.errors import (
     OperationCancelled,
     S3gcError,
 )
+from s3gc_core.ids import new_id
+from s3gc_core.log import bound
+from s3gc_core.redaction import secrets_of_environment
+from s3gc_tui.log_lines import SCRUBBER
 from s3gc_tui.safe_text import printable, safe_text
 
 if TYPE_CHECKING:
@@ -45,16 +48,12 @@ def complain(text: str) -> None:
     sys.stderr.flush()
 
 
-def log_to_standard_error(level: int) -> None:
-    """Diagnostics as one event a line on standard error; libraries speak from WARNING on."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
-    logging.getLogger("s3gc").setLevel(level)
-
-
 def run_command(command: Command, context: Context) -> ExitCode:
     """Run it; every way it can end becomes an exit code and a last line."""
     try:
-        return asyncio.run(_until_signal(command, context))
+        # What the operations of one command have in common in the log.
+        with bound(correlation_id=new_id()):
+            return asyncio.run(_until_signal(command, context))
     except S3gcError as error:
         _tell(context, error)
         return error.exit_code
@@ -149,9 +148,11 @@ def _ending(outcome: str, error: str) -> Record:
 
 
 def crash_report(error: Exception) -> str:
-    """The traceback, without locals and cleaned, in a file that only its owner can read."""
+    """The traceback, cleaned and without locals and secrets, in a file for its owner alone."""
+    SCRUBBER.learn(secrets_of_environment(os.environ))
     descriptor, path = tempfile.mkstemp(prefix="s3gc-crash-", suffix=".txt")
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
         for part in traceback.format_exception(error):
-            file.writelines(f"{printable(line)}\n" for line in part.splitlines())
+            lines = SCRUBBER.scrubbed(part).splitlines()
+            file.writelines(f"{printable(line)}\n" for line in lines)
     return path

@@ -109,8 +109,9 @@ async def operation(
             log.warning("recovered", operations=recovered.operations, deleted=recovered.deleted)
         journal.step("")
         run = OperationRun(operation_id, recovered, journal)
-        async with _recorded(audit, run, started):
-            yield run
+        with log.of_operation(operation_id):
+            async with _recorded(audit, run, started):
+                yield run
 
 
 async def recover_dead(
@@ -212,7 +213,7 @@ async def _recorded(
             # What has no beginning in the log gets no end there.
             recorded = False
             raise
-        log.info("operation_started", operation_id=operation_id, what=started.what)
+        log.info("operation_started", what=started.what)
         yield
     except asyncio.CancelledError:
         run.outcome = "cancelled"
@@ -235,7 +236,9 @@ async def _recorded(
     finally:
         finished = OperationFinished(run.outcome, run.counts, run.blocked, error)
         await to_the_end(_finish(audit, run, finished, recorded=recorded))
-        log.info("operation_finished", operation_id=operation_id, outcome=run.outcome)
+        log.info(
+            "operation_finished", what=started.what, outcome=run.outcome, error=error, **run.counts
+        )
 
 
 async def _finish(

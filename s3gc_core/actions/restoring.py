@@ -141,6 +141,7 @@ async def _restore_into(
             accept_lossy,
             replica,
         )
+        log.info("restore_operation_started", bucket=bucket.name, **_in_words(selection))
         try:
             await restore.run(selection)
         finally:
@@ -148,6 +149,7 @@ async def _restore_into(
             _tell_from_replica(restore.from_replica)
     if any(restore.counts[left] for left in _LEFT):
         run.outcome = "partial"
+    log.info("restore_operation_completed", outcome=run.outcome, bytes=restore.bytes_restored)
     return OperationSummary(
         run.operation_id,
         run.outcome,

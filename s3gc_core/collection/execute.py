@@ -377,6 +377,7 @@ class Execution:
         for result in results:
             if result.outcome not in _AS_INTENDED:
                 self.journal.object_ended(result.outcome.value, result.key, result.reason)
+            _tell(result)
         self.journal.tally(self.counts, backed_up=self.bytes_backed_up, deleted=self.bytes_deleted)
 
     async def _settle(self) -> None:
@@ -410,3 +411,13 @@ def _result(intent: Intent, answer: DeleteResult, remark: str) -> Result:
     version_id = intent.version_id if outcome is Outcome.DELETED else None
     reason = answer.reason or remark
     return Result(intent.key, outcome, reason, version_id=version_id, marker=answer.marker)
+
+
+def _tell(result: Result) -> None:
+    match result.outcome:
+        case Outcome.DELETED:
+            log.debug("object_backed_up_and_deleted", key=result.key)
+        case Outcome.FAILED:
+            log.warning("backup_delete_failed", key=result.key, reason=result.reason)
+        case outcome:
+            log.debug("object_left", key=result.key, outcome=outcome.value, reason=result.reason)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from s3gc_core import log
 from s3gc_core.bucket import Bucket, ObjectChanged, ObjectUnreadable, WriteDenied
 from s3gc_core.collection.comparison import differences
 from s3gc_core.collection.unhiding import UNHIDDEN, unhide
@@ -46,6 +47,8 @@ CLAIMED = "another operation is deleting it or bringing it back just now"
 
 _WRITTEN = frozenset({RestoreOutcome.RESTORED, RestoreOutcome.EXPORTED})
 _AS_INTENDED = _WRITTEN | {RestoreOutcome.ALREADY_THERE}
+# Something lives at the key, and was left as it is.
+_EXISTS = frozenset({RestoreOutcome.ALREADY_THERE, RestoreOutcome.NEWER_KEPT})
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -203,6 +206,7 @@ class Restore:
         for result in restored:
             if result.outcome not in _AS_INTENDED or result.lossy:
                 self.journal.object_ended(result.outcome.value, result.key, result.reason)
+            _tell(result)
         self.lossy += sum(result.lossy for result in restored)
         self.bytes_restored += sum(
             backup.intent.backup.given_size if result.lossy else backup.intent.size
@@ -239,3 +243,13 @@ class Restore:
         self.unhidden += 1
         reason = f"{UNHIDDEN}: version {intent.version_id} is current again, with its date"
         return Written(RestoreOutcome.RESTORED, intent.etag, reason)
+
+
+def _tell(result: Restored) -> None:
+    told = {"key": result.key, "outcome": result.outcome.value, "reason": result.reason}
+    if result.outcome in _WRITTEN:
+        log.debug("object_restored", **told, lossy=result.lossy)
+    elif result.outcome in _EXISTS:
+        log.debug("restore_skipped_exists", **told)
+    else:
+        log.warning("restore_object_failed", **told)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3gc_core import log
 from s3gc_core.bucket import ListingIncomplete, Versioning
 from s3gc_core.clock import Clock
 from s3gc_core.config import Codec, Config
@@ -140,12 +141,14 @@ class Scan:
         exclusions = UnmatchedExclusions(rules_of(self.config))
         listed = await self._list(exclusions)
         listing_ended_at = self.clock.now()
+        log.info("objects_listed", listed=listed)
         await self.catalogue.complete_listing(began_at)
         covered = await self._cover(before)
         open_columns = [str(column.id) for column in covered if column.is_open]
         caught = await self._catch_up()
         await self._send_canaries()
         candidates = await self._find_candidates()
+        log.info("candidates_found", candidates=candidates)
         canaries = None
         searched = SearchDone()
         if candidates:
@@ -215,6 +218,7 @@ class Scan:
             versioning=await asked_versioning(self.bucket),
         )
         await self.catalogue.finish_scan(scan_id, msgspec.json.encode(summary))
+        _tell(summary)
         return summary
 
     async def _list(self, exclusions: UnmatchedExclusions) -> int:
@@ -338,6 +342,7 @@ class Scan:
                 if not page:
                     break
                 verdicts = await verdicts_on(page, hits)
+                _tell_verdicts(verdicts)
                 await writing.put(self.catalogue.add_candidates(scan_id, verdicts))
                 judged += len(page)
                 self.journal.progress("judge", judged, candidates)
@@ -384,3 +389,23 @@ class Scan:
             )
             for source in self.config.sources
         ]
+
+
+def _tell_verdicts(verdicts: Sequence[Judged]) -> None:
+    if log.is_debug():
+        for judged in verdicts:
+            verdict, reason = judged.verdict.value, judged.reason
+            log.debug("object_judged", key=judged.object.key, verdict=verdict, reason=reason)
+
+
+def _tell(summary: ScanSummary) -> None:
+    for trip in summary.blocked:
+        log.warning("guard_tripped", guard=trip.label, reason=trip.reason)
+    log.info(
+        "orphans_verified",
+        orphans=summary.orphans,
+        held=summary.held,
+        kept=summary.kept,
+        bytes=summary.bytes,
+        plan_id=summary.plan_id,
+    )

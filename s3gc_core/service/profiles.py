@@ -21,8 +21,14 @@ class Profile:
 
 
 async def refuse_shared(profiles: Sequence[Profile]) -> None:
-    """Raise `ConfigurationError` where two profiles share a vault, a file of anchors, or a change
-    stream (as a copied vault would): what one records, the other would take for its own.
+    """Raise `ConfigurationError` where two profiles share what each must have alone."""
+    if problems := await shared(profiles):
+        raise ConfigurationError(problems, origin="profiles")
+
+
+async def shared(profiles: Sequence[Profile]) -> list[Problem]:
+    """Where two profiles share a vault, a file of anchors, or a change stream (as a copied vault
+    would): what one records, the other would take for its own.
     """
     problems: list[Problem] = []
     owners: dict[tuple[str, str], str] = {}
@@ -32,8 +38,7 @@ async def refuse_shared(profiles: Sequence[Profile]) -> None:
             if owner != profile.name:
                 names = f"{value}, in profiles {owner} and {profile.name}"
                 problems.append(Problem(what, names, allowed))
-    if problems:
-        raise ConfigurationError(problems, origin="profiles")
+    return problems
 
 
 async def _own(profile: Profile) -> list[tuple[str, str, str]]:

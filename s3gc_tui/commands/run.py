@@ -6,11 +6,12 @@ for approval, but for what a grant covers (mode execute): that is executed at on
 
 from __future__ import annotations
 
+from s3gc_core import log
 from s3gc_core.actions.granting import GrantAnswer
 from s3gc_core.actions.scheduled import Timed
 from s3gc_core.collector import Collector
 from s3gc_core.config import Mode
-from s3gc_core.errors import ExitCode
+from s3gc_core.errors import ExitCode, S3gcError
 from s3gc_core.judgement import Plan
 from s3gc_tui.commands import execute, scan
 from s3gc_tui.context import EXIT_OF, Context
@@ -22,7 +23,14 @@ async def run(context: Context) -> ExitCode:
     async with context.collector() as collector, collector.of_schedule(Timed.RUN, slot) as is_open:
         if not is_open:
             return context.summary("nothing-to-do", scheduled=slot)
-        return await _cycle(context, collector)
+        log.info("gc_cycle_started", bucket=collector.config.bucket, mode=collector.config.mode)
+        try:
+            code = await _cycle(context, collector)
+        except S3gcError as error:
+            log.warning("gc_cycle_failed", error=error.name, what=error.what)
+            raise
+        log.info("gc_cycle_completed", exit_code=int(code))
+        return code
 
 
 async def _cycle(context: Context, collector: Collector) -> ExitCode:

@@ -16,6 +16,7 @@ from s3gc_core.config_file import find_config, load_config, profiles_folder
 from s3gc_core.errors import ConfigurationError, ExitCode, NotServing, Problem
 from s3gc_core.service import PRINTED, Profile, ServiceEvent, serve
 from s3gc_tui.context import Context
+from s3gc_tui.log_lines import learn_secrets
 
 # A service that has written nothing for so long hangs.
 _SILENT = timedelta(seconds=60)
@@ -70,7 +71,9 @@ def _profiles(context: Context) -> Iterator[Profile]:
 
 
 def _load(path: Path) -> Config:
-    return load_config(path, os.environ)
+    config = load_config(path, os.environ)
+    learn_secrets(config, os.environ)
+    return config
 
 
 async def _check(context: Context, profiles: list[Profile]) -> ExitCode:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 async def run(context: Context) -> ExitCode:
     """Emit how things stand; changes nothing."""
+    if context.args.all:
+        from s3gc_tui.commands import status_all
+
+        return await status_all.run(context)
     async with context.collector() as collector:
         status = await collector.status()
         streams = await collector.stream_status()

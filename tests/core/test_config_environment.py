@@ -11,6 +11,7 @@ import pytest
 from s3gc_core import create_config_from_env
 from s3gc_core.config import (
     IMAGES_SENTENCE,
+    Caution,
     CdcOver,
     Config,
     DatabaseConfig,
@@ -47,6 +48,7 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_EXPECTED_BUCKET_OWNER": ("expected_bucket_owner",),
         "S3GC_CHECKSUMS": ("checksums",),
         "S3GC_MODE": ("mode",),
+        "S3GC_PROFILE": ("caution",),
         "S3GC_RETENTION_DAYS": ("retention_days",),
         "S3GC_VAULT_PATH": ("vault_path",),
         "S3GC_SCHEDULE_CRON": ("schedule_cron",),
@@ -157,7 +159,7 @@ def test_all_of_them() -> None:
         "S3GC_SOURCE_SHRUNK_SHARE": "1",
         "S3GC_LISTING_SHRUNK_SHARE": ".5",
         "S3GC_ADMIN_API_KEY": "reserved",
-        "S3GC_PROFILE": "reserved",
+        "S3GC_PROFILE": "safe",
         "HOME": "/home/operator",
     }
     assert create_config_from_env(tables={"users": ["avatar"]}, environ=environ) == Config(
@@ -165,6 +167,7 @@ def test_all_of_them() -> None:
         region="eu-west-1",
         endpoint_url="http://127.0.0.1:8333",
         mode=Mode.EXECUTE,
+        caution=Caution.SAFE,
         retention_days=30,
         exclude_prefixes=("backups/", "static/"),
         exclude_patterns=("*.keep",),

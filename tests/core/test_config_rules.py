@@ -10,6 +10,7 @@ import pytest
 from s3gc_core import config_rules as rules
 from s3gc_core.config import (
     IMAGES_SENTENCE,
+    Caution,
     Checksums,
     Codec,
     DatabaseSearch,
@@ -49,6 +50,7 @@ GOOD: list[tuple[str, object, object]] = [
     ],
     *[("mode", str(mode), mode) for mode in Mode],
     ("mode", Mode.EXECUTE, Mode.EXECUTE),
+    *[("caution", str(caution), caution) for caution in Caution if caution != "compliance"],
     *[("heal", str(heal), heal) for heal in Heal],
     *[("request_payer", str(who), who) for who in RequestPayer],
     *[("expected_bucket_owner", who, who) for who in ("", "0123456789" + "12")],
@@ -138,6 +140,7 @@ BAD: list[tuple[str, object]] = [
     *[("max_requests_per_second", count) for count in (-1, 1_000_001, *NO_NUMBER)],
     *[("max_bandwidth_mb_per_second", count) for count in (-1, 1_000_001, *NO_NUMBER)],
     *[("database_search_skip", name) for name in ("", ".", "a..b", "*", "/", 7, None)],
+    *[("caution", caution) for caution in ("", "Safe", "safe_defaults", None, True)],
     *[("heal", heal) for heal in ("", "Restore", "yes", None, True)],
     *[("jpegxl", flag) for flag in ("", "true", None, 1)],
     *[("images", how) for how in ("", "lossy", "Compact", None, True)],

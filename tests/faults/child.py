@@ -23,7 +23,8 @@ from s3gc_tui.cli import build_parser, load_command
 from s3gc_tui.context import Context
 from s3gc_tui.demo.seaweed import die_with_parent
 from s3gc_tui.lines import JsonLines, Output
-from s3gc_tui.running import log_to_standard_error, run_command
+from s3gc_tui.log_lines import log_to_standard_error
+from s3gc_tui.running import run_command
 from tests.faults import failpoints
 
 # Everything was uploaded a month ago, as far as s3gc can tell.
@@ -77,7 +78,7 @@ def work(job: dict[str, Any], ask_the_kernel: Callable[[], None] | None) -> int:
     if job["fault"]:
         failpoints.install(job["fault"])
     args = build_parser().parse_args(["--batch", *job["argv"]])
-    log_to_standard_error(logging.INFO)
+    log_to_standard_error(logging.INFO, args, os.environ)
     output = Output(sys.stdout)
     context = ShiftedContext(args, JsonLines(output), output, silent, ask=None)
     return run_command(load_command(args.command), context)

@@ -7,6 +7,7 @@ it nothing could be an orphan in a test: a fresh object is younger than the shor
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -17,7 +18,8 @@ from s3gc_core.errors import ExitCode
 from s3gc_tui.cli import build_parser, load_command
 from s3gc_tui.context import Context
 from s3gc_tui.lines import JsonLines, Output, PlainText
-from s3gc_tui.running import log_to_standard_error, run_command
+from s3gc_tui.log_lines import log_to_standard_error
+from s3gc_tui.running import run_command
 
 DAYS = timedelta(days=float(sys.argv[1])) if len(sys.argv) > 1 else timedelta()
 
@@ -36,7 +38,7 @@ class ShiftedContext(Context):
 
 def main() -> ExitCode:
     args = build_parser().parse_args(sys.argv[2:])
-    log_to_standard_error(logging.INFO if args.batch else logging.WARNING)
+    log_to_standard_error(logging.INFO if args.batch else logging.WARNING, args, os.environ)
     output = Output(sys.stdout)
     emit = JsonLines(output) if args.batch else PlainText(output)
     context = ShiftedContext(args, emit, output, silent, ask=None)

@@ -65,7 +65,14 @@ async def test_a_scan_says_what_it_found(small: SmallWorld) -> None:
         "blocked": [],
     }
     # Diagnostics are on the other stream.
-    assert events(ran) == ["operation_started", "anchor", "operation_finished"]
+    assert events(ran) == [
+        "operation_started",
+        "objects_listed",
+        "candidates_found",
+        "orphans_verified",
+        "anchor",
+        "operation_finished",
+    ]
     assert await small.world.keys() == {*USED, *FORGOTTEN, *PROTECTED}
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
 
-from s3gc_core.config import Config
+from s3gc_core.config import Config, DatabaseConfig
 from s3gc_core.config_file import load_config
 from tests.servers.process import free_port
 from tests.tui.command_line import CommandLine, Ran, only
@@ -183,3 +184,16 @@ async def test_the_doctor_changes_nothing(small: SmallWorld) -> None:
     assert ran.code == 0
     assert await small.world.keys() == before
     assert os.listdir(small.world.config.vault_path) == []  # noqa: PTH208
+
+
+async def test_the_least_rights_are_printed(small: SmallWorld) -> None:
+    small.write_config(databases=(DatabaseConfig("postgresql://app:Hunter9@nowhere/shop"),))
+    by_hand, batch = await asyncio.gather(
+        small.cli("doctor", "--print-policy"), small.cli.batch("doctor", "--print-policy")
+    )
+    assert (by_hand.code, batch.code, batch.summary["grants"]) == (0, 0, 4)
+    policy, end = json.JSONDecoder().raw_decode(by_hand.text)
+    assert policy == batch.of("bucket-policy")[0]["policy"]
+    told = [line.partition("  -- ")[0] for line in by_hand.text[end:].split("\n") if line]
+    assert told == [grant["sql"] for grant in batch.of("grant")]
+    assert b"Hunter9" not in by_hand.stdout + batch.stdout

@@ -131,7 +131,7 @@ def test_every_setting_decides_or_is_known_not_to() -> None:
     # The bucket is asked who it is, and clearances are in the audit log.
     decide = set(Conditions.__struct_fields__) - {"bucket", "clearances"}
     idle = {
-        "bucket", "region", "endpoint_url", "mode", "vault_path", "schedule_cron",
+        "bucket", "region", "endpoint_url", "mode", "caution", "vault_path", "schedule_cron",
         "schedule_jitter_seconds", "drill_cron", "drill_sample",
         "compression_floor", "jpegxl", "images_acknowledged",
         "deduplicate", "compression_level", "max_concurrency", "max_requests_per_second",
