@@ -21,6 +21,7 @@ from s3gc_core.actions import (
     following,
     granting,
     keys,
+    measuring,
     registry,
     repairing,
     replicating,
@@ -41,6 +42,7 @@ from s3gc_core.actions.executing import OperationSummary
 from s3gc_core.actions.following import FollowEvent
 from s3gc_core.actions.granting import GrantAnswer, GrantStanding
 from s3gc_core.actions.keys import KeyTest, keyring_of
+from s3gc_core.actions.measuring import Metrics
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.registry import Rebuilt, RegistryStats
@@ -566,6 +568,10 @@ class Collector:
     async def status(self) -> Status:
         """Who holds the vault, what waits, what is left to recover; changes nothing."""
         return await standing.status(self._parts)
+
+    async def metrics(self) -> Metrics:
+        """Sums over all that was ever done, and how things stand; true across restarts, cheap."""
+        return await measuring.metrics(self._parts, may_keep=self._session.may_write)
 
     async def vault_stats(self) -> VaultStats:
         """What the vault holds."""

@@ -424,6 +424,13 @@ class JobNotStarted(S3gcError):
     next_step = "clear the cause named above; the same command line can be run by hand"
 
 
+class TextfileNotWritten(S3gcError):
+    """The file of metrics could not be replaced; an old one is still there."""
+
+    why = "whoever watches these metrics would take old ones for how things stand now"
+    next_step = "name a file in a folder that s3gc may write to, such as node_exporter's"
+
+
 class VaultBusy(S3gcError):
     """Another operation holds the vault."""
 

@@ -346,6 +346,12 @@ def _looking(add: Add) -> None:
         "--uploads", action="store_true", help="count uploads in parts that nobody finished, too"
     )
     add("status", help="who holds the vault, last scan, plans, open steps")
+    metrics = add("metrics", help="sums and states as Prometheus reads them")
+    which = metrics.add_mutually_exclusive_group()
+    which.add_argument(
+        "--textfile", type=Path, metavar="PATH", help="replace this file of node_exporter's"
+    )
+    which.add_argument("--print-alerts", action="store_true", help="print sample alert rules")
     demo = add("demo", help="a small real world to try s3gc on")
     # Accepted after the sub-command as well: `s3gc demo --batch` is what one types.
     demo.add_argument("--batch", action="store_true", dest="batch", default=argparse.SUPPRESS)

@@ -16,6 +16,8 @@ from s3gc_core.references import StreamState, followable
 
 # From this part of what a server may keep on, it is worth a warning.
 _WARNED_SHARE = 10
+# What a stream that has begun can be.
+STATES = ("following", "loading", "waiting", "lost")
 
 
 class StreamStatus(msgspec.Struct, frozen=True):

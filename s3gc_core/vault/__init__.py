@@ -2,6 +2,7 @@
 
 from s3gc_core.vault.anchors import Anchor
 from s3gc_core.vault.audit import AuditLog
+from s3gc_core.vault.audit_totals import End, Held, Totals
 from s3gc_core.vault.backup_states import GONE, BackupState, DeletedObject
 from s3gc_core.vault.compact import require_compact
 from s3gc_core.vault.compact_rules import is_called_picture, may_be_lossy
@@ -67,10 +68,12 @@ __all__ = [
     "DrillDiffered",
     "Drilled",
     "Encoder",
+    "End",
     "Entry",
     "Fidelity",
     "GrantRevoked",
     "Granted",
+    "Held",
     "HeldBackup",
     "Intent",
     "KeyProven",
@@ -93,6 +96,7 @@ __all__ = [
     "Spent",
     "StoreProbed",
     "StoredBackup",
+    "Totals",
     "Verified",
     "backup_name",
     "choose_codec",

@@ -22,6 +22,7 @@ from s3gc_core.vault.anchors import FILE as ANCHORS
 from s3gc_core.vault.anchors import Anchor, add_anchor, read_anchors
 from s3gc_core.vault.audit_checking import LogCheck, check_extends
 from s3gc_core.vault.audit_schema import SCHEMA, guard
+from s3gc_core.vault.audit_totals import Totals, carried_on
 from s3gc_core.vault.backup_states import BackupState, DeletedObject, deleted_of
 from s3gc_core.vault.chain import Row, chained
 from s3gc_core.vault.failures import database_failure, disk_failure
@@ -321,6 +322,12 @@ class AuditLog:
         for start in range(0, len(wanted), PAGE):
             found |= await self._read(reading.copies_of, wanted[start : start + PAGE])
         return found
+
+    async def totals(self, known: Totals) -> Totals:
+        """The sums over the log as it is now, from those that are known; in short reads."""
+        while (further := await self._read(carried_on, known)) is not known:
+            known = further
+        return known
 
     # What the methods above share
 

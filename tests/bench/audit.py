@@ -1,4 +1,7 @@
-"""`python -m tests.bench --only audit`: checking the whole audit log, beside hashing its bytes."""
+"""`python -m tests.bench --only audit`: checking the whole audit log, beside hashing its bytes.
+
+And the sums that `s3gc metrics` tells, from nothing and carried on.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from s3gc_core.clock import SystemClock
-from s3gc_core.vault import AuditLog, Outcome, Result
+from s3gc_core.vault import AuditLog, Outcome, Result, Totals
 from tests.core.vault.builders import OPERATION, intent
 
 _BATCH = 250
@@ -30,10 +33,17 @@ async def measure(rows: int) -> None:
             began, cpu = time.perf_counter(), time.process_time()
             checked = await log.verify()
             seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+            began = time.perf_counter()
+            totals = await log.totals(Totals())
+            anew = time.perf_counter() - began
+            began = time.perf_counter()
+            await log.totals(totals)
+            carried = time.perf_counter() - began
         finally:
             await log.close()
         raw = _hashed(vault / "audit.db")
     print(f"audit verify: {checked:,} records in {seconds:.2f} s: {checked / seconds:,.0f} rows/s")
+    print(f"totals: {anew:.2f} s from nothing, {1000 * carried:.1f} ms where they are known")
     print(f"  by the processor's time: {checked / cpu:,.0f} rows/s")
     print(f"  reading and hashing the same rows alone, by that time: {checked / raw:,.0f} rows/s")
 
