@@ -16,7 +16,8 @@ _WHERE: Where = ("api",)
 _TOKENS: Where = ("api", "tokens")
 # Where a token is expected the token itself may have been written, whatever it looks like.
 _HIDDEN = "a value (hidden)"
-# Whom S3GC_ADMIN_API_KEY belongs to.
+# Whom the token in this variable belongs to: it writes, too.
+ADMIN_VARIABLE = "S3GC_ADMIN_API_KEY"
 ADMIN = "admin"
 
 

@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3gc_core.config import ApiConfig, TokenConfig
-from s3gc_core.config_api import ADMIN
+from s3gc_core.config_api import ADMIN, ADMIN_VARIABLE
 from s3gc_core.errors import ConfigurationError, Problem
-
-ADMIN_VARIABLE = "S3GC_ADMIN_API_KEY"
 
 # What a header can carry without being cut or encoded, and nobody guesses. A longer file is none.
 _TOKEN = re.compile(r"[!-~]{12,512}")

@@ -11,22 +11,17 @@ import httpx
 from fastapi import FastAPI
 
 from s3gc_core.integrations import PREFIX
-from tests.service.scene import SHIFTED
 from tests.tui.command_line import TAME_BYTES
-from tests.world import World
 
 READ, WRITE, ADMIN = "r" * 20, "w" * 20, "a-key-of-the-admin"
 # Objects are old enough for processes that think so many days have passed.
 DAYS = 30.0
 ENVIRON = {"READ_TOKEN": READ, "WRITE_TOKEN": WRITE, "S3GC_ADMIN_API_KEY": ADMIN}
-TOKENS = {"monitoring": {"env": "READ_TOKEN"}, "deployer": {"env": "WRITE_TOKEN", "write": True}}
+TOKENS: Mapping[str, Mapping[str, Any]] = {
+    "monitoring": {"env": "READ_TOKEN"},
+    "deployer": {"env": "WRITE_TOKEN", "write": True},
+}
 SECONDS = 60.0
-
-
-def settings(world: World) -> dict[str, Any]:
-    """How the API is set up, besides its configuration."""
-    world.days(DAYS)
-    return {"environ": ENVIRON, "program": SHIFTED, "clock": world.clock}
 
 
 @dataclass(slots=True)
