@@ -69,7 +69,7 @@ def make_admin_app(
         app.include_router(router, dependencies=[Security(_BEARER), *strict])
     app.add_exception_handler(S3gcError, _of_ours)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(HTTPException, of_http)
     app.add_middleware(Gate, tokens=tokens)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
@@ -117,15 +117,14 @@ async def _invalid(_: Request, error: Exception) -> Response:
     return problem(_UnusableError(wrong), wrong=wrong)
 
 
-async def _of_http(request: Request, error: Exception) -> Response:
+async def of_http(request: Request, error: Exception) -> Response:
     """No such path or method; or a body that is no text."""
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code in (404, 405):
-        told: S3gcError = NoSuchPath(f"there is no {request.method} of this path")
-    else:
-        told = RequestUnusable(str(error.detail))
-    return problem(told, status=HTTPStatus(error.status_code), headers=error.headers)
+        told = NoSuchPath(f"there is no {request.method} of this path")
+        return problem(told, status=HTTPStatus(error.status_code), headers=error.headers)
+    return problem(RequestUnusable(str(error.detail)))
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 
 from s3gc_core.clock import Clock
 from s3gc_core.config import Config
 from s3gc_core.errors import ApiNotListening, ConfigurationError, Problem
+from s3gc_core.integrations.admin import of_http
 from s3gc_core.integrations.plugin import PREFIX, setup_s3gc_plugin
 from s3gc_core.service import PROGRAM
 
@@ -46,6 +48,8 @@ async def serve_api(
     """
     host, port = _address(profiles)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    # What is below no profile's prefix, such as a path with a line's end in it.
+    app.add_exception_handler(HTTPException, of_http)
     environ = os.environ if environ is None else environ
     for name, config in profiles.items():
         prefix = PREFIX if len(profiles) == 1 else f"{PREFIX}/{name}"

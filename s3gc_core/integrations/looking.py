@@ -125,7 +125,7 @@ async def candidates(
 
 @reading.get("/why")
 async def why(
-    door: Opened, key: Annotated[str, Query(min_length=1, max_length=1024)]
+    door: Opened, key: Annotated[str, Query(min_length=1, max_length=1024, pattern=shapes.NO_NUL)]
 ) -> shapes.Why:
     """Every layer, every reference and every backup of a key, asked now."""
     return answering.why(await (await door.collector()).why(key))

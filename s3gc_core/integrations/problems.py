@@ -30,6 +30,7 @@ _STATUS_OF = {
     "write-token-needed": HTTPStatus.FORBIDDEN,
     "read-only-session": HTTPStatus.FORBIDDEN,
     "too-many-streams": HTTPStatus.TOO_MANY_REQUESTS,
+    "object-unreadable": HTTPStatus.SERVICE_UNAVAILABLE,
     "plan-gone": HTTPStatus.GONE,
     "scan-gone": HTTPStatus.GONE,
 }

@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 ULID = r"^[0-9A-HJKMNP-TV-Z]{26}$"
+# No store takes it in a key, and no command line.
+NO_NUL = r"^[^\x00]+$"
 
-Key = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]+$")]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=NO_NUL)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"[0-9A-Za-z]")]
 
 
@@ -367,7 +369,7 @@ class Approval(Decision):
 class Execution(Body):
     """`confirm` is the bucket's name and the plan's count: "photos 12"."""
 
-    confirm: Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]+$")]
+    confirm: Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=NO_NUL)]
 
 
 class Restore(Body):
