@@ -105,3 +105,20 @@ async def test_a_vault_that_cannot_be_opened_is_told_without_a_token(quiet: Conf
         # It is tried again: nobody has to start the service anew.
         quiet.vault_path.unlink()
         assert (await client.get(f"{PREFIX}/status")).status_code == 200
+
+
+async def test_the_service_ends_in_order_though_somebody_listens(quiet: Config) -> None:
+    quiet.vault_path.mkdir(mode=0o700)
+    config = replace(quiet, api=replace(quiet.api, port=free_port()))
+    headers = {"Authorization": f"Bearer {READ}"}
+    async with (
+        kept(quiet.vault_path),
+        httpx.AsyncClient(headers=headers, timeout=SECONDS) as client,
+        AsyncExitStack() as stack,
+    ):
+        async with serve_api({"a": config}, environ=ENVIRON) as url:
+            answer = await stack.enter_async_context(client.stream("GET", url + PATH))
+            lines = answer.aiter_lines()
+            await lines_until(lines, "id: ")
+        # Cut off, the answer would not be whole, and reading it an error.
+        assert kinds([line async for line in lines]) == []
