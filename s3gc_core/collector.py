@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -59,11 +59,18 @@ from s3gc_core.collection import Export, PurgeSummary, Selection, select
 from s3gc_core.config import Config
 from s3gc_core.databases import open_database
 from s3gc_core.errors import NoSuchKey
+from s3gc_core.handing import HANDED, Handed, to_bytes
+from s3gc_core.ids import new_id
 from s3gc_core.jobs import (
+    Acting,
     Job,
     JobEvents,
+    JobOutcome,
     StartedJob,
+    acting_for,
+    actor,
     find_job,
+    find_outcome,
     job_events,
     list_jobs,
     request_cancel,
@@ -283,13 +290,18 @@ class Collector:
         plan_id: str | None = None,
         verdict: ObjectVerdict | None = None,
         prefix: str = "",
+        after: str = "",
     ) -> AsyncIterator[list[Judged]]:
-        """Candidates of the last scan, or of the scan a plan came from, by key, in pages."""
+        """Candidates of the last scan, or of the scan a plan came from, by key, in pages; only
+        those whose key is greater than `after`.
+        """
         scan_id = await self._scan_of(plan_id)
         if scan_id is None:
             return
         catalogue = self._parts.catalogue
-        async for page in catalogue.candidates(scan_id, verdict=verdict, prefix=prefix):
+        async for page in catalogue.candidates(
+            scan_id, verdict=verdict, prefix=prefix, after=after
+        ):
             yield page
 
     async def whole_plan(self, plan_id: str) -> Plan:
@@ -333,10 +345,10 @@ class Collector:
         plan = await self._parts.plan(plan_id)
         return plan, await plan_history(self.audit, plan)
 
-    async def plan_items(self, plan_id: str) -> AsyncIterator[list[PlanItem]]:
-        """A plan's objects by key, in pages."""
+    async def plan_items(self, plan_id: str, after: str = "") -> AsyncIterator[list[PlanItem]]:
+        """A plan's objects by key, in pages; only those whose key is greater than `after`."""
         plan = await self._parts.plan(plan_id)
-        async for page in self._parts.catalogue.plan_items(plan.plan_id):
+        async for page in self._parts.catalogue.plan_items(plan.plan_id, after):
             yield page
 
     async def approve(
@@ -360,6 +372,11 @@ class Collector:
         """Reject a plan for good. Raises `PlanFinished`, `PlanExpired`, `NoSuchPlan`."""
         self._session.check("reject plans")
         return await deciding.reject(self._parts, plan_id, reason=reason)
+
+    async def check_executable(self, plan_id: str, *, confirm: str) -> Plan:
+        """Raise what would refuse to execute a plan at once; executing it asks much more."""
+        self._session.check("execute plans")
+        return await deciding.check(self._parts, plan_id, confirm=confirm)
 
     async def approved_plan(self) -> Plan | None:
         """The oldest plan that is approved (or begun), not ended and not expired."""
@@ -517,16 +534,40 @@ class Collector:
         self._session.check("purge backups")
         return await restoring.purge(self._parts, older_than_days=older_than_days, dry_run=dry_run)
 
+    @staticmethod
+    def acting(who: str) -> AbstractContextManager[None]:
+        """Whatever the block does is done on the word of `who`: so the audit log names it."""
+        return acting_for(Acting(who))
+
+    def start_handed(self, program: Sequence[str], command: Sequence[str]) -> StartedJob:
+        """Run a batch command with just this configuration, for whoever acts now. Its operations
+        have the job's id among their arguments (`JOB_ARGUMENT`). For the rest as `start_job`.
+        """
+        job_id = new_id()
+        acting = Acting(actor(), job_id)
+        argv = [*program, "--config", str(HANDED), "--batch", *command]
+        handed = to_bytes(Handed(self.config, acting))
+        return start_job(
+            self.config.vault_path, argv, self._environment(), handed=handed, job_id=job_id
+        )
+
+    async def job_outcome(self, job_id: str) -> JobOutcome:
+        """How a job stands, whoever started it. Raises `NoSuchOperation`, `VaultUnreachable`."""
+        return await asyncio.to_thread(find_outcome, self.config.vault_path, job_id)
+
     def start_job(self, argv: Sequence[str]) -> StartedJob:
         """Run an s3gc command line as a process of its own, which outlives this one.
 
         It inherits the environment; from a session that is read-only now, it is read-only too.
         Raises `JobNotStarted`, `VaultUnreachable`.
         """
+        return start_job(self.config.vault_path, argv, self._environment())
+
+    def _environment(self) -> dict[str, str]:
         environment = dict(os.environ)
         if not self._session.may_write:
             environment[READ_ONLY_VARIABLE] = "1"
-        return start_job(self.config.vault_path, argv, environment)
+        return environment
 
     async def jobs(self, limit: int = 20) -> list[Job]:
         """Operations as their journals show them, newest first."""

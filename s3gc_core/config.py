@@ -251,6 +251,27 @@ class ReplicaConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenConfig:
+    """Who may use the admin API, for reading or also for writing. The token itself is in the
+    environment variable `env`, or in `file`.
+    """
+
+    name: str
+    env: str = ""
+    file: str = ""
+    write: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """Where `s3gc serve` answers requests, in clear text, and whose."""
+
+    host: str = "127.0.0.1"
+    port: int = 8473
+    tokens: tuple[TokenConfig, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A complete, valid configuration. Made by `load_config`, `create_config` or the builder.
 
@@ -323,6 +344,7 @@ class Config:
     guards: GuardLimits = GuardLimits()
     # Where a second vault is kept; None: nowhere.
     replica: ReplicaConfig | None = None
+    api: ApiConfig = ApiConfig()
     # What differs from `PRICES`.
     prices: dict[str, float] = field(default_factory=dict, hash=False)
     # Action of the dashboard -> its keys. Only the dashboard knows which there are.
@@ -346,6 +368,13 @@ class Config:
         values["vault_path"] = str(self.vault_path)
         if self.replica is not None:
             values["replica"] = asdict(self.replica) | {"durability": str(self.replica.durability)}
+        values["api"] = {
+            **asdict(self.api),
+            "tokens": {
+                token.name: {name: value for name, value in asdict(token).items() if name != "name"}
+                for token in self.api.tokens
+            },
+        }
         values["databases"] = [
             {
                 **asdict(database),

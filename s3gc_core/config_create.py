@@ -13,6 +13,7 @@ from s3gc_core import config_rules as rules
 from s3gc_core.config import (
     IMAGES_SENTENCE,
     PRICES,
+    ApiConfig,
     Config,
     DatabaseConfig,
     Encryption,
@@ -22,6 +23,7 @@ from s3gc_core.config import (
     PrefixBudget,
     ReplicaConfig,
 )
+from s3gc_core.config_api import read_api
 from s3gc_core.config_caution import apply_caution
 from s3gc_core.config_replica import read_replica
 from s3gc_core.config_rules import Findings, Rule, Where
@@ -101,11 +103,11 @@ PREFIX_BUDGET: dict[str, Rule[object]] = {
     "max_bytes_per_day": _SOME,
 }
 FILE_NAMES = frozenset(
-    {*SCALARS, *LISTS, "guards", "replica", "database", "tables", "prices", "keys"}
+    {*SCALARS, *LISTS, "guards", "replica", "api", "database", "tables", "prices", "keys"}
 )
 CREATE_NAMES = FILE_NAMES | {"databases", "cdc_backend", "cdc_over", "cdc_connection_url"}
 DEFAULTS: dict[str, object] = {
-    item.name: item.default for of in (Config, GuardLimits) for item in fields(of)
+    item.name: item.default for of in (ApiConfig, Config, GuardLimits) for item in fields(of)
 }
 _ELSEWHERE = {
     **{name: f"it belongs under [guards]: guards.{name}" for name in GUARDS},
@@ -177,6 +179,7 @@ class Settings(TypedDict, total=False):
     max_database_mb_per_second: int
     guards: GuardLimits | Mapping[str, object]
     replica: ReplicaConfig | Mapping[str, object] | None
+    api: ApiConfig | Mapping[str, object]
     prices: Mapping[str, float]
     keys: Mapping[str, str]
 
@@ -234,6 +237,8 @@ def validated(
     if "replica" in settings:
         where = values["bucket"], values.get("endpoint_url")
         values["replica"] = read_replica(settings["replica"], *where, findings)
+    if "api" in settings:
+        values["api"] = read_api(settings["api"], findings)
     if "prices" in settings:
         values["prices"] = _prices(settings["prices"], findings)
     if "keys" in settings:

@@ -6,6 +6,7 @@
     S3GC_CDC_OVER
     S3GC_EXECUTE_MODE                 true: mode execute; false: not execute
     S3GC_REPLICA_<SETTING>            the settings of [replica]
+    S3GC_API_HOST, S3GC_API_PORT      those of [api]
     S3GC_<SETTING>                    any other setting, those of [guards] too (but for its
                                       prefixes); lists by commas
     S3GC_PROFILE                      caution
@@ -23,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from s3gc_core.config import Config, Mode
+from s3gc_core.config_api import API
 from s3gc_core.config_create import (
     CREATE_NAMES,
     DEFAULTS,
@@ -50,6 +52,7 @@ VARIABLES: dict[str, Where] = {
     **{_OWN_NAMES.get(name, f"S3GC_{name.upper()}"): (name,) for name in (*SCALARS, *LISTS)},
     **{f"S3GC_{name.upper()}": ("guards", name) for name in GUARDS},
     **{f"S3GC_REPLICA_{name.upper()}": ("replica", name) for name in REPLICA},
+    **{f"S3GC_API_{name.upper()}": ("api", name) for name in API},
     "S3GC_CDC_BACKEND": ("cdc_backend",),
     "S3GC_CDC_OVER": ("cdc_over",),
 }

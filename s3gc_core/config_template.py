@@ -195,6 +195,16 @@ listing_shrunk_share = 0.5
 # secret_key_env = ""
 # durability = "local"             # "replica": nothing is deleted before the replica has its backup
 
+# The admin API that `s3gc serve` answers (pip install "s3gc[api]"), in clear text: beyond this
+# machine put TLS before it. It is served where there is a token; each has a name, and is held by an
+# environment variable or by a file. S3GC_ADMIN_API_KEY holds the write token named admin.
+# [api]
+# host = "127.0.0.1"
+# port = 8473
+# [api.tokens]
+# monitoring = { env = "MONITORING_TOKEN" }
+# deployer = { file = "/run/secrets/deployer", write = true }
+
 # What storage and requests cost, for `s3gc report`: a GiB for a month by storage class, and 1,000
 # requests (GET, LIST, DELETE). What is not said costs what AWS asks in us-east-1, in US dollars.
 # [prices]

@@ -8,22 +8,28 @@
     ├── AnchorKeyUnusable           2   the key that signs anchors of the audit log cannot be used
     ├── IdentityMissing             2   a backup is encrypted, and no key is here to open it
     ├── IdentityWrong               2   the keys that are here do not open it
+    ├── ApiMissing                  2   what the admin API is served with is not installed
+    ├── RequestUnusable             2   a request to the admin API is not as it has to be
     ├── Refused                     3   a rule or a guard says no; nothing was changed
     │   ├── NothingTracked, GuardBlocked, DryRunRefused, NotApproved, PlanExpired, PlanChanged,
     │   ├── PlanDrifted, PlanFinished, ConfirmationMismatch, SecondPersonNeeded, AuditBroken,
     │   ├── NetworkFileSystem, StoreUnsafe, VaultFull, CatalogueTooNew, RegistryTooNew,
     │   ├── GrantRefused, CancelRequested, FollowingRefused, NothingFollowed, StreamLost,
+    │   ├── TokenRefused, WriteTokenNeeded,
     │   └── KeyUnproven, NoReplica, ReplicaAltered, ReplicaUnsafe, VaultNotEmpty
     ├── OperationCancelled          4   a person ended it; what had begun is finished and recorded
     ├── ResultsUnbalanced           1   an execution's results do not account for its plan
     ├── JobNotStarted               1   the process of a job could not be started
+    ├── JobRefused                  *   it ended before it did anything, as it told
+    ├── RequestFailed               1   a request to the admin API failed unexpectedly
     ├── NotServing                  1   no service serves this vault, or it hangs
     ├── VaultBusy                   5   another operation holds the vault
     ├── StreamTaken                 5   another process reads the change stream
+    ├── TooManyStreams              5   the admin API tells events to as many as it may
     ├── Unreachable                 6   BucketUnreachable, DatabaseUnreachable, RightMissing,
-    │                                   VaultUnreachable, ReplicaBehind
+    │                                   VaultUnreachable, ReplicaBehind, ApiNotListening
     └── NotFound                    7   NoSuchKey, NoSuchPlan (PlanGone), NoSuchOperation, ScanGone,
-                                        NoSuchGrant
+                                        NoSuchGrant, NoSuchPath
 
 `Partial` (4) is an outcome of an operation that went on, not an exception.
 """
@@ -73,7 +79,12 @@ class S3gcError(Exception):
     @property
     def name(self) -> str:
         """The stable name scripts may match on, such as `plan-expired`."""
-        return "".join(f"-{c.lower()}" if c.isupper() else c for c in type(self).__name__)[1:]
+        return name_of(type(self))
+
+
+def name_of(kind: type[S3gcError]) -> str:
+    """The stable name of an error, such as `plan-expired`."""
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in kind.__name__)[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +442,77 @@ class TextfileNotWritten(S3gcError):
     next_step = "name a file in a folder that s3gc may write to, such as node_exporter's"
 
 
+class JobRefused(S3gcError):
+    """A job ended before it began an operation; this is what it told, by the name it told it."""
+
+    why = "the process that was started for it refused, or could not go on"
+
+    def __init__(
+        self,
+        name: str,
+        exit_code: ExitCode,
+        what: str,
+        *,
+        why: str | None = None,
+        next_step: str | None = None,
+        blocked: Sequence[str] = (),
+    ) -> None:
+        super().__init__(what, why=why, next_step=next_step)
+        self._name = name
+        self.exit_code = exit_code
+        self.blocked = tuple(blocked)
+
+    @property
+    def name(self) -> str:
+        """The name that the job told."""
+        return self._name
+
+
+class ApiMissing(S3gcError):
+    """A token asks for the admin API, and what it is served with is not installed."""
+
+    exit_code = ExitCode.USAGE
+    why = "whoever set a token relies on the admin API"
+    next_step = 'pip install "s3gc[api]", or take S3GC_ADMIN_API_KEY and [api.tokens] away'
+
+
+class RequestUnusable(S3gcError):
+    """A request to the admin API is not as its description (openapi.json) says."""
+
+    exit_code = ExitCode.USAGE
+    why = "a parameter that is dropped or replaced could mean other objects"
+    next_step = "correct what is named here; openapi.json describes every request"
+
+
+class RequestFailed(S3gcError):
+    """A request to the admin API failed unexpectedly."""
+
+    why = "this should not happen; nothing was deleted without a backup"
+    next_step = "look at the log of the process that serves the admin API"
+
+
+class TokenRefused(Refused):
+    """A request to the admin API came without a token, or with one that is none of ours."""
+
+    why = "the admin API answers those who were given a token"
+    next_step = "send the header: Authorization: Bearer TOKEN"
+
+
+class WriteTokenNeeded(Refused):
+    """The token only reads."""
+
+    why = "only a token with write = true changes anything"
+    next_step = "use a write token, such as that of S3GC_ADMIN_API_KEY"
+
+
+class TooManyStreams(S3gcError):
+    """So many listen to events already that nobody else may."""
+
+    exit_code = ExitCode.BUSY
+    why = "each listener costs the vault a look every moment"
+    next_step = "end another one, or ask for the operation now and then"
+
+
 class VaultBusy(S3gcError):
     """Another operation holds the vault."""
 
@@ -482,6 +564,13 @@ class VaultUnreachable(Unreachable):
     next_step = "check vault_path: it must be a writable folder on a local disk"
 
 
+class ApiNotListening(Unreachable):
+    """The admin API cannot listen where it should."""
+
+    why = "whoever set a token relies on the admin API"
+    next_step = "set host and port under [api] to an address that is free"
+
+
 class ReplicaBehind(Unreachable):
     """The replica did not acknowledge a batch's backups, so nothing of that batch is deleted."""
 
@@ -529,6 +618,12 @@ class NoSuchGrant(NotFound):
     """No grant has this id, or it is revoked already."""
 
     next_step = "`s3gc grant list` shows every grant as it stands"
+
+
+class NoSuchPath(NotFound):
+    """The admin API has no such path, or not for this method."""
+
+    next_step = "openapi.json describes every path"
 
 
 class NoSuchOperation(NotFound):

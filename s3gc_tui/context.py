@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +15,8 @@ from s3gc_core.collector import Collector
 from s3gc_core.config import Config
 from s3gc_core.config_file import find_config, load_config
 from s3gc_core.errors import ExitCode
+from s3gc_core.handing import HANDED, Handed, read_handed
+from s3gc_core.jobs import act_for
 from s3gc_core.judgement import Progress
 from s3gc_core.session import READ_ONLY, READ_ONLY_VARIABLE, UNRESTRICTED, Session
 from s3gc_tui.lines import Emit, Output
@@ -46,9 +50,16 @@ class Context:
     ask: Ask | None
 
     def config(self) -> Config:
-        """The configuration that the command line names, with the environment over it."""
+        """The configuration that the command line names, with the environment over it; or with
+        `--config -` what our starter handed us, for whom we act from then on.
+        """
         config: Path | None = self.args.config
         profile: str | None = self.args.profile
+        if config == HANDED and profile is None:
+            handed = _handed()
+            act_for(handed.acting)
+            learn_secrets(handed.config, os.environ)
+            return handed.config
         found = load_config(find_config(config, profile), os.environ)
         learn_secrets(found, os.environ)
         return found
@@ -67,6 +78,12 @@ class Context:
         """Emit the last line; returns the exit code that goes with the outcome."""
         self.emit({"type": "summary", "outcome": outcome, "operation_id": operation_id, **fields})
         return EXIT_OF[outcome]
+
+
+@cache
+def _handed() -> Handed:
+    """It can be read only once."""
+    return read_handed(sys.stdin.buffer)
 
 
 class Command(Protocol):

@@ -13,6 +13,8 @@ from s3gc_core.judgement import (
     Plan,
     PlanState,
     check_decidable,
+    check_executable,
+    check_second_person,
     grant_refusal,
     plan_histories,
     plan_history,
@@ -55,6 +57,26 @@ async def reject(parts: Parts, plan_id: str, *, reason: str) -> Plan:
     decided = PlanDecided(plan.plan_id, plan.sha256, False, actor(), reason)
     await parts.audit.append(new_id(), [decided])
     await parts.audit.anchor()
+    return plan
+
+
+async def check(parts: Parts, plan_id: str, *, confirm: str) -> Plan:
+    """Raise what would refuse the execution of a plan at its start, by what is known of the plan.
+
+    For who starts one as a process of its own: that asks again, and much more.
+    """
+    plan = await parts.plan(plan_id)
+    history = await plan_history(parts.audit, plan)
+    check_executable(
+        plan,
+        history,
+        recomputed_sha256=await parts.catalogue.recompute_sha256(plan),
+        mode=parts.config.mode,
+        confirmation=confirm,
+        now=parts.clock.now(),
+    )
+    if parts.config.require_second_person:
+        check_second_person(plan, history, executor=actor())
     return plan
 
 

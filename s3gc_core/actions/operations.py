@@ -31,6 +31,7 @@ from s3gc_core.jobs import (
     JobState,
     Progress,
     actor,
+    job_argument,
     lease_holder,
     vault_lease,
 )
@@ -90,7 +91,8 @@ async def operation(
     healing is in the way. And an open step claims its key (`AuditLog.claim`).
     """
     operation_id, who = new_id(), actor()
-    started = OperationStarted(what, who, mode.value, plan_id, dict(arguments or {}))
+    said = {**(arguments or {}), **job_argument()}
+    started = OperationStarted(what, who, mode.value, plan_id, said)
     state = _begun(operation_id, started)
     # The journal ends before the lease does: an unended one without a lease was interrupted.
     async with AsyncExitStack() as stack:

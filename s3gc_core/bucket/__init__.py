@@ -6,6 +6,7 @@ and gives, and the errors it raises.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,10 @@ from s3gc_core.bucket.objects import (
     Versioning,
     stays_noncurrent,
 )
+
+# aiobotocore imports httpx where that is installed, and httpx its own command line with Rich, which
+# batch must not load. It is optional there: without it all else of httpx works.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 if TYPE_CHECKING:
     from s3gc_core.bucket.capabilities import (

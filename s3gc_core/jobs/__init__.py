@@ -6,6 +6,14 @@ operation runs. The functions that are not `async` read or write a few small fil
 thread where an event loop must not wait for a disk.
 """
 
+from s3gc_core.jobs.acting import (
+    JOB_ARGUMENT,
+    Acting,
+    act_for,
+    acting_for,
+    acting_now,
+    job_argument,
+)
 from s3gc_core.jobs.control import (
     Control,
     Wish,
@@ -54,17 +62,26 @@ from s3gc_core.jobs.service_state import (
     read_service,
     write_service,
 )
-from s3gc_core.jobs.start import KEPT_OUTPUTS, JobOutcome, StartedJob, job_outcome, start_job
+from s3gc_core.jobs.start import (
+    KEPT_OUTPUTS,
+    JobOutcome,
+    StartedJob,
+    find_outcome,
+    job_outcome,
+    start_job,
+)
 
 __all__ = [
     "FOLLOWER_FILE",
     "HEALING_FILE",
+    "JOB_ARGUMENT",
     "KEPT_EVENTS_PER_OUTCOME",
     "KEPT_JOURNALS",
     "KEPT_OUTPUTS",
     "LEASE_FILE",
     "SCHEDULED_FILE",
     "SERVICE_FILE",
+    "Acting",
     "Control",
     "ControlState",
     "EventKind",
@@ -83,8 +100,13 @@ __all__ = [
     "StartedJob",
     "TimedState",
     "Wish",
+    "act_for",
+    "acting_for",
+    "acting_now",
     "actor",
     "find_job",
+    "find_outcome",
+    "job_argument",
     "job_events",
     "job_folder",
     "job_outcome",

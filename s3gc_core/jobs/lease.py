@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from s3gc_core.errors import VaultBusy, VaultUnreachable
+from s3gc_core.jobs.acting import acting_now
 
 LEASE_FILE = "lease"
 # Held by whoever brings objects back that a row refers to again, beside an operation.
@@ -39,7 +40,12 @@ class LeaseHolder:
 
 
 def actor() -> str:
-    """Who acts, for the audit log: user@host, and where an SSH session comes from."""
+    """Who acts, for the audit log: user@host, and where an SSH session comes from; or on whose word
+    the work at hand is done (see `acting`).
+    """
+    acting = acting_now()
+    if acting is not None and acting.who:
+        return acting.who
     origin = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
     user = os.environ.get("SUDO_USER") or _user()
     return f"{user}@{socket.gethostname()}" + (f" from {origin}" if origin else "")

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from s3gc_core.errors import JobNotStarted, VaultUnreachable
+from s3gc_core.errors import JobNotStarted, NoSuchOperation, VaultUnreachable
 from s3gc_core.ids import new_id
 from s3gc_core.jobs.records import UNREADABLE, is_job_id, jobs_folder
 
@@ -65,17 +65,23 @@ class JobOutcome:
 
 
 def start_job(
-    vault_path: Path, argv: Sequence[str], env: Mapping[str, str] | None = None
+    vault_path: Path,
+    argv: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    handed: bytes = b"",
+    job_id: str | None = None,
 ) -> StartedJob:
-    """Run `argv` detached: a session of its own, nothing on standard input, output to a file.
+    """Run `argv` detached: a session of its own, `handed` on standard input, output to a file.
 
     It inherits the working folder and, unless `env` is given, the environment; no open file, and
     no signal that the starter's terminal sends. Raises `JobNotStarted`, and `VaultUnreachable`
-    where there is no room for its output. `argv` may be seen by all users of the machine.
+    where there is no room for its output. `argv` may be seen by all users of the machine, `handed`
+    only by the process. `job_id` is a new id unless given.
     """
     if not argv:
         raise JobNotStarted("no program was named")
-    job_id = new_id()
+    job_id = job_id or new_id()
     try:
         output_path, output = _make_output(jobs_folder(vault_path), job_id)
     except OSError as error:
@@ -83,7 +89,7 @@ def start_job(
     try:
         process = subprocess.Popen(
             list(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if handed else subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env=env,
@@ -96,7 +102,7 @@ def start_job(
         # The process has it now, and with it the lock that says so.
         os.close(output)
     ending: Future[int] = Future()
-    reaper = threading.Thread(target=_reap, args=(process, ending), daemon=True)
+    reaper = threading.Thread(target=_reap, args=(process, handed, ending), daemon=True)
     reaper.start()
     return StartedJob(job_id, process.pid, output_path, ending)
 
@@ -106,15 +112,26 @@ def job_outcome(started: StartedJob) -> JobOutcome:
 
     Raises `VaultUnreachable` where the output cannot be read: only the newest ones are kept.
     """
-    exit_code = started.exit_code
+    return _outcome(started.output_path, started.exit_code)
+
+
+def find_outcome(vault_path: Path, job_id: str) -> JobOutcome:
+    """As `job_outcome`, for a job that any process started. Raises `NoSuchOperation`, too."""
+    path = jobs_folder(vault_path) / f"{_PREFIX}{job_id}{_SUFFIX}"
+    if not (is_job_id(job_id) and path.is_file()):
+        raise NoSuchOperation(f"no output of job {job_id} is kept")
+    return _outcome(path, None)
+
+
+def _outcome(path: Path, exit_code: int | None) -> JobOutcome:
     try:
-        with started.output_path.open("rb") as file:
+        with path.open("rb") as file:
             # Asked before reading: of a process that has ended, the whole output is read.
             running = _is_held(file.fileno())
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
             content = file.read(_TAIL_BYTES)
     except OSError as error:
-        raise VaultUnreachable(f"cannot read {started.output_path}: {error.strerror}") from error
+        raise VaultUnreachable(f"cannot read {path}: {error.strerror}") from error
     lines = content.decode(errors="backslashreplace").splitlines()
     return JobOutcome(running, exit_code, _summary(lines), lines[-_TAIL_LINES:])
 
@@ -160,8 +177,11 @@ def _is_held(descriptor: int) -> bool:
     return False
 
 
-def _reap(process: subprocess.Popen[bytes], ending: Future[int]) -> None:
-    ending.set_result(process.wait())
+def _reap(process: subprocess.Popen[bytes], handed: bytes, ending: Future[int]) -> None:
+    # In a thread of its own, since a pipe takes no more than 64 KiB before it is read. A process
+    # that ended without reading is told by how it ended: `communicate` passes over the broken pipe.
+    process.communicate(handed or None)
+    ending.set_result(process.returncode)
 
 
 def _summary(lines: Sequence[str]) -> dict[str, Any] | None:

@@ -205,10 +205,14 @@ class Catalogue:
         return await self._store.read(scan_tables.last_scan)
 
     async def candidates(
-        self, scan_id: str, *, verdict: ObjectVerdict | None = None, prefix: str = ""
+        self,
+        scan_id: str,
+        *,
+        verdict: ObjectVerdict | None = None,
+        prefix: str = "",
+        after: str = "",
     ) -> AsyncIterator[list[Judged]]:
-        """The candidates of a scan, by key, in pages."""
-        after = ""
+        """The candidates of a scan whose key is greater than `after`, by key, in pages."""
         while page := await self._store.read(
             scan_tables.candidate_page, scan_id, verdict, prefix, after
         ):
@@ -240,9 +244,8 @@ class Catalogue:
         """The hash of the plan as its items are stored now."""
         return await self._store.read(plan_tables.recompute_sha256, plan)
 
-    async def plan_items(self, plan_id: str) -> AsyncIterator[list[PlanItem]]:
-        """A plan's items by key, in pages."""
-        after = ""
+    async def plan_items(self, plan_id: str, after: str = "") -> AsyncIterator[list[PlanItem]]:
+        """A plan's items whose key is greater than `after`, by key, in pages."""
         while page := await self._store.read(plan_tables.item_page, plan_id, after):
             yield page
             after = page[-1].key

@@ -59,7 +59,7 @@ _CONTAINERFILE = """\
 FROM docker.io/library/python:3.12-slim AS build
 COPY . /src
 RUN python -m venv /opt/s3gc
-RUN /opt/s3gc/bin/pip install --no-cache-dir /src
+RUN /opt/s3gc/bin/pip install --no-cache-dir /src[api]
 
 FROM docker.io/library/python:3.12-slim
 COPY --from=build /opt/s3gc /opt/s3gc
@@ -90,12 +90,15 @@ services:
     security_opt: ["no-new-privileges:true"]
     restart: unless-stopped
     stop_grace_period: {stop}s
+    # The admin API, which is there where its key is, for this machine only.
+    ports: ["127.0.0.1:8473:8473"]
     environment:
       S3_BUCKET: ${{S3_BUCKET:?the bucket}}
       DATABASE_URL: ${{DATABASE_URL:?the database}}
       S3GC_EXECUTE_MODE: ${{S3GC_EXECUTE_MODE:-false}}
       # Without a value: as in the environment of who starts it, if it is there at all.
       S3GC_ADMIN_API_KEY:
+      S3GC_API_HOST: 0.0.0.0
       AWS_REGION: ${{AWS_REGION:-us-east-1}}
       AWS_ACCESS_KEY_ID:
       AWS_SECRET_ACCESS_KEY:

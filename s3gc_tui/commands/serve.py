@@ -1,20 +1,23 @@
-"""`s3gc serve`: schedule, follower, drills and replica in the foreground, until it is ended."""
+"""`s3gc serve`: schedule, follower, drills, replica and admin API in the foreground."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 from s3gc_core import log
 from s3gc_core.actions.standing import service_of
 from s3gc_core.clock import utc_now
 from s3gc_core.config import Config
+from s3gc_core.config_api import ADMIN_VARIABLE
 from s3gc_core.config_file import find_config, load_config, profiles_folder
-from s3gc_core.errors import ConfigurationError, ExitCode, NotServing, Problem
-from s3gc_core.service import PRINTED, Profile, ServiceEvent, serve
+from s3gc_core.errors import ApiMissing, ConfigurationError, ExitCode, NotServing, Problem
+from s3gc_core.service import PRINTED, AdminApi, Profile, ServiceEvent, serve
 from s3gc_tui.context import Context
 from s3gc_tui.log_lines import learn_secrets
 
@@ -35,8 +38,6 @@ async def run(context: Context) -> ExitCode:
     if args.check:
         return await _check(context, profiles)
     context.session().check("serve")
-    if os.environ.get("S3GC_ADMIN_API_KEY"):
-        log.warning("admin_api_absent", detail="S3GC_ADMIN_API_KEY is set, but no API is served")
 
     def told(event: ServiceEvent) -> None:
         words = event.event.replace("-", " ")
@@ -45,8 +46,29 @@ async def run(context: Context) -> ExitCode:
         known = {"type": "service", "profile": event.profile, "service_event": event.event}
         context.emit({**record, **known, "detail": event.detail, "text": text})
 
-    await serve(profiles, told)
+    await serve(profiles, told, api=_api(profiles))
     return context.summary()
+
+
+def _api(profiles: list[Profile]) -> AdminApi | None:
+    """The admin API, where anybody was given a token; of the profiles with one. Raises
+    `ApiMissing`, and `ConfigurationError` where a token is not there or of no use.
+    """
+    if ADMIN_VARIABLE not in os.environ and not any(p.config.api.tokens for p in profiles):
+        return None
+    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+        raise ApiMissing("the admin API is not installed")
+    # Only here: it takes half a second, and needs what an extra installs.
+    from s3gc_core.integrations import has_token, serve_api
+
+    @asynccontextmanager
+    async def served(profiles: Mapping[str, Config]) -> AsyncIterator[None]:
+        open_to = {name: one for name, one in profiles.items() if has_token(one.api, os.environ)}
+        async with serve_api(open_to) as url:
+            log.info("admin_api_listening", url=url, profiles=sorted(open_to))
+            yield
+
+    return served
 
 
 def _profiles(context: Context) -> Iterator[Profile]:

@@ -62,7 +62,7 @@ def problems(**settings: Any) -> dict[str, str]:
 
 
 def test_every_setting_has_a_rule_and_a_type() -> None:
-    tables = {"databases", "sources", "guards", "prices", "keys", "replica"}
+    tables = {"databases", "sources", "guards", "prices", "keys", "replica", "api"}
     of_config = {field.name for field in fields(Config)} - tables
     assert of_config == {*SCALARS, *LISTS}
     assert {field.name for field in fields(GuardLimits)} == {*GUARDS, "prefixes"}

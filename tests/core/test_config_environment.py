@@ -85,6 +85,8 @@ def test_every_setting_has_its_variable() -> None:
         "S3GC_EXCLUDE_PATTERNS": ("exclude_patterns",),
         "S3GC_CDN_BASES": ("cdn_bases",),
         "S3GC_URL_PATTERNS": ("url_patterns",),
+        "S3GC_API_HOST": ("api", "host"),
+        "S3GC_API_PORT": ("api", "port"),
         "S3GC_REPLICA_BUCKET": ("replica", "bucket"),
         "S3GC_REPLICA_REGION": ("replica", "region"),
         "S3GC_REPLICA_ENDPOINT_URL": ("replica", "endpoint_url"),
@@ -108,7 +110,9 @@ def test_every_setting_has_its_variable() -> None:
     }
     of_replica = {where[-1] for where in VARIABLES.values() if where[0] == "replica"}
     assert of_replica == {field.name for field in fields(ReplicaConfig)}
-    in_environment = {where[-1] for where in VARIABLES.values() if where[0] != "replica"}
+    in_environment = {
+        where[-1] for where in VARIABLES.values() if where[0] not in ("replica", "api")
+    }
     of_config = {field.name for of in (Config, GuardLimits) for field in fields(of)}
     assert of_config - in_environment == {
         "databases",
@@ -117,6 +121,7 @@ def test_every_setting_has_its_variable() -> None:
         "prefixes",
         "prices",
         "replica",
+        "api",
         "keys",
     }
 

@@ -34,9 +34,10 @@ def test_every_setting_is_written(tmp_path: Path) -> None:
     written = set(re.findall(r"^([a-z_]+) = ", CONFIG_TEMPLATE, re.MULTILINE))
     settings = {field.name for of in (Config, GuardLimits) for field in fields(of)}
     assert written == settings - {
-        "databases", "sources", "guards", "prefixes", "prices", "keys", "replica"
+        "databases", "sources", "guards", "prefixes", "prices", "keys", "replica",
+        "api",
     }  # fmt: skip
-    for header in ("[guards]", "# [replica]", "# [keys]", "# [database]", "[tables]"):
+    for header in ("[guards]", "# [replica]", "# [api]", "# [keys]", "# [database]", "[tables]"):
         assert f"\n{header}\n" in CONFIG_TEMPLATE
     for name in (*(field.name for field in fields(DatabaseConfig)), "url_env"):
         assert f"\n# {name} = " in CONFIG_TEMPLATE

@@ -6,6 +6,8 @@ import asyncio
 import socket
 from pathlib import Path
 
+from tests.api.asking import ADMIN
+from tests.api.test_serving import curl, free_port
 from tests.service.scene import Scene
 from tests.tui.command_line import ended
 
@@ -33,6 +35,8 @@ async def test_a_life_of_serving(scene: Scene, tmp_path: Path) -> None:
     assert (await cli.batch("serve", "--check")).summary["error"] == "not-serving"
     systemd = Systemd(tmp_path / "notify")
     cli.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "3000000"}
+    port = free_port()
+    cli.environment |= {"S3GC_ADMIN_API_KEY": ADMIN, "S3GC_API_PORT": str(port)}
     process = await cli.start("--batch", "serve")
     await systemd.until("READY=1")
     for _ in range(2):
@@ -48,11 +52,15 @@ async def test_a_life_of_serving(scene: Scene, tmp_path: Path) -> None:
     assert status.summary["next_run"][10:] == "T02:30:00Z"
     assert status.summary["last_run_outcome"] is None
     assert (second.code, second.summary["error"]) == (5, "vault-busy")
+    base, header = f"http://127.0.0.1:{port}/admin/s3gc", f"Authorization: Bearer {ADMIN}"
+    code, told = await curl("-H", header, f"{base}/status")
+    assert (code, told["service"]["timed"]["run"]["next_at"][10:]) == (200, "T02:30:00Z")
     process.terminate()
     await systemd.until("STOPPING=1")
     ran = await ended(process)
     assert (ran.code, ran.summary["outcome"]) == (143, "cancelled")
     assert [r["service_event"] for r in ran.of("service")] == ["serving", "stopping"]
+    assert ADMIN not in ran.text + ran.complaints
     assert (await cli.batch("status")).summary["serving_since"] is None
     systemd.close()
 

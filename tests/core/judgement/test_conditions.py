@@ -140,6 +140,6 @@ def test_every_setting_decides_or_is_known_not_to() -> None:
         "encryption_identity_file", "anchor_key_file", "anchor_public_keys",
         "unsafe_store", "database_restore_days",
         "database_search_max_bytes", "max_database_mb_per_second",
-        "request_payer", "expected_bucket_owner", "checksums", "replica",
+        "request_payer", "expected_bucket_owner", "checksums", "replica", "api",
     }  # fmt: skip
     assert {field.name for field in fields(Config)} == decide | idle

@@ -1,0 +1,119 @@
+"""The admin API inside of somebody's FastAPI application, beside a lifespan of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from s3gc_core.clock import Clock
+from s3gc_core.config import Config
+from s3gc_core.config_environment import create_config_from_env
+from s3gc_core.config_file import find_config, load_config
+from s3gc_core.errors import ConfigurationError, Problem
+from s3gc_core.integrations.admin import make_admin_app
+from s3gc_core.integrations.door import Door
+from s3gc_core.service import PROGRAM
+
+PREFIX = "/admin/s3gc"
+
+
+def setup_s3gc_plugin(
+    app: FastAPI,
+    config: Config,
+    prefix: str = PREFIX,
+    *,
+    environ: Mapping[str, str] | None = None,
+    program: Sequence[str] = PROGRAM,
+    clock: Clock | None = None,
+) -> None:
+    """Mount the admin API at `prefix`, and close what it opens when the application ends, whatever
+    lifespan that has. To be called before the application starts.
+
+    Schedule, followers and drills are `s3gc serve`'s: an application may have many workers.
+    Raises `ConfigurationError` where there is no token, or one of no use.
+    """
+    door = _mount(app, config, prefix, environ, program, clock)
+    own = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(started: Any) -> AsyncIterator[Any]:
+        try:
+            async with own(started) as state:
+                yield state
+        finally:
+            await door.close()
+
+    app.router.lifespan_context = lifespan
+
+
+def setup_s3gc_from_env(
+    app: FastAPI,
+    *,
+    tables: Mapping[str, object] | None = None,
+    profile: str | None = None,
+    prefix: str = PREFIX,
+) -> None:
+    """As `setup_s3gc_plugin`, configured by the environment, and the `tables` given here; or with
+    a `profile` by that file with the environment over it, which has the tables. Without either
+    S3GC_PROFILE names the profile, where it is set.
+
+    Raises one `ConfigurationError` that lists everything wrong.
+    """
+    profile = profile or (os.environ.get("S3GC_PROFILE") if tables is None else None)
+    if profile is None:
+        config = create_config_from_env(tables=tables)
+    elif tables is None:
+        config = load_config(find_config(None, profile), os.environ)
+    else:
+        raise ConfigurationError(
+            [Problem("tables", "given beside a profile", "either; a profile has its own [tables]")]
+        )
+    setup_s3gc_plugin(app, config, prefix)
+
+
+@asynccontextmanager
+async def s3gc_lifespan(
+    app: FastAPI, config: Config, prefix: str = PREFIX, **more: Any
+) -> AsyncIterator[None]:
+    """The same within a lifespan that is written by hand; `more` as for `setup_s3gc_plugin`."""
+    door = _mount(
+        app,
+        config,
+        prefix,
+        more.pop("environ", None),
+        more.pop("program", PROGRAM),
+        more.pop("clock", None),
+    )
+    try:
+        yield
+    finally:
+        await door.close()
+
+
+def get_s3gc_config(app: FastAPI, prefix: str = PREFIX) -> Config:
+    """The configuration behind the admin API at `prefix`. Raises `LookupError`."""
+    config: Config = app.state.s3gc[prefix].config
+    return config
+
+
+def _mount(
+    app: FastAPI,
+    config: Config,
+    prefix: str,
+    environ: Mapping[str, str] | None,
+    program: Sequence[str],
+    clock: Clock | None,
+) -> Door:
+    if not prefix.startswith("/") or prefix.endswith("/"):
+        raise ConfigurationError([Problem("prefix", repr(prefix), 'a path, such as "/admin/s3gc"')])
+    admin = make_admin_app(config, environ=environ, program=program, clock=clock)
+    app.mount(prefix, admin)
+    door: Door = admin.state.door
+    if not hasattr(app.state, "s3gc"):
+        app.state.s3gc = {}
+    app.state.s3gc[prefix] = door
+    return door
