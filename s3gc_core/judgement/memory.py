@@ -21,8 +21,6 @@ from s3gc_core.vault import (
     Outcome,
     PlanDecided,
     PlanRecorded,
-    Restored,
-    RestoreOutcome,
     Result,
     ScanRecorded,
 )
@@ -42,7 +40,7 @@ async def before_this_scan(audit: AuditLog) -> Before:
     if last is None:
         return Before(cleared=await clearances(audit))
     record = last.record
-    removed = await _removed_since(audit, last.at)
+    removed = await audit.removed_since_scan()
     cleared = await clearances(audit)
     return Before(record.listed, removed, record.sources, record.matches, cleared)
 
@@ -60,20 +58,6 @@ async def clearances(audit: AuditLog) -> dict[ColumnId, Clearance]:
             if said.cleared:
                 cleared[id_] = Clearance(said.type, said.actor, entry.at, said.reason)
     return cleared
-
-
-async def _removed_since(audit: AuditLog, then: datetime) -> int:
-    """Objects we deleted minus those we restored, as far as known, inferred ones included."""
-    removed = 0
-    async for page in audit.entries(kinds=("result", "restored"), newest_first=True):
-        for entry in page:
-            if entry.at <= then:
-                return removed
-            if isinstance(entry.record, Result):
-                removed += entry.record.outcome is Outcome.DELETED
-            elif isinstance(entry.record, Restored):
-                removed -= entry.record.outcome is RestoreOutcome.RESTORED
-    return removed
 
 
 async def deleted_since(audit: AuditLog, since: datetime) -> list[Deletion]:

@@ -21,6 +21,7 @@ from s3gc_core.vault import audit_reading as reading
 from s3gc_core.vault.anchors import FILE as ANCHORS
 from s3gc_core.vault.anchors import Anchor, add_anchor, read_anchors
 from s3gc_core.vault.audit_checking import LogCheck, check_extends
+from s3gc_core.vault.audit_removals import removed_since_scan
 from s3gc_core.vault.audit_schema import SCHEMA, guard
 from s3gc_core.vault.audit_totals import Totals, carried_on
 from s3gc_core.vault.backup_states import BackupState, DeletedObject, deleted_of
@@ -322,6 +323,10 @@ class AuditLog:
         for start in range(0, len(wanted), PAGE):
             found |= await self._read(reading.copies_of, wanted[start : start + PAGE])
         return found
+
+    async def removed_since_scan(self) -> int:
+        """Objects that we deleted minus those that we restored since the last recorded scan."""
+        return await self._read(removed_since_scan)
 
     async def totals(self, known: Totals) -> Totals:
         """The sums over the log as it is now, from those that are known; in short reads."""
