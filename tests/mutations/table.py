@@ -607,6 +607,13 @@ DELETES = (
         (_UNSAFE + "a_delete_without_an_answer_is_not_sent_again",),
         before="opened = connect(self._config, attempts=1, keys=self._keys, pace=Pace.unlimited())",
     ),
+    Mutation(
+        "nor is it sent again by the HTTP client",
+        "s3gc_core/bucket/connection.py",
+        "http_session_cls=AIOHTTPSession,",
+        (_UNSAFE + "a_delete_whose_connection_broke_is_not_sent_again",),
+        before="http_session_cls=SentOnce if attempts == 1 else AIOHTTPSession,",
+    ),
 )
 
 LOCKS = (
@@ -712,6 +719,13 @@ VAULT = (
         "return",
         ("tests/core/bucket/test_listing.py::test_a_listing_with_a_hole_is_no_listing",),
         function="_look_behind",
+    ),
+    Mutation(
+        "what failed and cannot be looked at ends for itself only",
+        _EXECUTE_FILE,
+        'except () as error:\n            reason = f"{reason}; and',
+        (_LOST_ANSWERS + "what_failed_and_cannot_be_looked_at_ends_for_itself_only",),
+        before='except UNSEEN as error:\n            reason = f"{reason}; and',
     ),
     Mutation(
         "deletes in the middle of a batch are looked at",
