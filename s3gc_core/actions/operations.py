@@ -13,9 +13,10 @@ from pathlib import Path
 
 from s3gc_core import log
 from s3gc_core.bucket import Bucket
-from s3gc_core.collection import Recovered, recover
+from s3gc_core.collection import Recovered, note_late_deletes, recover
 from s3gc_core.config import Mode
 from s3gc_core.errors import (
+    BucketUnreachable,
     GuardBlocked,
     OperationCancelled,
     Refused,
@@ -107,6 +108,7 @@ async def operation(
                 journal.step("recover")
                 recovered = await recover(bucket, audit, files)
                 await journal.close_interrupted()
+                await look_for_late_deletes(audit, bucket)
         if recovered.anything:
             log.warning("recovered", operations=recovered.operations, deleted=recovered.deleted)
         journal.step("")
@@ -135,6 +137,14 @@ async def recover_dead(
         if not await _may_recover(stack, vault_path, audit, state):
             return Recovered()
         return await recover(bucket, audit, files)
+
+
+async def look_for_late_deletes(audit: AuditLog, bucket: Bucket) -> None:
+    """See `note_late_deletes`. Where the bucket is away a later look does it: it ends nothing."""
+    try:
+        await note_late_deletes(bucket, audit)
+    except BucketUnreachable as error:
+        log.warning("late_deletes_not_looked_for", what=error.what)
 
 
 async def _hold(

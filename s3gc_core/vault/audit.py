@@ -9,7 +9,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -34,6 +34,7 @@ from s3gc_core.vault.records import (
     Intent,
     Record,
     RestoreIntent,
+    Result,
 )
 from s3gc_core.vault.signing import Signing, check_signed
 
@@ -301,6 +302,22 @@ class AuditLog:
             wanted = {(of, key) for _, of, key in page}
             found = [s for of_key in states.values() for s in of_key]
             yield [s for s in found if (s.operation_id, s.intent.key) in wanted]
+
+    async def left_by_deletes(self, within: timedelta) -> AsyncIterator[list[BackupState]]:
+        """Backups of objects that were still there after a delete which may have been sent, by
+        results recorded `within` the last time; in pages, the newest results first.
+        """
+        start, since = reading.LAST, self._clock.now() - within
+        while page := await self._read(reading.still_there, start, PAGE):
+            recent = [entry for entry in page if entry.at > since]
+            results = [
+                (e.operation_id, e.record.key) for e in recent if isinstance(e.record, Result)
+            ]
+            if found := await self._read(reading.left_by_deletes, results):
+                yield found
+            if len(recent) < len(page):
+                return
+            start = page[-1].seq
 
     async def backup_paths(self, operation_id: str) -> set[str]:
         """What lies in an operation's folder, relative to the vault, of recorded, not purged

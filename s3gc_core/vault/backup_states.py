@@ -92,6 +92,15 @@ def deleted_of(states: Iterable[BackupState], *, every_backup: bool = False) -> 
     ]
 
 
+def is_still_there(state: BackupState) -> bool:
+    """Whether the object was there after a delete of it that may have been sent, as far as known.
+
+    A store may do such a delete later.
+    """
+    not_sent = state.inferred and state.outcome is Outcome.KEPT
+    return not_sent or state.outcome is Outcome.FAILED
+
+
 def _lived_until(state: BackupState) -> datetime:
     """Until when the object is known to have been as it was backed up. UTC."""
     if state.outcome is Outcome.CHANGED and state.backed_up_at is not None:
@@ -111,8 +120,8 @@ def _update_last(states: list[BackupState], operation_id: str, **changes: object
 def _delete_came_late(states: list[BackupState], at: datetime) -> None:
     """The object is gone, and nobody deleted it since recovery found it untouched.
 
-    Then it was our own delete, which the store had not yet done when recovery looked: the last
-    backup is that of a deleted object after all.
+    Or since our own delete failed. Then it was our own delete, which the store had not yet done
+    when recovery looked, or when we gave up: the last backup is that of a deleted object after all.
     """
-    if states and states[-1].inferred and states[-1].outcome is Outcome.KEPT:
+    if states and is_still_there(states[-1]):
         states[-1] = msgspec.structs.replace(states[-1], outcome=Outcome.VANISHED, at=at)

@@ -95,9 +95,8 @@ async def test_a_refused_delete_is_failed_and_the_object_is_there(
     assert await world.keys() == {"used.txt", "a.bin", "b.bin", "c.bin"}
 
 
-@pytest.mark.parametrize("status", [400, 403])
 async def test_what_failed_and_cannot_be_looked_at_ends_for_itself_only(
-    proxied: tuple[World, Proxy], status: int
+    proxied: tuple[World, Proxy],
 ) -> None:
     world, proxy = proxied
     deleted = False
@@ -112,7 +111,7 @@ async def test_what_failed_and_cannot_be_looked_at_ends_for_itself_only(
             assert error in told
             exchange.answer = told.encode()
         if deleted and exchange.method == "HEAD" and exchange.path.endswith("/c.bin"):
-            exchange.status = status
+            exchange.status = 400
 
     proxy.after = lie
     done = await world.collect()
