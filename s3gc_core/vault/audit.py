@@ -276,10 +276,12 @@ class AuditLog:
         prefix: str | None = None,
         operation_id: str | None = None,
         every_backup: bool = False,
+        open_too: bool = False,
     ) -> AsyncIterator[list[DeletedObject]]:
         """Deleted objects whose backup is kept, in pages; each condition that is given must hold.
 
-        With `every_backup` also objects that were backed up and, as far as is known, not deleted.
+        With `every_backup` also objects that were backed up and, as far as is known, not deleted;
+        with `open_too` those of them whose step is open.
 
         All of one key are in one page, next to each other, oldest first. Pages are in the order of
         the keys' UTF-8 bytes; with an operation alone, in that of its records.
@@ -289,7 +291,9 @@ class AuditLog:
             page = [
                 deleted
                 for key in of_keys
-                for deleted in deleted_of(states.get(key, ()), every_backup=every_backup)
+                for deleted in deleted_of(
+                    states.get(key, ()), every_backup=every_backup, open_too=open_too
+                )
                 if operation_id is None or deleted.operation_id == operation_id
             ]
             if page:

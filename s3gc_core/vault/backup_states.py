@@ -79,16 +79,18 @@ def backups_of(entries: Iterable[Entry]) -> list[BackupState]:
     return states
 
 
-def deleted_of(states: Iterable[BackupState], *, every_backup: bool = False) -> list[DeletedObject]:
+def deleted_of(
+    states: Iterable[BackupState], *, every_backup: bool = False, open_too: bool = False
+) -> list[DeletedObject]:
     """Those whose object is gone: what a restore brings back.
 
     With `every_backup` those of all others too: whatever became of the object, its backup is
-    proven, and can be asked for.
+    proven, and can be asked for. With `open_too` those of which nobody heard whether it is gone.
     """
     return [
         DeletedObject(state.operation_id, _lived_until(state), state.intent, state.marker)
         for state in states
-        if every_backup or state.outcome in GONE
+        if every_backup or state.outcome in GONE or (open_too and state.outcome is None)
     ]
 
 

@@ -20,6 +20,7 @@ _ANSWERS = "tests/core/collection/test_wrong_answers.py::test_"
 _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
+_ELSEWHERE = "test_restore_elsewhere.py::test_what_was_backed_up_comes_back_from_the_vault_alone"
 _LATE = "tests/core/collection/test_late.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
 _VERSIONED = "tests/core/collection/test_versioned.py::test_"
@@ -727,6 +728,20 @@ VAULT = (
         'except () as error:\n            reason = f"{reason}; and',
         (_LOST_ANSWERS + "what_failed_and_cannot_be_looked_at_ends_for_itself_only",),
         before='except UNSEEN as error:\n            reason = f"{reason}; and',
+    ),
+    Mutation(
+        "what goes elsewhere needs no recovery",
+        "s3gc_core/actions/operations.py",
+        'if True:\n            raise\n        log.warning("recovery_pending"',
+        ("tests/core/collection/" + _ELSEWHERE,),
+        before='if not elsewhere:\n            raise\n        log.warning("recovery_pending"',
+    ),
+    Mutation(
+        "what is still to be recovered goes elsewhere, too",
+        "s3gc_core/collection/restore.py",
+        "open_too=False,",
+        ("tests/core/collection/" + _ELSEWHERE,),
+        before="open_too=elsewhere,",
     ),
     Mutation(
         "what was still there is looked at again",
