@@ -506,10 +506,12 @@ class Collector:
             yield [backup for backup, present in page if present]
 
     async def preview(
-        self, selection: Selection
+        self, selection: Selection, *, elsewhere: bool = False
     ) -> AsyncIterator[list[tuple[DeletedObject, bool]]]:
-        """The backups of a selection, each with whether its file is there in its full size."""
-        async for backups, _ in select(self.audit, selection):
+        """The backups of a selection, each with whether its file is there in its full size; with
+        `elsewhere` those that a restore to another place would use.
+        """
+        async for backups, _ in select(self.audit, selection, elsewhere=elsewhere):
             yield await asyncio.to_thread(self._with_presence, backups)
 
     def _with_presence(self, page: list[DeletedObject]) -> list[tuple[DeletedObject, bool]]:

@@ -10,3 +10,8 @@ LOSSY_IMAGES = (
     'Pictures may be stored LOSSY (images = "compact"): what can be restored of them is smaller and'
     " worse, and the originals are gone for ever."
 )
+# A restore to another place, while our own bucket is away.
+RECOVERY_PENDING = (
+    "What an earlier operation left open is still to be recovered: the bucket is away. Its backups"
+    " were restored as well, whether or not their objects are gone."
+)

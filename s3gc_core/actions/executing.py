@@ -53,7 +53,8 @@ class OperationSummary(msgspec.Struct, frozen=True):
     how many objects were backed up by which codec and level (`zstd 19`, `raw`, `jxl`). Of a
     restore: `unhidden` objects came back by removing their delete marker, `from_replica` from the
     replica, since the vault's own backup is damaged or gone. `lossy`: how many were stored, or came
-    back, as compact copies, which are not what the objects were.
+    back, as compact copies, which are not what the objects were. `to_recover`: the bucket is away,
+    so that the recovery of what earlier operations left had to wait.
     """
 
     operation_id: str
@@ -69,6 +70,7 @@ class OperationSummary(msgspec.Struct, frozen=True):
     from_replica: int = 0
     encodings: dict[str, int] = {}
     lossy: int = 0
+    to_recover: bool = False
 
 
 async def execute(

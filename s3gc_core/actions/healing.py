@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from s3gc_core import log
-from s3gc_core.actions.operations import recover_dead
+from s3gc_core.actions.operations import look_for_late_deletes, recover_dead
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.restoring import restore
 from s3gc_core.collection import UNSEEN, Selection, select
@@ -23,6 +23,8 @@ from s3gc_core.vault import GONE, Entry, Result
 LOOK_SECONDS = 1.0
 # Objects brought back by one operation: so soon another can begin, which waits for that.
 _AT_ONCE = 64
+# How often it asks whether the store has done a delete late: as long as one may hold it back.
+LATE_SECONDS = 600.0
 # After how long it tries once more to bring back what could not be brought back: from, up to.
 AGAIN_SECONDS = (2.0, 60.0)
 
@@ -68,12 +70,15 @@ async def heal_for_ever(parts: Parts, alarm: Alarm) -> None:
     # Not before when a key is tried again, and how long that was.
     tried: dict[str, tuple[float, float]] = {}
     loop = asyncio.get_running_loop()
-    recover_at = loop.time()
+    recover_at = late_at = loop.time()
     while True:
         now = loop.time()
         if now >= recover_at and await parts.audit.is_anything_open():
             recover_at = now + most
             await _recover(parts)
+        if now >= late_at and lease_holder(parts.config.vault_path) is None:
+            late_at = now + LATE_SECONDS
+            await _look_for_late(parts)
         keys = frozenset(one.key for one in await parts.registry.returned())
         # What was given up, and is referred to once more, is as urgent as it was at first.
         tried = {key: tried[key] for key in keys & tried.keys()}
@@ -102,6 +107,13 @@ async def _recover(parts: Parts) -> None:
         return
     if recovered.anything:
         log.warning("recovered", operations=recovered.operations, deleted=recovered.deleted)
+
+
+async def _look_for_late(parts: Parts) -> None:
+    try:
+        await look_for_late_deletes(parts.audit, parts.bucket)
+    except S3gcError as error:
+        log.warning("late_deletes_not_looked_for", what=error.what)
 
 
 async def _at_work(parts: Parts) -> frozenset[str]:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from s3gc_core import log
 from s3gc_core.bucket import Bucket
-from s3gc_core.collection import Recovered, recover
+from s3gc_core.collection import Recovered, note_late_deletes, recover
 from s3gc_core.config import Mode
 from s3gc_core.errors import (
+    BucketUnreachable,
     GuardBlocked,
     OperationCancelled,
     Refused,
@@ -47,7 +48,8 @@ _LOOK_SECONDS = 0.05
 class OperationRun:
     """An operation while it runs; what it leaves here goes into its last audit record.
 
-    `journal` is told how far it is, and asked at safe points whether to go on.
+    `journal` is told how far it is, and asked at safe points whether to go on. `to_recover`: what
+    earlier ones left is still to be recovered, as the bucket is away.
     """
 
     operation_id: str
@@ -56,6 +58,7 @@ class OperationRun:
     outcome: str = "done"
     counts: dict[str, int] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
+    to_recover: bool = False
 
 
 def make_vault_folder(path: Path) -> None:
@@ -79,6 +82,7 @@ async def operation(
     plan_id: str | None = None,
     arguments: Mapping[str, str] | None = None,
     healing: bool = False,
+    elsewhere: bool = False,
 ) -> AsyncIterator[OperationRun]:
     """Hold the vault for one operation, recover what an earlier one left, record start and end.
 
@@ -89,6 +93,8 @@ async def operation(
     it holds not the vault but the vault's healing. Two things keep them apart. Recovery looks at
     what dead operations left, so it is done only by who holds both, and both are waited for where
     healing is in the way. And an open step claims its key (`AuditLog.claim`).
+
+    One that only writes `elsewhere` goes on where the bucket is away: recovery waits, and is told.
     """
     operation_id, who = new_id(), actor()
     said = {**(arguments or {}), **job_argument()}
@@ -101,16 +107,16 @@ async def operation(
         else:
             await _hold(stack, vault_path, operation_id, what, who)
         journal = await stack.enter_async_context(JobJournal.open(vault_path, state, progress))
-        recovered = Recovered()
+        recovered: Recovered | None = Recovered()
         async with AsyncExitStack() as alone:
             if await (_may_recover if healing else _healing_ended)(alone, vault_path, audit, state):
                 journal.step("recover")
-                recovered = await recover(bucket, audit, files)
-                await journal.close_interrupted()
+                recovered = await _recover(audit, files, bucket, journal, elsewhere=elsewhere)
+        to_recover, recovered = recovered is None, recovered or Recovered()
         if recovered.anything:
             log.warning("recovered", operations=recovered.operations, deleted=recovered.deleted)
         journal.step("")
-        run = OperationRun(operation_id, recovered, journal)
+        run = OperationRun(operation_id, recovered, journal, to_recover=to_recover)
         with log.of_operation(operation_id):
             async with _recorded(audit, run, started):
                 yield run
@@ -135,6 +141,33 @@ async def recover_dead(
         if not await _may_recover(stack, vault_path, audit, state):
             return Recovered()
         return await recover(bucket, audit, files)
+
+
+async def _recover(
+    audit: AuditLog, files: BackupFiles, bucket: Bucket, journal: JobJournal, *, elsewhere: bool
+) -> Recovered | None:
+    """Recover; None where the bucket is away, and what is to be done `elsewhere` does not wait."""
+    try:
+        if elsewhere and await audit.is_anything_open():
+            # Tells within seconds: whoever needs a file now must not wait out all retries.
+            await bucket.check()
+        recovered = await recover(bucket, audit, files)
+    except BucketUnreachable as error:
+        if not elsewhere:
+            raise
+        log.warning("recovery_pending", what=error.what)
+        return None
+    await journal.close_interrupted()
+    await look_for_late_deletes(audit, bucket)
+    return recovered
+
+
+async def look_for_late_deletes(audit: AuditLog, bucket: Bucket) -> None:
+    """See `note_late_deletes`. Where the bucket is away a later look does it: it ends nothing."""
+    try:
+        await note_late_deletes(bucket, audit)
+    except BucketUnreachable as error:
+        log.warning("late_deletes_not_looked_for", what=error.what)
 
 
 async def _hold(

@@ -53,6 +53,7 @@ class Parts:
         plan_id: str | None = None,
         arguments: Mapping[str, str] | None = None,
         healing: bool = False,
+        elsewhere: bool = False,
     ) -> AsyncIterator[OperationRun]:
         """Hold the vault for one operation (see `operations.operation`), and ship it afterwards."""
         of_schedule = {ARGUMENT: self.scheduled} if self.scheduled else {}
@@ -68,6 +69,7 @@ class Parts:
                 plan_id=plan_id,
                 arguments={**(arguments or {}), **of_schedule},
                 healing=healing,
+                elsewhere=elsewhere,
             ) as run:
                 yield run
         except S3gcError:

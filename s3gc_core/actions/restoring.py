@@ -78,16 +78,17 @@ async def restore_to_bucket(
     overwrite: bool = False,
     accept_lossy: bool = False,
 ) -> OperationSummary:
-    """Write deleted objects into another bucket, by the same conditional way; ours is not touched.
+    """Write deleted objects into another bucket, by the same conditional way; ours is not touched,
+    and may be away.
 
     Raises as `restore`, and `ConfigurationError` where that is our own bucket.
     """
-    await _refuse_nothing_found(parts, selection)
+    await _refuse_nothing_found(parts, selection, elsewhere=True)
     arguments = {**_in_words(selection), **{f"to_{k}": v for k, v in _in_words(to).items()}}
     arguments |= _lossy_in_words(accept_lossy)
     async with (
         open_other(parts, to) as bucket,
-        parts.operation("restore", arguments=arguments) as run,
+        parts.operation("restore", arguments=arguments, elsewhere=True) as run,
     ):
         await bucket.check()
         elsewhere = Elsewhere(to.name, to.prefix)
@@ -158,6 +159,7 @@ async def _restore_into(
         unhidden=restore.unhidden,
         from_replica=restore.from_replica,
         lossy=restore.lossy,
+        to_recover=run.to_recover,
     )
 
 
@@ -185,7 +187,7 @@ async def foresee(
     accept_lossy: bool = False,
 ) -> AsyncGenerator[list[Foreseen], None]:
     """What `restore`, or with `to` `restore_to_bucket`, would do, key by key; changes nothing."""
-    await _refuse_nothing_found(parts, selection)
+    await _refuse_nothing_found(parts, selection, elsewhere=to is not None)
     elsewhere = Elsewhere(to.name, to.prefix) if to else None
     at_once = asyncio.Semaphore(parts.config.max_concurrency)
     async with AsyncExitStack() as stack:
@@ -205,7 +207,8 @@ async def foresee(
                 )
             return Foreseen(backup.intent.key, found.outcome, found.reason, backup)
 
-        async for backups, without in select(parts.audit, selection):
+        pages = select(parts.audit, selection, elsewhere=to is not None)
+        async for backups, without in pages:
             page = await in_parallel(map(one, backups))
             if selection.as_of is not None and elsewhere is None:
                 for key in without:
@@ -217,11 +220,13 @@ async def foresee(
 async def restore_to_folder(
     parts: Parts, selection: Selection, folder: Path, *, accept_lossy: bool = False
 ) -> OperationSummary:
-    """Write deleted objects into a folder, unless they are there; the bucket is not touched."""
-    await _refuse_nothing_found(parts, selection)
+    """Write deleted objects into a folder, unless they are there; the bucket is not touched, and
+    may be away: what is recorded in the vault is enough.
+    """
+    await _refuse_nothing_found(parts, selection, elsewhere=True)
     arguments = {**_in_words(selection), "to": str(folder)} | _lossy_in_words(accept_lossy)
     async with (
-        parts.operation("restore", arguments=arguments) as run,
+        parts.operation("restore", arguments=arguments, elsewhere=True) as run,
         standby(parts.config, parts.audit, parts.files.keyring, parts.clock) as replica,
     ):
         restore = FolderRestore(
@@ -248,6 +253,7 @@ async def restore_to_folder(
         restore.bytes_written,
         from_replica=restore.from_replica,
         lossy=restore.lossy,
+        to_recover=run.to_recover,
     )
 
 
@@ -295,12 +301,14 @@ async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> 
     return summary
 
 
-async def _refuse_nothing_found(parts: Parts, selection: Selection) -> None:
+async def _refuse_nothing_found(
+    parts: Parts, selection: Selection, *, elsewhere: bool = False
+) -> None:
     for text in (*selection.keys, selection.prefix or ""):
         refuse_impossible_key(text)
     if selection.operation_id is not None:
         await parts.audit.operation(selection.operation_id)
-    async for backups, _ in select(parts.audit, selection):
+    async for backups, _ in select(parts.audit, selection, elsewhere=elsewhere):
         if backups:
             sealed = [b.intent.backup for b in backups if b.intent.backup.sealed]
             if sealed:

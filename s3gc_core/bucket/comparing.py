@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from s3gc_core.bucket.deleting import delete_batch, delete_one
+from s3gc_core.bucket.deleting import delete_batch, delete_one, is_worth_another_try
 from s3gc_core.bucket.objects import (
     BackedUp,
     DeleteMode,
@@ -46,13 +46,14 @@ async def delete_by_modes(
 async def compare_and_delete(once: Connection, key: str, was: BackedUp) -> DeleteResult:
     """Delete the object if a HEAD, sent right before, shows the one that was backed up.
 
-    An error is a result. `once` must not repeat a request: a delete sent again seconds later
-    would hit whatever has come to the key meanwhile.
+    An error is a result, `undone` where the look may succeed in a moment. `once` must not repeat a
+    request: a delete sent again seconds later would hit whatever has come to the key meanwhile.
     """
     try:
         now = await glance(once, key)
     except S3gcError as error:
-        return DeleteResult(DeleteOutcome.FAILED, error.what)
+        again = is_worth_another_try(error)
+        return DeleteResult(DeleteOutcome.FAILED, error.what, undone=again)
     if now is None:
         return DeleteResult(DeleteOutcome.VANISHED, "nothing was there right before the delete")
     if differing := _differences(was, now):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import get_session
 from botocore.loaders import create_loader
 
@@ -21,6 +22,7 @@ from s3gc_core.bucket.parsing import parse_timestamp, take_entries
 from s3gc_core.config import Checksums, RequestPayer
 
 if TYPE_CHECKING:
+    from aiohttp import ClientSession
     from botocore.model import OperationModel
     from types_aiobotocore_s3 import S3Client
 
@@ -61,6 +63,21 @@ class Connection:
     pace: Pace
 
 
+class SentOnce(AIOHTTPSession):
+    """Sends a request once, also where its connection breaks.
+
+    aiohttp sends whatever HTTP calls idempotent, DELETE too, once more by itself then (3.14:
+    `retry_persistent_connection`, on fresh connections as well): the first may have been done.
+    """
+
+    async def _get_session(self, proxy_url: str | None) -> ClientSession:
+        session: ClientSession = await super()._get_session(proxy_url)  # type: ignore[misc]
+        # Read first: with an aiohttp that has no such switch nothing is sent at all.
+        if session._retry_connection:
+            session._retry_connection = False
+        return session
+
+
 @asynccontextmanager
 async def connect(
     config: Config,
@@ -71,7 +88,8 @@ async def connect(
 ) -> AsyncIterator[Connection]:
     """Open a client. Credentials come from the usual AWS chain unless `keys` are given.
 
-    `pace` is one that is shared with other clients, or another than the configured one.
+    `pace` is one that is shared with other clients, or another than the configured one. With one
+    of `attempts` each request is sent once, whatever becomes of it.
 
     Sends nothing yet. Raises `BucketUnreachable` where the chain's own configuration is broken.
     """
@@ -121,6 +139,7 @@ def _client_config(
     if checksums is not Checksums.AUTO:
         checked = sent
     return AioConfig(
+        http_session_cls=SentOnce if attempts == 1 else AIOHTTPSession,
         # botocore's own is put together anew twice a request: a seventh of our time for it.
         user_agent="s3gc",
         connect_timeout=CONNECT_TIMEOUT_SECONDS,

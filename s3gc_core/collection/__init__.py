@@ -7,6 +7,7 @@ from s3gc_core.collection.execute import Execution
 from s3gc_core.collection.export import Export
 from s3gc_core.collection.folder import FolderRestore, relative_name
 from s3gc_core.collection.last_check import LastCheck
+from s3gc_core.collection.late import note_late_deletes
 from s3gc_core.collection.purge import PurgeSummary, purge
 from s3gc_core.collection.recovery import UNSEEN, Recovered, recover
 from s3gc_core.collection.restore import Restore, Selection, select
@@ -41,6 +42,7 @@ __all__ = [
     "header_differences",
     "imbalance",
     "left_alone",
+    "note_late_deletes",
     "placed",
     "purge",
     "recover",

@@ -36,6 +36,7 @@ from s3gc_core.collection.classification import classify_intent
 from s3gc_core.collection.drift import drifted
 from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.collection.overlap import Ahead, batches
+from s3gc_core.collection.recovery import UNSEEN
 from s3gc_core.collection.restore import CLAIMED
 from s3gc_core.collection.untruth import any_still_there
 from s3gc_core.config import Config, Images, Mode
@@ -356,9 +357,14 @@ class Execution:
     async def _look_after(self, intent: Intent, reason: str) -> None:
         """A delete that failed, or of which nothing was heard, may have been done all the same.
 
-        Where the bucket cannot be asked the step stays open, and recovery asks.
+        Where the bucket cannot be asked the step stays open, and recovery asks. Where this one
+        object cannot be looked at it has failed, and the next operations look again.
         """
-        seen = classify_intent(intent, await self.bucket.head(intent.key))
+        try:
+            seen = classify_intent(intent, await self.bucket.head(intent.key))
+        except UNSEEN as error:
+            reason = f"{reason}; and looking again failed: {error.what}"
+            seen = Result(intent.key, Outcome.FAILED, reason)
         if seen.outcome is Outcome.KEPT:
             seen = Result(intent.key, Outcome.FAILED, reason)
         if seen.outcome is Outcome.DELETED:

@@ -9,7 +9,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -35,6 +35,7 @@ from s3gc_core.vault.records import (
     Intent,
     Record,
     RestoreIntent,
+    Result,
 )
 from s3gc_core.vault.signing import Signing, check_signed
 
@@ -276,10 +277,12 @@ class AuditLog:
         prefix: str | None = None,
         operation_id: str | None = None,
         every_backup: bool = False,
+        open_too: bool = False,
     ) -> AsyncIterator[list[DeletedObject]]:
         """Deleted objects whose backup is kept, in pages; each condition that is given must hold.
 
-        With `every_backup` also objects that were backed up and, as far as is known, not deleted.
+        With `every_backup` also objects that were backed up and, as far as is known, not deleted;
+        with `open_too` those of them whose step is open.
 
         All of one key are in one page, next to each other, oldest first. Pages are in the order of
         the keys' UTF-8 bytes; with an operation alone, in that of its records.
@@ -289,7 +292,9 @@ class AuditLog:
             page = [
                 deleted
                 for key in of_keys
-                for deleted in deleted_of(states.get(key, ()), every_backup=every_backup)
+                for deleted in deleted_of(
+                    states.get(key, ()), every_backup=every_backup, open_too=open_too
+                )
                 if operation_id is None or deleted.operation_id == operation_id
             ]
             if page:
@@ -302,6 +307,22 @@ class AuditLog:
             wanted = {(of, key) for _, of, key in page}
             found = [s for of_key in states.values() for s in of_key]
             yield [s for s in found if (s.operation_id, s.intent.key) in wanted]
+
+    async def left_by_deletes(self, within: timedelta) -> AsyncIterator[list[BackupState]]:
+        """Backups of objects that were still there after a delete which may have been sent, by
+        results recorded `within` the last time; in pages, the newest results first.
+        """
+        start, since = reading.LAST, self._clock.now() - within
+        while page := await self._read(reading.still_there, start, PAGE):
+            recent = [entry for entry in page if entry.at > since]
+            results = [
+                (e.operation_id, e.record.key) for e in recent if isinstance(e.record, Result)
+            ]
+            if found := await self._read(reading.left_by_deletes, results):
+                yield found
+            if len(recent) < len(page):
+                return
+            start = page[-1].seq
 
     async def backup_paths(self, operation_id: str) -> set[str]:
         """What lies in an operation's folder, relative to the vault, of recorded, not purged

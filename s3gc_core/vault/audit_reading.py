@@ -9,10 +9,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from s3gc_core.vault.audit_schema import FOLDER, RAW_HASH, RAW_HASH_DIGITS
-from s3gc_core.vault.backup_states import KINDS, BackupState, backups_of
+from s3gc_core.vault.audit_schema import FOLDER, RAW_HASH, RAW_HASH_DIGITS, STILL_THERE
+from s3gc_core.vault.backup_states import KINDS, BackupState, backups_of, is_still_there
 from s3gc_core.vault.chain import GENESIS, Row, entry_of
-from s3gc_core.vault.records import Entry, Intent
+from s3gc_core.vault.records import Entry, Intent, RestoreOutcome
 
 _COLUMNS = "seq, v, at, operation_id, kind, key, body, prev, hash"
 # Before the first and after the last possible row.
@@ -178,6 +178,30 @@ def copies_of(
     for states in found.values():
         states.sort(key=lambda state: state.backed_up_at or state.at, reverse=True)
     return found
+
+
+def still_there(connection: sqlite3.Connection, before: int, limit: int) -> list[Entry]:
+    """The next results, newest first, after which the object was still there, as far as known."""
+    query = (
+        f"SELECT {_COLUMNS} FROM audit INDEXED BY audit_still_there WHERE {STILL_THERE} "
+        "AND seq < ? ORDER BY seq DESC LIMIT ?"
+    )
+    return _entries(connection.execute(query, (before, limit)))
+
+
+def left_by_deletes(
+    connection: sqlite3.Connection, results: Sequence[tuple[str, str]]
+) -> list[BackupState]:
+    """Of results, by operation and key: the backups of objects that no later operation touched, no
+    restore brought back, and about which no step is open.
+    """
+    claimed = keys_claimed(connection, "")
+    wanted = {(of, key) for of, key in results if key not in claimed}
+    states = states_of(connection, sorted({key for _, key in wanted}))
+    last = [of_key[-1] for of_key in states.values() if of_key]
+    back = RestoreOutcome.RESTORED
+    left = [state for state in last if is_still_there(state) and state.restored is not back]
+    return [state for state in left if (state.operation_id, state.intent.key) in wanted]
 
 
 def intents_in_folder(

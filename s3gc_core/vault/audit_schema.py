@@ -26,6 +26,13 @@ RAW_HASH = f"substr({_of_backup('raw_sha256')}, 1, {RAW_HASH_DIGITS})"
 _BELOW = f"substr({_of_backup('path')}, {len(BACKUPS) + 2})"
 FOLDER = f"substr({_BELOW}, 1, instr({_BELOW}, '/') - 1)"
 
+# Results after which the object was still there, as far as anybody knew. Queries must say it so.
+_RESULT = f"CASE WHEN json_valid({_BODY}) THEN json_extract({_BODY}, '$.%s') END"
+STILL_THERE = (
+    f"kind = 'result' AND ({_RESULT % 'outcome'} = 'failed'"
+    f" OR ({_RESULT % 'outcome'} = 'kept' AND {_RESULT % 'inferred'}))"
+)
+
 # `open_steps` is an index in effect: intents without their result, so that looking for them
 # does not take longer as the log grows. Only triggers write it; `verify` checks it.
 SCHEMA = f"""
@@ -45,6 +52,7 @@ CREATE INDEX IF NOT EXISTS audit_by_kind ON audit (kind, seq);
 CREATE INDEX IF NOT EXISTS audit_by_key ON audit (key, kind, seq) WHERE key IS NOT NULL;
 CREATE INDEX IF NOT EXISTS audit_by_raw_hash ON audit ({RAW_HASH}) WHERE kind = 'intent';
 CREATE INDEX IF NOT EXISTS audit_by_folder ON audit ({FOLDER}) WHERE kind = 'intent';
+CREATE INDEX IF NOT EXISTS audit_still_there ON audit (seq) WHERE {STILL_THERE};
 CREATE TABLE IF NOT EXISTS open_steps (
     seq INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,

@@ -79,17 +79,28 @@ def backups_of(entries: Iterable[Entry]) -> list[BackupState]:
     return states
 
 
-def deleted_of(states: Iterable[BackupState], *, every_backup: bool = False) -> list[DeletedObject]:
+def deleted_of(
+    states: Iterable[BackupState], *, every_backup: bool = False, open_too: bool = False
+) -> list[DeletedObject]:
     """Those whose object is gone: what a restore brings back.
 
     With `every_backup` those of all others too: whatever became of the object, its backup is
-    proven, and can be asked for.
+    proven, and can be asked for. With `open_too` those of which nobody heard whether it is gone.
     """
     return [
         DeletedObject(state.operation_id, _lived_until(state), state.intent, state.marker)
         for state in states
-        if every_backup or state.outcome in GONE
+        if every_backup or state.outcome in GONE or (open_too and state.outcome is None)
     ]
+
+
+def is_still_there(state: BackupState) -> bool:
+    """Whether the object was there after a delete of it that may have been sent, as far as known.
+
+    A store may do such a delete later.
+    """
+    not_sent = state.inferred and state.outcome is Outcome.KEPT
+    return not_sent or state.outcome is Outcome.FAILED
 
 
 def _lived_until(state: BackupState) -> datetime:
@@ -111,8 +122,8 @@ def _update_last(states: list[BackupState], operation_id: str, **changes: object
 def _delete_came_late(states: list[BackupState], at: datetime) -> None:
     """The object is gone, and nobody deleted it since recovery found it untouched.
 
-    Then it was our own delete, which the store had not yet done when recovery looked: the last
-    backup is that of a deleted object after all.
+    Or since our own delete failed. Then it was our own delete, which the store had not yet done
+    when recovery looked, or when we gave up: the last backup is that of a deleted object after all.
     """
-    if states and states[-1].inferred and states[-1].outcome is Outcome.KEPT:
+    if states and is_still_there(states[-1]):
         states[-1] = msgspec.structs.replace(states[-1], outcome=Outcome.VANISHED, at=at)

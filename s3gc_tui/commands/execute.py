@@ -11,7 +11,7 @@ from s3gc_core.judgement import NOTHING_FREED, versioning_note
 from s3gc_core.vault import Outcome, Restored, RestoreOutcome, Result
 from s3gc_tui.commands.scan import accepted
 from s3gc_tui.context import Context
-from s3gc_tui.words import LOSSY_IMAGES, WINDOW
+from s3gc_tui.words import LOSSY_IMAGES, RECOVERY_PENDING, WINDOW
 
 _AS_INTENDED = frozenset({Outcome.DELETED, RestoreOutcome.RESTORED, RestoreOutcome.EXPORTED})
 
@@ -66,6 +66,8 @@ async def tell(context: Context, collector: Collector, summary: OperationSummary
             "lossy": summary.lossy,
         }
         fields = {how: count for how, count in came.items() if count}
+        if summary.to_recover:
+            fields["note"] = RECOVERY_PENDING
     return context.summary(
         summary.outcome, summary.operation_id, **summary.counts, bytes=summary.bytes, **fields
     )

@@ -20,6 +20,8 @@ _ANSWERS = "tests/core/collection/test_wrong_answers.py::test_"
 _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
+_ELSEWHERE = "test_restore_elsewhere.py::test_what_was_backed_up_comes_back_from_the_vault_alone"
+_LATE = "tests/core/collection/test_late.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
 _VERSIONED = "tests/core/collection/test_versioned.py::test_"
 _LOST_ANSWERS = "tests/core/collection/test_lost_answers.py::test_"
@@ -607,6 +609,13 @@ DELETES = (
         (_UNSAFE + "a_delete_without_an_answer_is_not_sent_again",),
         before="opened = connect(self._config, attempts=1, keys=self._keys, pace=Pace.unlimited())",
     ),
+    Mutation(
+        "nor is it sent again by the HTTP client",
+        "s3gc_core/bucket/connection.py",
+        "http_session_cls=AIOHTTPSession,",
+        (_UNSAFE + "a_delete_whose_connection_broke_is_not_sent_again",),
+        before="http_session_cls=SentOnce if attempts == 1 else AIOHTTPSession,",
+    ),
 )
 
 LOCKS = (
@@ -712,6 +721,51 @@ VAULT = (
         "return",
         ("tests/core/bucket/test_listing.py::test_a_listing_with_a_hole_is_no_listing",),
         function="_look_behind",
+    ),
+    Mutation(
+        "what failed and cannot be looked at ends for itself only",
+        _EXECUTE_FILE,
+        'except () as error:\n            reason = f"{reason}; and',
+        (_LOST_ANSWERS + "what_failed_and_cannot_be_looked_at_ends_for_itself_only",),
+        before='except UNSEEN as error:\n            reason = f"{reason}; and',
+    ),
+    Mutation(
+        "what goes elsewhere needs no recovery",
+        "s3gc_core/actions/operations.py",
+        'if True:\n            raise\n        log.warning("recovery_pending"',
+        ("tests/core/collection/" + _ELSEWHERE,),
+        before='if not elsewhere:\n            raise\n        log.warning("recovery_pending"',
+    ),
+    Mutation(
+        "what is still to be recovered goes elsewhere, too",
+        "s3gc_core/collection/restore.py",
+        "open_too=False,",
+        ("tests/core/collection/" + _ELSEWHERE,),
+        before="open_too=elsewhere,",
+    ),
+    Mutation(
+        "what was still there is looked at again",
+        "s3gc_core/collection/late.py",
+        "return 0",
+        (
+            _LATE + "the_next_operation_notices",
+            _LATE + "a_follower_notices_and_brings_it_back",
+        ),
+        function="note_late_deletes",
+    ),
+    Mutation(
+        "a bucket that is gone is not taken for objects that are",
+        "s3gc_core/collection/late.py",
+        "",
+        (_LATE + "what_is_looked_at_and_what_is_concluded",),
+        before="    await bucket.check()\n",
+    ),
+    Mutation(
+        "what a restore brought back is not ours when it goes",
+        "s3gc_core/vault/audit_reading.py",
+        "if is_still_there(state)]",
+        ("tests/core/vault/test_still_there.py::test_what_happened_to_it_since",),
+        before="if is_still_there(state) and state.restored is not back]",
     ),
     Mutation(
         "deletes in the middle of a batch are looked at",

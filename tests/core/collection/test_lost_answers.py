@@ -95,6 +95,36 @@ async def test_a_refused_delete_is_failed_and_the_object_is_there(
     assert await world.keys() == {"used.txt", "a.bin", "b.bin", "c.bin"}
 
 
+async def test_what_failed_and_cannot_be_looked_at_ends_for_itself_only(
+    proxied: tuple[World, Proxy],
+) -> None:
+    world, proxy = proxied
+    deleted = False
+
+    async def lie(exchange: Exchange) -> None:
+        nonlocal deleted
+        if deletes_of_the_plan(exchange):
+            deleted = True
+            error = "<Error><Key>c.bin</Key><Code>AccessDenied</Code><Message>no</Message></Error>"
+            told = exchange.answer.decode()
+            told = re.sub(r"<Deleted><Key>c\.bin</Key>.*?</Deleted>", error, told)
+            assert error in told
+            exchange.answer = told.encode()
+        if deleted and exchange.method == "HEAD" and exchange.path.endswith("/c.bin"):
+            exchange.status = 400
+
+    proxy.after = lie
+    done = await world.collect()
+    assert (done.outcome, done.counts) == ("partial", {"deleted": 2, "failed": 1})
+    async with world.collector() as collector:
+        results = [r async for page in collector.results(done.operation_id) for r in page]
+        assert [page async for page in collector.audit.unresolved_intents()] == []
+    [failed] = [r for r in results if r.outcome == "failed"]
+    assert failed.key == "c.bin"
+    assert "AccessDenied: no; and looking again failed" in failed.reason
+    assert await world.keys() == {"used.txt"}
+
+
 async def test_without_any_answer_the_step_stays_open_and_recovery_closes_it(
     proxied: tuple[World, Proxy],
 ) -> None:

@@ -221,6 +221,55 @@ async def test_a_delete_without_an_answer_is_not_sent_again(proxied: tuple[World
     assert await world.keys() == {"used", *ORPHANS}
 
 
+async def test_a_delete_whose_connection_broke_is_not_sent_again(
+    proxied: tuple[World, Proxy], ministack: Ministack
+) -> None:
+    """By nobody: neither by botocore nor by the HTTP client below it. Whatever came to the key
+    after the first one would be deleted unseen.
+    """
+    world, proxy = proxied
+    plan_id = await planned(world, unsafe_store="head-compare-delete")
+    behind = World(replace(world.config, endpoint_url=ministack.endpoint), world.app)
+
+    async def done_and_cut(exchange: Exchange) -> None:
+        if exchange.method == "DELETE" and PROBE_PREFIX not in exchange.path:
+            assert exchange.status == 204
+            exchange.reset = True
+            await behind.put(_key_in(exchange), NEWER)
+
+    lying(proxy, ignore_deletes)
+    proxy.after = done_and_cut
+    done = await world.execute(plan_id)
+    assert deletes_sent(proxy) == {"batch": [], "single": sorted(ORPHANS)}
+    assert done.counts == {"changed": len(ORPHANS)}
+    assert await behind.keys() == {"used", *ORPHANS}
+    for key in ORPHANS:
+        assert (await behind.contents(key))[0] == NEWER
+
+
+async def test_a_look_whose_connection_broke_is_judged_again_first(
+    proxied: tuple[World, Proxy],
+) -> None:
+    world, proxy = proxied
+    plan_id = await planned(world, unsafe_store="head-compare-delete")
+    backed_up: set[str] = set()
+    broken: set[str] = set()
+
+    async def cut_first_look(exchange: Exchange) -> None:
+        ignore_deletes(exchange)
+        key = _key_in(exchange)
+        if exchange.method == "GET":
+            backed_up.add(key)
+        if exchange.method == "HEAD" and key in ORPHANS & backed_up - broken:
+            broken.add(key)
+            exchange.reset = True
+
+    proxy.before = cut_first_look
+    done = await world.execute(plan_id)
+    assert broken == ORPHANS
+    assert done.counts == {"deleted": len(ORPHANS)}
+
+
 @pytest.mark.parametrize(
     ("header", "value", "named"),
     [
