@@ -183,6 +183,19 @@ class Refilling:
         finally:
             os.close(descriptor)
 
+    def sha256(self) -> str:
+        """SHA-256 (hex) of all that was written."""
+        digest = hashlib.sha256()
+        try:
+            with operation_folder(self._vault, self._operation_id) as folder:
+                descriptor = open_file(folder, self._name + PART)
+            with os.fdopen(descriptor, "rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+        except OSError as error:
+            raise disk_failure(f"reading {self._path}{PART}", error) from error
+        return digest.hexdigest()
+
     def drop(self) -> None:
         """Remove the file under its temporary name; the one that has the name stays."""
         try:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LOST = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EIO})
 _PAGE = 4096
+_CHUNK = 1 << 20
 
 
 def checked_bytes(
@@ -96,6 +97,23 @@ def damage_of(descriptor: int, backup: StoredBackup, keyring: Keyring) -> Backup
     except BackupDamaged as error:
         return error
     return None
+
+
+def check_stored(vault: Path, backup: StoredBackup) -> None:
+    """Read a backup's stored bytes from the disk and compare them, as they are: no key is needed,
+    and nothing is told of what they decode to. Raises `BackupDamaged`, `VaultUnreachable`.
+    """
+    descriptor = open_stored(vault, backup)
+    try:
+        drop_cached(descriptor, backup)
+        source = _Source(descriptor, backup)
+        while source.read(_CHUNK):
+            pass
+    except OSError as error:
+        raise _unreadable(backup, error) from error
+    finally:
+        os.close(descriptor)
+    _compare(backup, "stored", source.size, source.sha256)
 
 
 def place_of_backup(backup: StoredBackup) -> tuple[str, str]:

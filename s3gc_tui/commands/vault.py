@@ -230,8 +230,8 @@ async def _rebuild(context: Context) -> ExitCode:
     done = await Collector.rebuild_vault(
         context.config(), progress=context.progress, session=context.session()
     )
-    for path in done.lost:
-        context.emit({"type": "lost", "path": path, "text": f"{path} was never in the replica"})
+    for lost in done.lost:
+        context.emit({"type": "lost", **asdict(lost), "text": f"{lost.key}: {lost.reason}"})
     for path in done.set_aside:
         text = f"{path}: no record that was shipped knows it; it may be an only copy"
         context.emit({"type": "set-aside", "path": path, "text": text})

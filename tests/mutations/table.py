@@ -328,6 +328,27 @@ DELETES = (
         before="left = [path for path in unknown if path.suffix != PART]",
     ),
     Mutation(
+        "a pack that comes in part keeps what the vault has of it",
+        "s3gc_core/replica/rebuilding.py",
+        "pass",
+        (_REBUILDING + "a_backup_that_the_replica_lost_costs_no_other",),
+        before="await asyncio.to_thread(file.copy_old)",
+    ),
+    Mutation(
+        "a rebuilt file is the one of the log",
+        "s3gc_core/replica/rebuilding.py",
+        "if not came:",
+        (_REBUILDING + "a_large_file_is_what_the_log_says_not_what_its_pieces_are",),
+        before="if not came or (whole and await asyncio.to_thread(file.sha256) != whole):",
+    ),
+    Mutation(
+        "a file that is there is the one of the log",
+        "s3gc_core/replica/rebuilding.py",
+        "return True",
+        (_REBUILDING + "a_large_file_is_what_the_log_says_not_what_its_pieces_are",),
+        before="return whole in (None, of[0].sha256) or sha256_of_file(vault, path) == whole",
+    ),
+    Mutation(
         "a replica that lost its end is no replica",
         "s3gc_core/replica/checking.py",
         "if False:",
