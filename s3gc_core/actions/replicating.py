@@ -126,11 +126,11 @@ async def standing_of(config: Config) -> Note | None:
 async def check_replica(config: Config, audit: AuditLog, clock: Clock) -> int:
     """Whether our log extends what the replica saw of it; returns that record's number.
 
-    Raises `AuditBroken`, `NoReplica`, `BucketUnreachable`.
+    Raises `AuditBroken`, `NoReplica`, `BucketUnreachable`, `ReplicaAltered` where a head is gone.
     """
     async with open_replica(config, clock) as store:
         note = await asyncio.to_thread(read_note, config.vault_path, replica_id(config))
-        number = await store.newest(note.number)
+        number = await store.newest_of_all(note.number)
         if not number:
             return 0
         head, _ = await store.head(number)

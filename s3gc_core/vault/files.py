@@ -152,6 +152,16 @@ class BackupFiles:
         """
         await asyncio.to_thread(self._verify, backup)
 
+    async def verify_as_far(self, backup: StoredBackup) -> bool:
+        """`verify`, or `verify_stored` where nothing is here to open it with; whether it was
+        opened. Never enough for a delete. Raises as `verify`, and `IdentityWrong`.
+        """
+        if self.keyring.may_open(backup):
+            await self.verify(backup)
+            return True
+        await self.verify_stored(backup)
+        return False
+
     async def verify_stored(self, backup: StoredBackup) -> None:
         """As `verify`, but of the stored bytes alone, which takes no key: see `check_stored`."""
         await asyncio.to_thread(check_stored, self._vault, backup)

@@ -169,7 +169,7 @@ class Refilling:
         self, backups: Iterable[StoredBackup], keyring: Keyring
     ) -> list[BackupDamaged | None]:
         """What is wrong with each of the file's backups, as the disk has them under the temporary
-        name; None where nothing is.
+        name; None where nothing is. What no key is here for is compared as it is stored.
         """
         try:
             os.fsync(self._descriptor)
@@ -179,7 +179,10 @@ class Refilling:
             raise disk_failure(f"writing {self._path}", error) from error
         try:
             drop_cached(descriptor)
-            return [damage_of(descriptor, backup, keyring) for backup in backups]
+            return [
+                damage_of(descriptor, backup, keyring, opened=keyring.may_open(backup))
+                for backup in backups
+            ]
         finally:
             os.close(descriptor)
 

@@ -89,9 +89,17 @@ def checked_from(
     _compare(backup, "given", raw_size, raw_sha256)
 
 
-def damage_of(descriptor: int, backup: StoredBackup, keyring: Keyring) -> BackupDamaged | None:
-    """What is wrong with a backup in a file that is open already; None where nothing is."""
+def damage_of(
+    descriptor: int, backup: StoredBackup, keyring: Keyring, *, opened: bool = True
+) -> BackupDamaged | None:
+    """What is wrong with a backup in a file that is open already; None where nothing is.
+
+    Not `opened`, only its stored bytes are compared, which takes no key.
+    """
     try:
+        if not opened:
+            _check_stored_in(descriptor, backup)
+            return None
         for _ in checked_from(descriptor, backup, keyring):
             pass
     except BackupDamaged as error:
@@ -106,13 +114,18 @@ def check_stored(vault: Path, backup: StoredBackup) -> None:
     descriptor = open_stored(vault, backup)
     try:
         drop_cached(descriptor, backup)
-        source = _Source(descriptor, backup)
+        _check_stored_in(descriptor, backup)
+    finally:
+        os.close(descriptor)
+
+
+def _check_stored_in(descriptor: int, backup: StoredBackup) -> None:
+    source = _Source(descriptor, backup)
+    try:
         while source.read(_CHUNK):
             pass
     except OSError as error:
         raise _unreadable(backup, error) from error
-    finally:
-        os.close(descriptor)
     _compare(backup, "stored", source.size, source.sha256)
 
 

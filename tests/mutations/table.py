@@ -349,6 +349,20 @@ DELETES = (
         before="return whole in (None, of[0].sha256) or sha256_of_file(vault, path) == whole",
     ),
     Mutation(
+        "a replica that lacks a head is no replica",
+        "s3gc_core/replica/store.py",
+        "if False:",
+        (_REBUILDING + "a_replica_that_lost_something_is_no_replica",),
+        before="if len(numbers) < newest:",
+    ),
+    Mutation(
+        "what is encrypted is compared without a key",
+        "s3gc_core/vault/stored_bytes.py",
+        "return",
+        (_SEALED + "without_the_key_here_they_go_and_with_it_they_come_back",),
+        function="_check_stored_in",
+    ),
+    Mutation(
         "a replica that lost its end is no replica",
         "s3gc_core/replica/checking.py",
         "if False:",

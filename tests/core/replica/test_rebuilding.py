@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from s3gc_core.actions.doctor import examine
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import SystemClock
 from s3gc_core.collector import Collector
-from s3gc_core.errors import AuditBroken, IdentityMissing, NoReplica, ReplicaAltered, VaultNotEmpty
+from s3gc_core.errors import AuditBroken, NoReplica, ReplicaAltered, VaultNotEmpty
 from s3gc_core.replica import RebuiltVault, planning, shipping
 from s3gc_core.replica.contents import Head
 from s3gc_core.vault import generate, shipping_bytes
@@ -91,8 +92,18 @@ async def test_an_encrypted_vault_comes_back_encrypted(
     assert backups(world.config.vault_path) == files
     assert b"one\n" * 50 not in b"".join(files.values())
     async with world.collector() as collector:
-        with pytest.raises(IdentityMissing):
-            _ = [found async for found in collector.verify_replica()]
+        closed: list[str] = []
+        looked = collector.verify_replica(unopened=closed.append)
+        assert sorted([found async for found in looked]) == [(one, None) for one in sorted(ORPHANS)]
+        assert sorted(closed) == sorted(ORPHANS)
+    # A host without the key mends what is encrypted.
+    [gone] = [path for path in files if path.endswith(".age") and "b-large" in path]
+    (world.config.vault_path / gone).unlink()
+    async with world.collector() as collector:
+        mended = await collector.repair_backups()
+    assert (mended.outcome, mended.unopened) == ("done", len(ORPHANS))
+    assert {one.key: one.still for one in mended.damaged} == {"b/large.bin": None}
+    assert backups(world.config.vault_path) == files
     replicated.track("replica", **encrypted, encryption_identity_file=str(key))
     async with world.collector() as collector:
         assert sorted([found async for found in collector.verify_replica()]) == [
@@ -343,10 +354,22 @@ async def test_a_replica_that_lost_something_is_no_replica(replicated: Replicate
             async with world.collector() as collector:
                 with pytest.raises(ReplicaAltered):
                     _ = [found async for found in collector.verify_replica()]
+                # Nobody who only looks at the newest takes it for whole.
+                with pytest.raises(ReplicaAltered):
+                    await collector.check_replica()
+                with pytest.raises(ReplicaAltered):
+                    await collector.replicate()
+            assert not await doctor_is_content(replicated)
         await bucket.put_once(PREFIX + heads[0], data)
         async with world.collector() as collector:
             with pytest.raises(ReplicaAltered, match="was shipped, and the replica ends at"):
                 _ = [found async for found in collector.verify_replica()]
+
+
+async def doctor_is_content(replicated: Replicated) -> bool:
+    checks = [check async for check in examine(replicated.world.config, write_probe=False)]
+    [replica] = [check for check in checks if check.name == "replica"]
+    return replica.ok
 
 
 async def test_without_a_replica_there_is_nothing_to_rebuild(replicated: Replicated) -> None:
