@@ -644,10 +644,14 @@ class Collector:
         return await keys.test_keys(self._parts, identity_file)
 
     async def verify_replica(
-        self, *, sample: int | None = None
+        self, *, sample: int | None = None, unopened: Callable[[str], None] | None = None
     ) -> AsyncIterator[tuple[str, str | None]]:
-        """Fetch backups from the replica and compare; yields (key, what is wrong or None)."""
-        async for checked in standing.verify_replica(self._parts, sample=sample):
+        """Fetch backups from the replica and compare; yields (key, what is wrong or None).
+
+        `unopened` is called with the keys of encrypted ones that only stored bytes could be
+        compared of, as no identity is here.
+        """
+        async for checked in standing.verify_replica(self._parts, sample=sample, unopened=unopened):
             yield checked
 
     async def repair_backups(
@@ -661,8 +665,17 @@ class Collector:
         return await repairing.repair_backups(self._parts, sample=sample, seed=seed)
 
     async def verify_backups(
-        self, *, sample: int | None = None, seed: int | None = None
+        self,
+        *,
+        sample: int | None = None,
+        seed: int | None = None,
+        unopened: Callable[[str], None] | None = None,
     ) -> AsyncIterator[tuple[str, str | None]]:
-        """Read backups back and compare; yields (key, what is wrong or None)."""
-        async for checked in standing.verify_backups(self._parts, sample=sample, seed=seed):
+        """Read backups back and compare; yields (key, what is wrong or None).
+
+        `unopened` as of `verify_replica`.
+        """
+        async for checked in standing.verify_backups(
+            self._parts, sample=sample, seed=seed, unopened=unopened
+        ):
             yield checked

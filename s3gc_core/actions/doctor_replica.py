@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from s3gc_core.actions.checks import Check, failed
 from s3gc_core.bucket import Bucket, Versioning
 from s3gc_core.clock import Clock
 from s3gc_core.config import Config
-from s3gc_core.errors import S3gcError
+from s3gc_core.errors import ReplicaAltered, S3gcError
 from s3gc_core.replica import open_replica, read_note, replica_id
+from s3gc_core.replica.contents import MARK
 from s3gc_core.replica.store import ReplicaStore
 
 _NAME = "replica"
@@ -36,9 +38,11 @@ async def replica_checks(
 
 
 async def _reached(config: Config, store: ReplicaStore) -> Check:
-    number = await store.newest(0) if await store.mark() is not None else 0
-    problem = read_note(config.vault_path, replica_id(config)).problem
-    if problem:
+    note = await asyncio.to_thread(read_note, config.vault_path, replica_id(config))
+    number = await store.newest_of_all(note.number)
+    if number and await store.mark() is None:
+        raise ReplicaAltered(f"{MARK} is missing in the replica")
+    if problem := note.problem:
         fix = "mend what it names, then run `s3gc vault replicate`"
         return Check(_NAME, False, f"the last shipment failed: {problem}", fix)
     shipped = f"{number} shipments are there" if number else "nothing was shipped to it yet"

@@ -36,12 +36,15 @@ class DamagedBackup(msgspec.Struct, frozen=True):
 
 
 class RepairSummary(msgspec.Struct, frozen=True):
-    """How a repair ended: of `checked` backups these were damaged or gone."""
+    """How a repair ended: of `checked` backups these were damaged or gone. Of `unopened` ones only
+    the stored bytes were compared: nothing is here to decrypt them with.
+    """
 
     operation_id: str
     outcome: str
     checked: int
     damaged: tuple[DamagedBackup, ...] = ()
+    unopened: int = 0
 
 
 async def repair_backups(
@@ -58,7 +61,7 @@ async def repair_backups(
         seed = secrets.randbelow(1 << 32)
     drawn = {} if sample is None else {"sample": str(sample), "seed": str(seed)}
     async with parts.operation(WHAT, arguments=drawn) as run:
-        checked, found = await _damaged(parts, run, sample, seed)
+        checked, unopened, found = await _damaged(parts, run, sample, seed)
         told: list[DamagedBackup] = []
         try:
             if found:
@@ -69,31 +72,32 @@ async def repair_backups(
         finally:
             repaired = sum(one.still is None for one in told)
             run.counts = {"repaired": repaired, "damaged": len(found) - repaired}
-        verified = Verified(checked, len(found) - repaired, sample, seed)
+        verified = Verified(checked, len(found) - repaired, sample, seed, unopened)
         await parts.audit.append(run.operation_id, [verified])
         if repaired < len(found):
             run.outcome = "partial"
-    return RepairSummary(run.operation_id, run.outcome, checked, tuple(told))
+    return RepairSummary(run.operation_id, run.outcome, checked, tuple(told), unopened)
 
 
 async def _damaged(
     parts: Parts, run: OperationRun, sample: int | None, seed: int | None
-) -> tuple[int, list[tuple[BackupState, str]]]:
-    checked = 0
+) -> tuple[int, int, list[tuple[BackupState, str]]]:
+    checked = unopened = 0
     found: list[tuple[BackupState, str]] = []
     async for page in to_verify(parts, sample, seed):
         await run.journal.checkpoint()
         for backup in page:
             checked += 1
+            unopened += not parts.files.keyring.may_open(backup.intent.backup)
             if (wrong := await _wrong(parts, backup)) is not None:
                 found.append((backup, wrong))
         run.journal.progress("verify", checked)
-    return checked, found
+    return checked, unopened, found
 
 
 async def _wrong(parts: Parts, backup: BackupState) -> str | None:
     try:
-        await parts.files.verify(backup.intent.backup)
+        await parts.files.verify_as_far(backup.intent.backup)
     except BackupDamaged as error:
         return error.what
     return None

@@ -22,6 +22,7 @@ from s3gc_core.ids import new_id
 from s3gc_core.jobs import Progress, actor, vault_lease
 from s3gc_core.local_store import refuse_network_file_system
 from s3gc_core.replica import (
+    LostBackup,
     RebuiltVault,
     Shipped,
     Shipper,
@@ -34,7 +35,7 @@ from s3gc_core.replica import (
     write_note,
 )
 from s3gc_core.replica.note import Note
-from s3gc_core.vault import AuditLog, BackupFiles
+from s3gc_core.vault import AuditLog, BackupDamaged, BackupFiles
 from s3gc_core.vault.anchors import read_anchors
 from s3gc_core.vault.aside import set_aside, unknown_folders
 from s3gc_core.vault.manifest import MANIFEST
@@ -125,11 +126,11 @@ async def standing_of(config: Config) -> Note | None:
 async def check_replica(config: Config, audit: AuditLog, clock: Clock) -> int:
     """Whether our log extends what the replica saw of it; returns that record's number.
 
-    Raises `AuditBroken`, `NoReplica`, `BucketUnreachable`.
+    Raises `AuditBroken`, `NoReplica`, `BucketUnreachable`, `ReplicaAltered` where a head is gone.
     """
     async with open_replica(config, clock) as store:
         note = await asyncio.to_thread(read_note, config.vault_path, replica_id(config))
-        number = await store.newest(note.number)
+        number = await store.newest_of_all(note.number)
         if not number:
             return 0
         head, _ = await store.head(number)
@@ -155,9 +156,28 @@ async def rebuild_vault(config: Config, clock: Clock, progress: Progress) -> Reb
         audit = await AuditLog.open(vault, clock, outside)
         try:
             aside = await _take_over(audit, vault, done)
+            lost = await _lost(audit, BackupFiles(vault), set(done.doubtful))
         finally:
             await audit.close()
-    return replace(done, set_aside=(*done.set_aside, *aside))
+    return replace(done, lost=tuple(lost), set_aside=(*done.set_aside, *aside))
+
+
+async def _lost(audit: AuditLog, files: BackupFiles, doubtful: set[str]) -> list[LostBackup]:
+    """The kept backups that are not in these files as they were stored. It takes no key."""
+    lost: list[LostBackup] = []
+    if not doubtful:
+        return lost
+    async for page in audit.backups():
+        for backup in page:
+            stored = backup.intent.backup
+            if stored.path not in doubtful:
+                continue
+            try:
+                await files.verify_stored(stored)
+            except BackupDamaged as error:
+                of = (backup.intent.key, backup.operation_id, stored.path)
+                lost.append(LostBackup(*of, error.what))
+    return lost
 
 
 async def _take_over(audit: AuditLog, vault: Path, done: RebuiltVault) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -227,14 +227,20 @@ async def _purged_bytes(parts: Parts, packs: set[str], once: Shared) -> int:
 
 
 async def verify_backups(
-    parts: Parts, *, sample: int | None = None, seed: int | None = None
+    parts: Parts,
+    *,
+    sample: int | None = None,
+    seed: int | None = None,
+    unopened: Callable[[str], None] | None = None,
 ) -> AsyncIterator[tuple[str, str | None]]:
     """Read backups from disk and compare their hashes; yields (key, what is wrong or None).
 
     With `sample`, so many of them, each as likely as any other; the same log and `seed` draw the
     same. Whoever reads to the end has it recorded. Bytes that several backups share are read once.
+    Of encrypted ones, without an identity here, only the stored bytes are compared: `unopened` is
+    called with each of their keys. Raises `IdentityWrong`.
     """
-    checked = damaged = 0
+    checked = damaged = closed = 0
     if sample is not None and seed is None:
         seed = secrets.randbelow(1 << 32)
     once = await shared(parts)
@@ -251,8 +257,12 @@ async def verify_backups(
                 if place in once.places:
                     known[place] = wrong
             damaged += wrong is not None
+            if not parts.files.keyring.may_open(intent.backup):
+                closed += 1
+                if unopened is not None:
+                    unopened(intent.key)
             yield intent.key, wrong
-    await parts.audit.append(new_id(), [Verified(checked, damaged, sample, seed)])
+    await parts.audit.append(new_id(), [Verified(checked, damaged, sample, seed, closed)])
 
 
 async def to_verify(
@@ -268,24 +278,30 @@ async def to_verify(
 
 async def _wrong(parts: Parts, backup: StoredBackup) -> str | None:
     try:
-        await parts.files.verify(backup)
+        await parts.files.verify_as_far(backup)
     except BackupDamaged as error:
         return error.what
     return None
 
 
 async def verify_replica(
-    parts: Parts, *, sample: int | None = None
+    parts: Parts, *, sample: int | None = None, unopened: Callable[[str], None] | None = None
 ) -> AsyncIterator[tuple[str, str | None]]:
     """Fetch backups from the replica and compare; yields (key, what is wrong or None).
 
-    Raises `NoReplica`, `ReplicaAltered`, `BucketUnreachable`.
+    `unopened` as of `verify_backups`. Raises `NoReplica`, `ReplicaAltered`, `BucketUnreachable`.
     """
     async with open_replica(parts.config, parts.clock) as store:
         spool = parts.config.vault_path
         note = await asyncio.to_thread(read_note, spool, replica_id(parts.config))
         async for checked in verify_in(
-            store, parts.audit, parts.files, spool, acknowledged=note.seq, sample=sample
+            store,
+            parts.audit,
+            parts.files,
+            spool,
+            acknowledged=note.seq,
+            sample=sample,
+            unopened=unopened,
         ):
             yield checked
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -59,11 +59,14 @@ async def verify_replica(
     *,
     acknowledged: int,
     sample: int | None,
+    unopened: Callable[[str], None] | None = None,
 ) -> AsyncIterator[tuple[str, str | None]]:
     """Fetch backups from the replica, decode them and compare; yields (key, what is wrong or None).
 
-    With `sample` about that many, chosen by chance; without it all that were shipped. Raises
-    `ReplicaAltered` where it has not the records up to the one that it `acknowledged`.
+    With `sample` about that many, chosen by chance; without it all that were shipped. Of encrypted
+    ones, where nothing is here to open them with, only the stored bytes are compared: `unopened` is
+    called with their keys. Raises `ReplicaAltered` where it has not the records up to the one that
+    it `acknowledged`.
     """
     replica = await ReplicaBackups.read(store, audit, spool, files.keyring)
     if replica.seq < acknowledged:
@@ -78,12 +81,15 @@ async def verify_replica(
             if entry.seq > replica.seq or random.random() >= share:  # a sample, not a secret
                 continue
             if isinstance(entry.record, Intent):
-                yield entry.record.key, await _wrong(replica, entry.record.backup)
+                opened = replica.keyring.may_open(entry.record.backup)
+                if unopened is not None and not opened:
+                    unopened(entry.record.key)
+                yield entry.record.key, await _wrong(replica, entry.record.backup, opened)
 
 
-async def _wrong(replica: ReplicaBackups, backup: StoredBackup) -> str | None:
+async def _wrong(replica: ReplicaBackups, backup: StoredBackup, opened: bool) -> str | None:
     try:
-        async with replica.held(backup):
+        async with replica.held(backup, opened=opened):
             return None
     except BackupDamaged as error:
         return error.what

@@ -101,6 +101,13 @@ def head_name(number: int) -> str:
     return f"{HEADS}{number:012}.json"
 
 
+def head_number(name: str) -> int | None:
+    """The number of the head that lies there; None where none of ours would."""
+    digits = name.removeprefix(HEADS).removesuffix(".json")
+    number = int(digits) if digits.isascii() and digits.isdecimal() else 0
+    return number if number and head_name(number) == name else None
+
+
 def segment_name(first: int, last: int) -> str:
     """Where rows of the audit log lie."""
     return f"audit/{first:012}-{last:012}.jsonl.zst"

@@ -93,8 +93,9 @@ class ReplicaBackups:
         return data
 
     @asynccontextmanager
-    async def held(self, backup: StoredBackup) -> AsyncIterator[IO[bytes]]:
+    async def held(self, backup: StoredBackup, *, opened: bool = True) -> AsyncIterator[IO[bytes]]:
         """A backup's stored bytes, as a file; they and what they decode to are those recorded.
+        Not `opened`, it is only the stored bytes that were compared, which takes no key.
 
         Raises `BackupDamaged` where the replica has it not, or not so; `IdentityMissing`,
         `IdentityWrong`, `BucketUnreachable`.
@@ -102,19 +103,27 @@ class ReplicaBackups:
         start = backup.offset or 0
         end = start + backup.stored_size
         with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._vault)) as held:
-            reached = start
-            for piece in self.pieces_of(backup.path):
-                if piece.start <= reached < min(piece.end, end):
-                    try:
-                        data = await self.piece(piece)
-                    except ReplicaAltered as error:
-                        raise BackupDamaged(error.what) from error
-                    held.write(data[reached - piece.start : end - piece.start])
-                    reached = min(piece.end, end)
-            if reached != end:
-                raise BackupDamaged(f"{backup.path} was not shipped, or was damaged before")
-            await asyncio.to_thread(_compare, held, backup, self.keyring)
+            await self._fill(held, backup.path, start, end)
+            await asyncio.to_thread(_compare, held, backup, self.keyring if opened else None)
             yield held
+
+    async def _fill(self, held: IO[bytes], path: str, start: int, end: int) -> None:
+        """Write bytes `start` to `end` of a file. What one piece cannot give another may."""
+        reached, wrong = start, f"{path} was not shipped, or was damaged before"
+        tried: set[Piece] = set()
+        while reached < end:
+            over = (one for one in self.pieces_of(path) if one.start <= reached < one.end)
+            piece = next((one for one in over if one not in tried), None)
+            if piece is None:
+                raise BackupDamaged(wrong)
+            tried.add(piece)
+            try:
+                data = await self.piece(piece)
+            except ReplicaAltered as error:
+                wrong = error.what
+            else:
+                held.write(data[reached - piece.start : end - piece.start])
+                reached = min(piece.end, end)
 
     async def proven(self, backup: StoredBackup) -> AsyncIterator[bytes]:
         """The object's bytes, all of them fetched and compared before this returns.
@@ -140,7 +149,7 @@ async def _before(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[b
         yield chunk
 
 
-def _compare(held: IO[bytes], backup: StoredBackup, keyring: Keyring) -> None:
+def _compare(held: IO[bytes], backup: StoredBackup, keyring: Keyring | None) -> None:
     stored, raw, size = hashlib.sha256(), hashlib.sha256(), 0
     held.seek(0)
     while chunk := held.read(_CHUNK):
@@ -148,6 +157,8 @@ def _compare(held: IO[bytes], backup: StoredBackup, keyring: Keyring) -> None:
     if stored.hexdigest() != backup.stored_sha256:
         raise BackupDamaged(f"{backup.path} has other stored bytes than recorded (SHA-256)")
     held.seek(0)
+    if keyring is None:
+        return
     for chunk in decoded(held, backup, keyring):
         raw.update(chunk)
         size += len(chunk)

@@ -107,7 +107,7 @@ class Shipper:
         [first] = await self._audit.rows(0, 1)
         mark = Mark(first.hash.hex())
         await self._store.bind(mark, msgspec.json.encode(mark), self._source)
-        number = await self._store.newest(self._note.number)
+        number = await self._store.newest_of_all(self._note.number)
         if number:
             head, self._head_sha256 = await self._store.head(number)
             await check_extends(self._audit, head)

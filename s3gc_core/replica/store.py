@@ -20,6 +20,7 @@ from s3gc_core.replica.contents import (
     Segment,
     decoded,
     head_name,
+    head_number,
     sha256_of,
 )
 
@@ -119,6 +120,23 @@ class ReplicaStore:
             else:
                 high = middle
         return low
+
+    async def newest_of_all(self, known: int) -> int:
+        """As `newest`, by a listing of all heads: none before it may be gone either.
+
+        Raises `ReplicaAltered`, `ListingIncomplete`.
+        """
+        numbers: set[int] = set()
+        async for page in self.bucket.list_pages(self._prefix + HEADS):
+            found = (head_number(entry.key.removeprefix(self._prefix)) for entry in page)
+            numbers.update(number for number in found if number)
+        newest = max(numbers, default=0)
+        if newest < known:
+            raise ReplicaAltered(f"head {known} in the replica was acknowledged, and is gone")
+        if len(numbers) < newest:
+            gone = min(set(range(1, newest)) - numbers)
+            raise ReplicaAltered(f"{head_name(gone)} is missing in the replica")
+        return newest
 
     async def count(self) -> int:
         """How many heads there are, by a listing: for who reads them all, and so finds the one

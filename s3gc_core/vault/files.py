@@ -41,6 +41,7 @@ from s3gc_core.vault.places import (
 from s3gc_core.vault.records import StoredBackup
 from s3gc_core.vault.stored_bytes import (
     LOST,
+    check_stored,
     checked_bytes,
     damage_of,
     decoded,
@@ -150,6 +151,20 @@ class BackupFiles:
         Stored bytes, decoded bytes, both sizes. Raises `BackupDamaged`, `VaultUnreachable`.
         """
         await asyncio.to_thread(self._verify, backup)
+
+    async def verify_as_far(self, backup: StoredBackup) -> bool:
+        """`verify`, or `verify_stored` where nothing is here to open it with; whether it was
+        opened. Never enough for a delete. Raises as `verify`, and `IdentityWrong`.
+        """
+        if self.keyring.may_open(backup):
+            await self.verify(backup)
+            return True
+        await self.verify_stored(backup)
+        return False
+
+    async def verify_stored(self, backup: StoredBackup) -> None:
+        """As `verify`, but of the stored bytes alone, which takes no key: see `check_stored`."""
+        await asyncio.to_thread(check_stored, self._vault, backup)
 
     async def refuse_unlike(self, backup: StoredBackup) -> None:
         """Decode a settled compact copy, as it is on the disk, once more.

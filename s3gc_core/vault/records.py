@@ -257,12 +257,16 @@ class Repaired(Record, frozen=True, tag="repaired"):
 
 
 class Verified(Record, frozen=True, tag="verified"):
-    """Backups were read back and compared: all of them, or `sample` chosen by chance, by `seed`."""
+    """Backups were read back and compared: all of them, or `sample` chosen by chance, by `seed`.
+
+    Of `unopened` ones only the stored bytes were: they are encrypted, and no key was there.
+    """
 
     checked: int
     damaged: int
     sample: int | None = None
     seed: int | None = None
+    unopened: int = 0
 
 
 class Drilled(Record, frozen=True, tag="drilled"):

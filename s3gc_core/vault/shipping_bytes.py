@@ -169,7 +169,7 @@ class Refilling:
         self, backups: Iterable[StoredBackup], keyring: Keyring
     ) -> list[BackupDamaged | None]:
         """What is wrong with each of the file's backups, as the disk has them under the temporary
-        name; None where nothing is.
+        name; None where nothing is. What no key is here for is compared as it is stored.
         """
         try:
             os.fsync(self._descriptor)
@@ -179,9 +179,25 @@ class Refilling:
             raise disk_failure(f"writing {self._path}", error) from error
         try:
             drop_cached(descriptor)
-            return [damage_of(descriptor, backup, keyring) for backup in backups]
+            return [
+                damage_of(descriptor, backup, keyring, opened=keyring.may_open(backup))
+                for backup in backups
+            ]
         finally:
             os.close(descriptor)
+
+    def sha256(self) -> str:
+        """SHA-256 (hex) of all that was written."""
+        digest = hashlib.sha256()
+        try:
+            with operation_folder(self._vault, self._operation_id) as folder:
+                descriptor = open_file(folder, self._name + PART)
+            with os.fdopen(descriptor, "rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+        except OSError as error:
+            raise disk_failure(f"reading {self._path}{PART}", error) from error
+        return digest.hexdigest()
 
     def drop(self) -> None:
         """Remove the file under its temporary name; the one that has the name stays."""

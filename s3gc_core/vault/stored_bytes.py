@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LOST = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EIO})
 _PAGE = 4096
+_CHUNK = 1 << 20
 
 
 def checked_bytes(
@@ -88,14 +89,44 @@ def checked_from(
     _compare(backup, "given", raw_size, raw_sha256)
 
 
-def damage_of(descriptor: int, backup: StoredBackup, keyring: Keyring) -> BackupDamaged | None:
-    """What is wrong with a backup in a file that is open already; None where nothing is."""
+def damage_of(
+    descriptor: int, backup: StoredBackup, keyring: Keyring, *, opened: bool = True
+) -> BackupDamaged | None:
+    """What is wrong with a backup in a file that is open already; None where nothing is.
+
+    Not `opened`, only its stored bytes are compared, which takes no key.
+    """
     try:
+        if not opened:
+            _check_stored_in(descriptor, backup)
+            return None
         for _ in checked_from(descriptor, backup, keyring):
             pass
     except BackupDamaged as error:
         return error
     return None
+
+
+def check_stored(vault: Path, backup: StoredBackup) -> None:
+    """Read a backup's stored bytes from the disk and compare them, as they are: no key is needed,
+    and nothing is told of what they decode to. Raises `BackupDamaged`, `VaultUnreachable`.
+    """
+    descriptor = open_stored(vault, backup)
+    try:
+        drop_cached(descriptor, backup)
+        _check_stored_in(descriptor, backup)
+    finally:
+        os.close(descriptor)
+
+
+def _check_stored_in(descriptor: int, backup: StoredBackup) -> None:
+    source = _Source(descriptor, backup)
+    try:
+        while source.read(_CHUNK):
+            pass
+    except OSError as error:
+        raise _unreadable(backup, error) from error
+    _compare(backup, "stored", source.size, source.sha256)
 
 
 def place_of_backup(backup: StoredBackup) -> tuple[str, str]:

@@ -65,10 +65,16 @@ async def _verify(context: Context) -> ExitCode:
         return await _repair(context, seed)
     async with context.collector() as collector:
         checked = damaged = 0
+        unopened = 0
+
+        def count(_: str) -> None:
+            nonlocal unopened
+            unopened += 1
+
         found = (
-            collector.verify_replica(sample=sample)
+            collector.verify_replica(sample=sample, unopened=count)
             if args.replica
-            else collector.verify_backups(sample=sample, seed=seed)
+            else collector.verify_backups(sample=sample, seed=seed, unopened=count)
         )
         async for key, reason in found:
             checked += 1
@@ -79,7 +85,16 @@ async def _verify(context: Context) -> ExitCode:
                 )
     drawn = {} if seed is None else {"sample": sample, "seed": seed}
     outcome = "partial" if damaged else "done"
-    return context.summary(outcome, checked=checked, damaged=damaged, **drawn)
+    _tell_unopened(context, unopened)
+    return context.summary(outcome, checked=checked, damaged=damaged, unopened=unopened, **drawn)
+
+
+def _tell_unopened(context: Context, unopened: int) -> None:
+    """What was not proven: nobody may take their hashes for their contents."""
+    if unopened:
+        text = f"{unopened} encrypted backups were not opened, as no identity is here:"
+        text += " their stored bytes were compared, what they decrypt to was not"
+        context.emit({"type": "unopened", "backups": unopened, "text": text})
 
 
 async def _repair(context: Context, seed: int | None) -> ExitCode:
@@ -102,6 +117,7 @@ async def _repair(context: Context, seed: int | None) -> ExitCode:
                 "text": text,
             }
         )
+    _tell_unopened(context, done.unopened)
     drawn = {} if seed is None else {"sample": sample, "seed": seed}
     repaired = sum(one.still is None for one in done.damaged)
     damaged = len(done.damaged) - repaired
@@ -111,6 +127,7 @@ async def _repair(context: Context, seed: int | None) -> ExitCode:
         checked=done.checked,
         damaged=damaged,
         repaired=repaired,
+        unopened=done.unopened,
         **drawn,
     )
 
@@ -230,8 +247,8 @@ async def _rebuild(context: Context) -> ExitCode:
     done = await Collector.rebuild_vault(
         context.config(), progress=context.progress, session=context.session()
     )
-    for path in done.lost:
-        context.emit({"type": "lost", "path": path, "text": f"{path} was never in the replica"})
+    for lost in done.lost:
+        context.emit({"type": "lost", **asdict(lost), "text": f"{lost.key}: {lost.reason}"})
     for path in done.set_aside:
         text = f"{path}: no record that was shipped knows it; it may be an only copy"
         context.emit({"type": "set-aside", "path": path, "text": text})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,7 +12,7 @@ import pytest
 from s3gc_core.actions.doctor_encryption import encryption_check
 from s3gc_core.config import Heal
 from s3gc_core.errors import IdentityMissing, IdentityWrong, KeyUnproven, PlanDrifted
-from s3gc_core.vault import Intent, KeyProven, Keyring, generate
+from s3gc_core.vault import Intent, KeyProven, Keyring, Verified, generate
 from tests.core.vault.builders import noise, prose
 from tests.core.vault.photos import EXACT
 from tests.stories.staging import (
@@ -102,8 +103,13 @@ async def test_without_the_key_here_they_go_and_with_it_they_come_back(
 
     # Without the key nothing is restored, compared or exported, and nothing is called damaged.
     async with world.collector() as collector:
-        with pytest.raises(IdentityMissing):
-            _ = [problem async for _, problem in collector.verify_backups()]
+        closed: list[str] = []
+        looked = collector.verify_backups(unopened=closed.append)
+        assert {one async for one in looked} == {(key, None) for key in OBJECTS}
+        assert sorted(closed) == sorted(OBJECTS)
+        last = await collector.audit.last(Verified)
+        assert last is not None
+        assert last.record.unopened == len(OBJECTS)
         with pytest.raises(IdentityMissing):
             await collector.drill(sample=3, to=str(tmp_path), seed=1)
         with pytest.raises(IdentityMissing):
@@ -113,6 +119,12 @@ async def test_without_the_key_here_they_go_and_with_it_they_come_back(
         await world.restore(operation_id=done.operation_id)
     assert "encryption_identity_file" in missing.value.next_step
     assert await world.keys() == {USED}
+    # What is damaged is told without it, too.
+    (one,) = [intent.backup for key, intent in made.items() if key == "t/large"]
+    with damaged(world.config.vault_path / one.path):
+        async with world.collector() as collector:
+            found = {key async for key, wrong in collector.verify_backups() if wrong is not None}
+    assert found == {"t/large"}
     # A purge takes nothing because it cannot be read.
     world.days(400)
     async with world.collector() as collector:
@@ -139,6 +151,16 @@ async def test_without_the_key_here_they_go_and_with_it_they_come_back(
     back = await world.restore(operation_id=done.operation_id)
     assert back.counts == {"restored": len(OBJECTS)}
     assert await picture(world) == before
+
+
+@contextmanager
+def damaged(path: Path) -> Iterator[None]:
+    """A bit in the middle flipped, for a while."""
+    good = path.read_bytes()
+    middle = len(good) // 2
+    path.write_bytes(good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :])
+    yield
+    path.write_bytes(good)
 
 
 async def test_nothing_is_deleted_before_a_key_was_proven(

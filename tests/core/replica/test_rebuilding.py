@@ -8,13 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from s3gc_core.actions.doctor import examine
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import SystemClock
 from s3gc_core.collector import Collector
-from s3gc_core.errors import AuditBroken, IdentityMissing, NoReplica, ReplicaAltered, VaultNotEmpty
+from s3gc_core.errors import AuditBroken, NoReplica, ReplicaAltered, VaultNotEmpty
 from s3gc_core.replica import RebuiltVault, planning, shipping
 from s3gc_core.replica.contents import Head
-from s3gc_core.vault import generate
+from s3gc_core.vault import generate, shipping_bytes
+from s3gc_core.vault.packs import SEALED_MODE
 from tests.core.replica.conftest import PREFIX, Replicated
 from tests.core.vault.builders import noise
 
@@ -90,8 +92,18 @@ async def test_an_encrypted_vault_comes_back_encrypted(
     assert backups(world.config.vault_path) == files
     assert b"one\n" * 50 not in b"".join(files.values())
     async with world.collector() as collector:
-        with pytest.raises(IdentityMissing):
-            _ = [found async for found in collector.verify_replica()]
+        closed: list[str] = []
+        looked = collector.verify_replica(unopened=closed.append)
+        assert sorted([found async for found in looked]) == [(one, None) for one in sorted(ORPHANS)]
+        assert sorted(closed) == sorted(ORPHANS)
+    # A host without the key mends what is encrypted.
+    [gone] = [path for path in files if path.endswith(".age") and "b-large" in path]
+    (world.config.vault_path / gone).unlink()
+    async with world.collector() as collector:
+        mended = await collector.repair_backups()
+    assert (mended.outcome, mended.unopened) == ("done", len(ORPHANS))
+    assert {one.key: one.still for one in mended.damaged} == {"b/large.bin": None}
+    assert backups(world.config.vault_path) == files
     replicated.track("replica", **encrypted, encryption_identity_file=str(key))
     async with world.collector() as collector:
         assert sorted([found async for found in collector.verify_replica()]) == [
@@ -126,19 +138,124 @@ async def test_what_is_there_and_right_is_not_fetched_again(replicated: Replicat
     assert backups(vault) == files
     assert not (vault / "audit.db.rebuilding").exists()
 
-    # What is not what was shipped makes no vault.
+    # What is not what was shipped is lost, and what lies beside it is not.
     [gone] = [n for n in await replicated.names() if n.startswith("backups/") and "pack" in n]
     remove_vault(replicated)
     async with Bucket.open(replicated.other, SystemClock()) as bucket:
         kept = await bucket.fetch(PREFIX + gone)
         assert kept is not None
         await replace_object(bucket, PREFIX + gone, kept[:-1] + b"x")
-        with pytest.raises(ReplicaAltered, match="holds other bytes"):
-            await rebuilt(replicated)
-        assert not (vault / "audit.db").exists()
+        done = await rebuilt(replicated)
+        assert {one.key for one in done.lost} == {"a/1.txt", "a/2.txt"}
+        assert {one.path for one in done.lost} == {gone.rpartition("/")[0]}
+        assert backups(vault) == {damaged: files[damaged]}
         await replace_object(bucket, PREFIX + gone, kept)
-    await rebuilt(replicated)
+    # It comes as everything does that is damaged in a vault.
+    async with replicated.world.collector() as collector:
+        assert (await collector.repair_backups()).outcome == "done"
     assert backups(vault) == files
+
+
+async def test_a_backup_that_the_replica_lost_costs_no_other(
+    replicated: Replicated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A piece of a pack is gone, one of a large file altered, another file unknown to any head."""
+    monkeypatch.setattr(planning, "PIECE_BYTES", 60_000)
+    small = {f"a/{n}.txt": noise(60_000 + n) for n in range(3)}
+    orphans = small | {"b/large.bin": noise(200_000), "c/large.bin": noise(200_001)}
+    replicated.track("local")
+    await replicated.fill(orphans)
+    world = replicated.world
+    await world.collect()
+    vault = world.config.vault_path
+    files = backups(vault)
+    names = sorted(name for name in await replicated.names() if name.startswith("backups/"))
+    packed = [name for name in names if ".tar/" in name]
+    assert len(packed) == 3
+    altered = next(name for name in names if "b-large" in name)
+    async with Bucket.open(replicated.other, SystemClock()) as bucket:
+        await remove_object(bucket, PREFIX + packed[1])
+        await replace_object(bucket, PREFIX + altered, b"other bytes")
+    remove_vault(replicated)
+    done = await rebuilt(replicated)
+    assert {one.key for one in done.lost} == {"a/1.txt", "b/large.bin"}
+    assert set(done.doubtful) == {one.path for one in done.lost}
+    assert done.files == done.fetched == 2
+    [pack] = [path for path in files if path.endswith(".tar")]
+    whole = {path: data for path, data in files.items() if "c-large" in path}
+    assert backups(vault).keys() == {pack, *whole}
+    assert whole.items() <= backups(vault).items()
+    async with world.collector() as collector:
+        found = dict([one async for one in collector.verify_backups()])
+    assert {key for key, wrong in found.items() if wrong is None} == {
+        "a/0.txt",
+        "a/2.txt",
+        "c/large.bin",
+    }
+
+    # What the vault still has of it is not given up, and is not lost.
+    forget_log(vault)
+    (vault / pack).chmod(0o600)
+    last = files[pack].index(small["a/2.txt"][:1_000])
+    (vault / pack).write_bytes(files[pack][:last] + b"?" + files[pack][last + 1 :])
+    (vault / pack).chmod(SEALED_MODE)
+    again = await rebuilt(replicated)
+    assert {one.key for one in again.lost} == {"b/large.bin"}
+
+    # Without all of the log there is no vault.
+    forget_log(vault)
+    segment = min(name for name in await replicated.names() if name.startswith("audit/"))
+    async with Bucket.open(replicated.other, SystemClock()) as bucket:
+        await replace_object(bucket, PREFIX + segment, b"other bytes")
+    with pytest.raises(ReplicaAltered, match="holds other bytes") as refused:
+        await rebuilt(replicated)
+    assert "change nothing in the replica" in refused.value.next_step
+    assert not (vault / "audit.db").exists()
+
+
+async def test_a_large_file_is_what_the_log_says_not_what_its_pieces_are(
+    replicated: Replicated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece is as its head has it, but one was read otherwise than it was recorded."""
+    monkeypatch.setattr(planning, "PIECE_BYTES", 100_000)
+    read = shipping_bytes.read_range
+
+    def otherwise(vault: Path, path: str, start: int, end: int) -> bytes:
+        data = read(vault, path, start, end)
+        return data if "b-large" not in path or not start else b"?" + data[1:]
+
+    monkeypatch.setattr(shipping, "read_range", otherwise)
+    replicated.track("local")
+    await replicated.fill(ORPHANS)
+    world = replicated.world
+    await world.collect()
+    assert await replicated.behind() == 0
+    async with world.collector() as collector:
+        found = dict([one async for one in collector.verify_replica()])
+    assert {key for key, wrong in found.items() if wrong is not None} == {"b/large.bin"}
+
+    vault = world.config.vault_path
+    files = backups(vault)
+    [large] = [path for path in files if "b-large" in path]
+    # Beside a vault that has it so: what is there already is no better.
+    forget_log(vault)
+    (vault / large).write_bytes(files[large][:100_000] + b"?" + files[large][100_001:])
+    assert {one.key for one in (await rebuilt(replicated)).lost} == {"b/large.bin"}
+    remove_vault(replicated)
+    done = await rebuilt(replicated)
+    assert {one.key for one in done.lost} == {"b/large.bin"}
+    assert backups(vault) == {path: data for path, data in files.items() if path != large}
+
+
+def forget_log(vault: Path) -> None:
+    for name in ("audit.db", "audit.db-wal", "audit.db-shm"):
+        (vault / name).unlink(missing_ok=True)
+
+
+async def remove_object(bucket: Bucket, key: str) -> None:
+    state = await bucket.head(key)
+    assert state is not None
+    await bucket.delete_batch([(key, state.etag)])
 
 
 async def replace_object(bucket: Bucket, key: str, data: bytes) -> None:
@@ -237,10 +354,22 @@ async def test_a_replica_that_lost_something_is_no_replica(replicated: Replicate
             async with world.collector() as collector:
                 with pytest.raises(ReplicaAltered):
                     _ = [found async for found in collector.verify_replica()]
+                # Nobody who only looks at the newest takes it for whole.
+                with pytest.raises(ReplicaAltered):
+                    await collector.check_replica()
+                with pytest.raises(ReplicaAltered):
+                    await collector.replicate()
+            assert not await doctor_is_content(replicated)
         await bucket.put_once(PREFIX + heads[0], data)
         async with world.collector() as collector:
             with pytest.raises(ReplicaAltered, match="was shipped, and the replica ends at"):
                 _ = [found async for found in collector.verify_replica()]
+
+
+async def doctor_is_content(replicated: Replicated) -> bool:
+    checks = [check async for check in examine(replicated.world.config, write_probe=False)]
+    [replica] = [check for check in checks if check.name == "replica"]
+    return replica.ok
 
 
 async def test_without_a_replica_there_is_nothing_to_rebuild(replicated: Replicated) -> None:

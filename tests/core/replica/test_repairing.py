@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from s3gc_core.actions.repairing import RepairSummary
 from s3gc_core.bucket import Bucket
@@ -74,6 +75,27 @@ async def in_replica(replicated: Replicated) -> dict[str, bytes]:
 def modes(vault: Path) -> set[int]:
     """Of the packs."""
     return {path.stat().st_mode & 0o777 for path in vault.glob("backups/*/*.tar")}
+
+
+async def test_another_piece_stands_in_for_one_that_is_bad(collected: Replicated) -> None:
+    """A large file went twice, say, and one of the two copies of a piece is gone."""
+    backup = (await stored(collected))["b/large.bin"]
+    config, clock = collected.world.config, collected.world.clock
+    async with open_replica(config, clock) as store, collected.world.collector() as collector:
+        replica = await ReplicaBackups.read(store, collector.audit, config.vault_path, Keyring())
+        (good,) = replica.pieces_of(backup.path)
+        bad = replace(good, key=good.key + ".gone")
+        for pieces in ([bad, good], [good, bad]):
+            both = ReplicaBackups(
+                store, config.vault_path, {backup.path: pieces}, replica.seq, Keyring()
+            )
+            async with both.held(backup) as held:
+                held.seek(0)
+                assert held.read() == ORPHANS["b/large.bin"]
+        none = ReplicaBackups(store, config.vault_path, {backup.path: [bad]}, 0, Keyring())
+        with pytest.raises(BackupDamaged, match="is missing in the replica"):
+            async with none.held(backup):
+                pass
 
 
 async def test_what_is_damaged_or_gone_is_put_back(collected: Replicated) -> None:
