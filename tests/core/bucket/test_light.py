@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from s3gc_core.bucket import ObjectChanged, ObjectGone, ObjectHeaders, StoreFailed
+from s3gc_core.bucket import ObjectChanged, ObjectGone, ObjectHeaders, StoreFailed, immutable
 from s3gc_core.bucket.connection import Connection, connect
 from s3gc_core.bucket.light import FAILURES_AT_MOST, OPERATIONS
 from s3gc_core.bucket.pace import Pace
@@ -279,4 +279,13 @@ async def test_who_may_send_once_only_sends_by_the_client(proxied: tuple[Config,
     async with warm(config, attempts=1) as (connection, etag):
         assert connection.light is None
         await get(connection, "warm", etag)
+    assert not any(map(is_light, proxy.seen))
+
+
+async def test_requests_of_others_are_left_alone(proxied: tuple[Config, Proxy]) -> None:
+    config, proxy = proxied
+    async with connect(config) as connection:
+        assert await immutable.put_once(connection, "sealed", b"1")
+        assert not await immutable.put_once(connection, "sealed", b"1")
+        assert await immutable.fetch(connection, "sealed") == b"1"
     assert not any(map(is_light, proxy.seen))
