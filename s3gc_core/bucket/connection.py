@@ -17,6 +17,7 @@ from aiobotocore.session import get_session
 from botocore.loaders import create_loader
 
 from s3gc_core.bucket.failures import store_errors
+from s3gc_core.bucket.light import LightRequests, Operation
 from s3gc_core.bucket.pace import Pace
 from s3gc_core.bucket.parsing import parse_timestamp, take_entries
 from s3gc_core.config import Checksums, RequestPayer
@@ -39,6 +40,7 @@ _MODELS = create_loader()
 _When = Literal["when_supported", "when_required"]
 # A parameter of ours, taken out before botocore validates; see `_take_raw_expires`.
 RAW_EXPIRES = "S3gcRawExpires"
+_METHODS = {"GetObject": "get_object", "HeadObject": "head_object", "PutObject": "put_object"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,26 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An open client and what every request needs. `spool_folder` lies on the vault's disk."""
+    """An open client and what every request needs. `spool_folder` lies on the vault's disk.
+
+    `light` sends requests for one object at less cost; None where each has to be sent once only.
+    """
 
     s3: S3Client
     bucket: str
     max_concurrency: int
     spool_folder: Path
     pace: Pace
+    light: LightRequests | None = None
+
+    async def send(self, operation: Operation, **params: Any) -> dict[str, Any]:
+        """A request for one object, and its answer, as the client gives it."""
+        if self.light is not None:
+            answer = await self.light.send(operation, params)
+            if answer is not None:
+                return answer
+        method = getattr(self.s3, _METHODS[operation])
+        return dict(await method(Bucket=self.bucket, **params))
 
 
 class SentOnce(AIOHTTPSession):
@@ -126,7 +141,10 @@ async def connect(
         # The stubs know no hook that is awaited; aiobotocore awaits what a hook returns.
         waits: Any = pace.before_signing
         client.meta.events.register_first("request-created.s3", waits)
-        yield Connection(client, config.bucket, config.max_concurrency, config.vault_path, pace)
+        light = LightRequests(client, pace) if attempts is None else None
+        yield Connection(
+            client, config.bucket, config.max_concurrency, config.vault_path, pace, light
+        )
     finally:
         await creating.__aexit__(None, None, None)
 

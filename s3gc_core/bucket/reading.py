@@ -67,9 +67,7 @@ async def read(connection: Connection, key: str, if_match: str) -> AsyncIterator
     # Before the GET: two requests at once for one object could use up the pool and wait forever.
     first = await first_part(connection, key, if_match)
     with store_errors(f"reading {key!r}", key=key, reading=True):
-        answer: Any = await connection.s3.get_object(
-            Bucket=connection.bucket, Key=key, IfMatch=if_match
-        )
+        answer = await connection.send("GetObject", Key=key, IfMatch=if_match)
     async with answer["Body"] as stream:
         # x-amz-missing-meta: metadata that the protocol could not carry would be lost for good.
         if answer.get("MissingMeta"):
@@ -100,10 +98,9 @@ async def glance(connection: Connection, key: str) -> ObjectState | None:
 async def _head(connection: Connection, key: str) -> dict[str, Any] | None:
     try:
         with store_errors(f"looking at {key!r}", key=key, reading=True):
-            answer: Any = await connection.s3.head_object(Bucket=connection.bucket, Key=key)
+            return await connection.send("HeadObject", Key=key)
     except ObjectGone:
         return None
-    return dict(answer)
 
 
 async def tags(connection: Connection, key: str) -> dict[str, str]:

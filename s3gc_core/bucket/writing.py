@@ -136,7 +136,7 @@ class Writer:
         """See `Bucket.put`. `condition` is IfMatch or IfNoneMatch."""
         where = {"Bucket": self._connection.bucket, "Key": key}
         exact = ExactSource(source, size, key)
-        if not await asyncio.to_thread(self._fits_one_put, size, headers):
+        if not await self._fits_one_put(size, headers):
             return await self._put_parts(where, exact, size, headers, condition)
         began = time.monotonic()
         async with self._body(exact, size) as (body, md5):
@@ -145,10 +145,10 @@ class Writer:
             waited = time.monotonic() - began
             if size > LOOKED_AT_AGAIN_BYTES or waited > LOOKED_AT_AGAIN_SECONDS:
                 await self._refuse_another(key, condition)
-            request = where | parameters(headers) | condition
+            request = parameters(headers) | condition | {"Key": key}
             with store_errors(f"writing {key!r}", key=key, writing=True):
-                answer = await self._connection.s3.put_object(
-                    Body=body, ContentMD5=md5, ContentLength=size, **request
+                answer = await self._connection.send(
+                    "PutObject", Body=body, ContentMD5=md5, ContentLength=size, **request
                 )
         return str(answer["ETag"])
 
@@ -243,12 +243,12 @@ class Writer:
                 md5 = await exact.fill(file, size)
             yield file, md5
 
-    def _fits_one_put(self, size: int, headers: ObjectHeaders) -> bool:
+    async def _fits_one_put(self, size: int, headers: ObjectHeaders) -> bool:
         if size <= IN_MEMORY:
             return goes_in_one_put(size, headers, room=0)
         with spool_errors(size):
-            room = shutil.disk_usage(self._connection.spool_folder).free
-        return goes_in_one_put(size, headers, room)
+            disk = await asyncio.to_thread(shutil.disk_usage, self._connection.spool_folder)
+        return goes_in_one_put(size, headers, disk.free)
 
     def _spool_file(self) -> IO[bytes]:
         return tempfile.TemporaryFile(dir=self._connection.spool_folder)

@@ -10,6 +10,7 @@ _LAYER_CONTROLS = "tests/core/judgement/test_layer_controls.py::test_"
 _PURE = "tests/core/judgement/test_guards.py::test_"
 _BINDING = "tests/core/judgement/test_plan_binding.py::test_"
 _DELETING = "tests/core/bucket/test_deleting.py::test_"
+_LIGHT = "tests/core/bucket/test_light.py::test_"
 _RACES = "tests/stories/test_predecessor_races.py::test_"
 _CANARIES = "tests/core/judgement/test_canaries.py::test_"
 _SEARCH = "tests/stories/test_search.py::test_"
@@ -52,6 +53,7 @@ GUARDS_FILE = "s3gc_core/judgement/guards.py"
 _LAYERS_FILE = "s3gc_core/judgement/layers.py"
 _PLANS_FILE = "s3gc_core/judgement/plans.py"
 _DELETING_FILE = "s3gc_core/bucket/deleting.py"
+_LIGHT_FILE = "s3gc_core/bucket/light.py"
 _BACKUP_FILE = "s3gc_core/collection/backup.py"
 _EXECUTE_FILE = "s3gc_core/collection/execute.py"
 _PACKS_FILE = "s3gc_core/vault/packs.py"
@@ -301,9 +303,58 @@ DELETES = (
     Mutation(
         "If-Match of the read that backs up",
         "s3gc_core/bucket/reading.py",
-        "Key=key\n",
+        '"GetObject", Key=key)',
         ("tests/core/bucket/test_capabilities.py::test_what_seaweed_can",),
-        before="Key=key, IfMatch=if_match\n",
+        before='"GetObject", Key=key, IfMatch=if_match)',
+    ),
+    Mutation(
+        "only what was once equal to the client's is sent in its place",
+        _LIGHT_FILE,
+        "if True:",
+        (_LIGHT + "what_is_not_as_the_client_sends_it_is_never_sent",),
+        before="if _compared(ours) == _compared(request):",
+    ),
+    Mutation(
+        "a key that may be spelt otherwise is the client's",
+        _LIGHT_FILE,
+        "return True",
+        (_LIGHT + "a_key_that_may_be_spelt_otherwise_is_the_clients",),
+        function="is_plain",
+    ),
+    Mutation(
+        "an error that comes with 200 is no success, either way",
+        _LIGHT_FILE,
+        "return told.parse(response)",
+        (_LIGHT + "an_error_that_comes_with_200_is_no_success",),
+        before='return None if said["body"] else told.parse(response)',
+    ),
+    Mutation(
+        "checksums that the store tells, either way",
+        _LIGHT_FILE,
+        "",
+        (_LIGHT + "checksums_that_the_store_tells_are_compared",),
+        before="await handle_checksum_body(response, said, context, self._models[operation])",
+    ),
+    Mutation(
+        "after a few failures the client sends all",
+        _LIGHT_FILE,
+        "if seen is None or self._endpoint is None:",
+        (_LIGHT + "what_fails_is_done_by_the_client_and_after_a_few_all_is",),
+        before="if seen is None or self._endpoint is None or self._failures >= FAILURES_AT_MOST:",
+    ),
+    Mutation(
+        "the pace, either way",
+        _LIGHT_FILE,
+        "",
+        (_LIGHT + "they_keep_the_pace_and_the_limit_of_all_others",),
+        before="await self._pace.before_signing(operation)",
+    ),
+    Mutation(
+        "what has to be sent once is not sent twice",
+        "s3gc_core/bucket/connection.py",
+        "light = LightRequests(client, pace)",
+        (_LIGHT + "who_may_send_once_only_sends_by_the_client",),
+        before="light = LightRequests(client, pace) if attempts is None else None",
     ),
     Mutation(
         "what changed leaves the plan before the first backup",
