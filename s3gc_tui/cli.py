@@ -261,7 +261,11 @@ def _restoring(add: Add) -> None:
         "--to-prefix", default="", metavar="P", help="with --to-bucket: put before each key"
     )
     restore.add_argument("--dry-run", action="store_true", help="only say what would be restored")
-    restore.add_argument("--overwrite", action="store_true", help="replace a newer object")
+    restore.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a newer object, which is not backed up first",
+    )
     restore.add_argument(
         "--accept-lossy",
         action="store_true",

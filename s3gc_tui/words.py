@@ -15,3 +15,5 @@ RECOVERY_PENDING = (
     "What an earlier operation left open is still to be recovered: the bucket is away. Its backups"
     " were restored as well, whether or not their objects are gone."
 )
+# Of a restore with `--overwrite`.
+OVERWRITTEN = "What is overwritten is not backed up first, and cannot be brought back by s3gc."

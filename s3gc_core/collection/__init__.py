@@ -14,6 +14,7 @@ from s3gc_core.collection.restore import Restore, Selection, select
 from s3gc_core.collection.strays import tidy
 from s3gc_core.collection.write_back import (
     LOSSY_REFUSED,
+    REPLACES,
     Elsewhere,
     foresee,
     left_alone,
@@ -22,6 +23,7 @@ from s3gc_core.collection.write_back import (
 
 __all__ = [
     "LOSSY_REFUSED",
+    "REPLACES",
     "UNSEEN",
     "Drill",
     "Elsewhere",

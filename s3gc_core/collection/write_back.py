@@ -40,6 +40,8 @@ Compare: TypeAlias = Callable[[Bucket, Intent, str | None], Awaitable[str | None
 
 # What is said of every object that comes back as something else than it was.
 LOSSY = "LOSSY: a compact copy of the picture, not what the object was"
+# What is said before an object is overwritten.
+REPLACES = "replaces another object, which is not backed up first"
 LOSSY_REFUSED = "only a LOSSY copy of it is in the vault; --accept-lossy brings that back"
 
 
@@ -206,24 +208,24 @@ async def foresee(
     if len(backup.key.encode()) > MAX_KEY_BYTES:
         return Written(RestoreOutcome.FAILED, None, f"its key is over {MAX_KEY_BYTES} bytes there")
     try:
-        there = await _in_the_way(bucket, backup, differences, overwrite=overwrite)
+        there = await _in_the_way(bucket, backup, differences, overwrite=False)
     except OF_ONE_OBJECT as error:
         return Written(RestoreOutcome.FAILED, None, error.what)
+    said: list[str] = []
     if there is not None:
-        return there
+        if not overwrite or there.outcome is not RestoreOutcome.NEWER_KEPT:
+            return there
+        said.append(REPLACES)
     if refused := refused_as_lossy(backup, accept_lossy=accept_lossy):
         return refused
     if not await asyncio.to_thread(files.is_present, backup.backup):
         missing = "its backup file is missing or cut"
         if not standby:
             return Written(RestoreOutcome.FAILED, None, missing)
-        asked = f"{missing}: the replica is asked for it"
-        lossy = backup.backup.is_lossy
-        said = f"{asked}; {LOSSY}" if lossy else asked
-        return Written(RestoreOutcome.RESTORED, None, said, lossy=lossy)
+        said.append(f"{missing}: the replica is asked for it")
     if backup.backup.is_lossy:
-        return Written(RestoreOutcome.RESTORED, None, LOSSY, lossy=True)
-    return Written(RestoreOutcome.RESTORED)
+        said.append(LOSSY)
+    return Written(RestoreOutcome.RESTORED, None, "; ".join(said), lossy=backup.backup.is_lossy)
 
 
 async def left_alone(bucket: Bucket, key: str, as_of: datetime) -> Written:

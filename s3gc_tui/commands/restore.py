@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from s3gc_core.actions.restoring import Foreseen, OtherBucket
-from s3gc_core.collection import LOSSY_REFUSED, Selection
+from s3gc_core.collection import LOSSY_REFUSED, REPLACES, Selection
 from s3gc_core.collector import Collector
 from s3gc_core.errors import ConfigurationError, ExitCode, NoSuchKey, Problem
 from s3gc_core.vault import DeletedObject, RestoreOutcome
 from s3gc_tui.commands.execute import tell
 from s3gc_tui.context import Context
 from s3gc_tui.lines import Record
+from s3gc_tui.words import OVERWRITTEN
 
 _MISSING = "its backup file is missing or cut"
 _FROM_REPLICA = f"{_MISSING}: the replica is asked for it"
@@ -57,7 +58,7 @@ async def _foresee(
     """What would become of each key, by the same look at the bucket as the restore's own."""
     counts: Counter[RestoreOutcome] = Counter()
     size = 0
-    args, lossy = context.args, 0
+    args, lossy, replaces = context.args, 0, 0
     pages = collector.foresee(
         selection, to=to, overwrite=args.overwrite, accept_lossy=args.accept_lossy
     )
@@ -67,12 +68,14 @@ async def _foresee(
             if one.outcome is RestoreOutcome.RESTORED and one.backup is not None:
                 size += one.backup.intent.backup.given_size
                 lossy += one.backup.intent.backup.is_lossy
+                replaces += one.reason.startswith(REPLACES)
             context.emit(_line(one))
     missing = counts.pop(RestoreOutcome.FAILED, 0)
     objects = counts.pop(RestoreOutcome.RESTORED, 0)
     left = missing or counts[RestoreOutcome.NEWER_KEPT] or counts[RestoreOutcome.LOSSY_REFUSED]
     outcome = "partial" if left else "done"
-    others = {other.value: count for other, count in counts.items() if count}
+    others: dict[str, object] = {other.value: n for other, n in counts.items() if n}
+    others |= {"replaces": replaces, "note": OVERWRITTEN} if replaces else {}
     return context.summary(
         outcome, objects=objects, bytes=size, missing=missing, lossy=lossy, **others
     )

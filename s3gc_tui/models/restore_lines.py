@@ -13,6 +13,7 @@ from s3gc_tui.display import age, count, middle, size, wrap
 from s3gc_tui.models.lines import BLANK, Line, Look, bad, dim, line, strong, warn, wrapped
 from s3gc_tui.models.plan_lines import objects
 from s3gc_tui.safe_text import printable, safe_text
+from s3gc_tui.words import OVERWRITTEN
 
 # Objects that a preview shows one by one; all are counted.
 LISTED = 200
@@ -136,6 +137,11 @@ class Preview:
         """What has to be typed to bring back what was stored LOSSY."""
         return f"accept lossy {self.lossy}"
 
+    @property
+    def both_phrase(self) -> str:
+        """What has to be typed for both: overwriting, also by what was stored LOSSY."""
+        return f"{self.phrase} {self.lossy_phrase}"
+
 
 def preview_lines(preview: Preview, now: datetime, width: int) -> list[Line]:
     """What would be restored, from which deletions, and what cannot be."""
@@ -185,26 +191,36 @@ def overwrite_lines(preview: Preview, width: int) -> list[Line]:
     """What overwriting means."""
     said = (
         "Objects that live at these keys now, newer ones too, are replaced by their backups."
-        " What is overwritten is not backed up first, and cannot be brought back by s3gc."
+        f" {OVERWRITTEN}"
     )
-    return [
-        line(
-            bad(" OVERWRITE"), strong(f" {middle(safe_text(named(preview.selection)), width - 12)}")
-        ),
-        line(f" {objects(preview.objects)}, {size(preview.bytes)}"),
-        *(line(warn(f" {part}")) for part in wrap(said, width - 2)),
-    ]
+    return _asking("OVERWRITE", preview, said, width)
 
 
 def lossy_lines(preview: Preview, width: int) -> list[Line]:
     """What bringing back compact copies means."""
+    return _asking("LOSSY", preview, f"{_smaller(preview)} Nothing is overwritten.", width)
+
+
+def both_lines(preview: Preview, width: int) -> list[Line]:
+    """What overwriting means where compact copies come back, too."""
     said = (
+        f"{_smaller(preview)} They, too, replace what lives at their keys now, be it newer, and"
+        f" better. {OVERWRITTEN}"
+    )
+    return _asking("OVERWRITE, LOSSY", preview, said, width)
+
+
+def _smaller(preview: Preview) -> str:
+    return (
         f"{objects(preview.lossy)} of this were stored as smaller pictures: what comes back has"
         " fewer pixels, or worse ones, and other bytes than the object had. The originals are gone."
-        " Nothing is overwritten."
     )
+
+
+def _asking(what: str, preview: Preview, said: str, width: int) -> list[Line]:
+    room = width - len(what) - 3
     return [
-        line(bad(" LOSSY"), strong(f" {middle(safe_text(named(preview.selection)), width - 8)}")),
+        line(bad(f" {what}"), strong(f" {middle(safe_text(named(preview.selection)), room)}")),
         line(f" {objects(preview.objects)}, {size(preview.bytes)}"),
         *(line(warn(f" {part}")) for part in wrap(said, width - 2)),
     ]

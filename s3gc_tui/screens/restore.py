@@ -25,6 +25,7 @@ from s3gc_tui.models.restore_lines import (
     NotUnderstood,
     Preview,
     beginning,
+    both_lines,
     completed,
     completion_lines,
     lossy_lines,
@@ -44,6 +45,11 @@ class Stage(Enum):
     PREVIEW = auto()
     LOSSY = auto()  # asks for the phrase that lets compact copies come back
     OVERWRITE = auto()  # asks for the phrase that lets newer objects be overwritten
+    BOTH = auto()  # asks for the phrase that lets both be done
+
+
+_OVERWRITING = frozenset({Stage.OVERWRITE, Stage.BOTH})
+_LOSSY = frozenset({Stage.LOSSY, Stage.BOTH})
 
 
 class RestoreScreen(AskingScreen[StartedJob]):
@@ -186,8 +192,13 @@ class RestoreScreen(AskingScreen[StartedJob]):
             lines[1:1] = self._ways(preview)
         if self._stage is Stage.OVERWRITE:
             lines = overwrite_lines(preview, self.width)
+            if preview.lossy:
+                lines += [BLANK, line(" ctrl+l: also what was stored LOSSY (one phrase for both)")]
         elif self._stage is Stage.LOSSY:
             lines = lossy_lines(preview, self.width)
+            lines += [BLANK, line(" ctrl+o: overwrite newer objects too (one phrase for both)")]
+        elif self._stage is Stage.BOTH:
+            lines = both_lines(preview, self.width)
         self.show_what(lines)
 
     def _ways(self, preview: Preview) -> list[Line]:
@@ -196,7 +207,9 @@ class RestoreScreen(AskingScreen[StartedJob]):
         if not self.gateway.may_write:
             refused = "This session is read-only. To restore, start `s3gc --write`."
             return [*lines, *wrapped(refused, self.width, Look.WARN)]
-        lines.append(line(" ctrl+o: overwrite newer objects too (asks for a phrase)"))
+        lines.append(
+            line(" ctrl+o: overwrite newer objects too, with no backup of them (by a phrase)")
+        )
         if preview.lossy:
             lines.append(line(" ctrl+l: also what was stored LOSSY (asks for a phrase)"))
         return [*lines, BLANK]
@@ -208,18 +221,35 @@ class RestoreScreen(AskingScreen[StartedJob]):
     # Starting it
 
     def action_overwrite(self) -> None:
-        """Ask for the phrase that lets newer objects be overwritten."""
-        if self._preview is not None:
+        """Ask for the phrase that lets newer objects be overwritten, and LOSSY ones come back
+        where that was asked for.
+        """
+        if self._stage is Stage.LOSSY:
+            self._ask_both()
+        elif self._preview is not None:
             self._ask(Stage.OVERWRITE, self._preview.phrase, "restore over newer objects")
 
     def action_accept_lossy(self) -> None:
-        """Ask for the phrase that lets compact copies come back."""
-        if self._preview is not None and self._preview.lossy:
+        """Ask for the phrase that lets compact copies come back, and newer objects be overwritten
+        where that was asked for.
+        """
+        if self._preview is None or not self._preview.lossy:
+            return
+        if self._stage is Stage.OVERWRITE:
+            self._ask_both()
+        else:
             self._ask(Stage.LOSSY, self._preview.lossy_phrase, "restore LOSSY copies, too")
+
+    def _ask_both(self) -> None:
+        if self._preview is not None:
+            name = "restore over newer objects, LOSSY copies too"
+            self._ask(Stage.BOTH, self._preview.both_phrase, name)
 
     def _ask(self, stage: Stage, phrase: str, name: str) -> None:
         taking = self.field.confirmation.phase in (Phase.QUIET, Phase.TAKING)
-        if self._stage is not Stage.PREVIEW or not taking:
+        # From the preview, or, with one of the two asked for, for both.
+        asked = stage is Stage.BOTH and self._stage in (Stage.OVERWRITE, Stage.LOSSY)
+        if not (self._stage is Stage.PREVIEW or asked) or not taking:
             return
         self._stage = stage
         self.field.ask(Confirmation(Wanted.PHRASE, phrase), name)
@@ -231,8 +261,8 @@ class RestoreScreen(AskingScreen[StartedJob]):
         if self._preview is not None:
             intent = RestoreIntent(
                 self._preview.selection,
-                overwrite=self._stage is Stage.OVERWRITE,
-                accept_lossy=self._stage is Stage.LOSSY,
+                overwrite=self._stage in _OVERWRITING,
+                accept_lossy=self._stage in _LOSSY,
             )
             work = partial(self._start, intent)
             begin(self, work, "start", exclusive=False)
@@ -249,7 +279,7 @@ class RestoreScreen(AskingScreen[StartedJob]):
         """One step back, and at the first one out."""
         if self.field.confirmation.phase is Phase.CONFIRMED:
             return
-        if self._stage in (Stage.OVERWRITE, Stage.LOSSY) and self._preview is not None:
+        if self._stage in _OVERWRITING | _LOSSY and self._preview is not None:
             self._look_at(self._preview.selection)
         elif self._stage is Stage.PREVIEW and self._given is None:
             self._type_again()

@@ -21,6 +21,7 @@ _ANSWERS = "tests/core/collection/test_wrong_answers.py::test_"
 _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
+_AS_OF = "tests/core/collection/test_as_of.py::test_"
 _ELSEWHERE = "test_restore_elsewhere.py::test_what_was_backed_up_comes_back_from_the_vault_alone"
 _LATE = "tests/core/collection/test_late.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
@@ -814,6 +815,13 @@ VAULT = (
         'except () as error:\n            reason = f"{reason}; and',
         (_LOST_ANSWERS + "what_failed_and_cannot_be_looked_at_ends_for_itself_only",),
         before='except UNSEEN as error:\n            reason = f"{reason}; and',
+    ),
+    Mutation(
+        "what would be overwritten is said",
+        "s3gc_core/collection/write_back.py",
+        "pass",
+        (_AS_OF + "overwriting_brings_the_state_of_then_over_what_came_later",),
+        before="said.append(REPLACES)",
     ),
     Mutation(
         "what goes elsewhere needs no recovery",

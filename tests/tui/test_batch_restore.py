@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from s3gc_core.bucket import ObjectHeaders
+from s3gc_core.collection import REPLACES
 from s3gc_core.vault import StoredBackup
 from tests.stories.staging import stored_backups
 from tests.tui.command_line import only
@@ -68,7 +69,13 @@ async def test_a_newer_object_stays_unless_asked(small: SmallWorld) -> None:
     assert (ran.summary["restored"], ran.summary["newer-kept"]) == (1, 1)
     assert [(o["key"], o["outcome"]) for o in ran.of("object")] == [("gone/a.txt", "newer-kept")]
     assert (await small.world.contents("gone/a.txt"))[0] == b"newer"
-    again = await small.cli.batch("restore", "--key", "gone/a.txt", "--overwrite")
+    overwriting = ("restore", "--key", "gone/a.txt", "--overwrite")
+    plan = await small.cli.batch(*overwriting, "--dry-run")
+    assert (plan.code, plan.summary["objects"], plan.summary["replaces"]) == (0, 1, 1)
+    assert "not backed up first" in str(plan.summary["note"])
+    (line,) = plan.of("restorable")
+    assert line["reason"] == REPLACES
+    again = await small.cli.batch(*overwriting)
     assert (again.code, again.summary["restored"]) == (0, 1)
     assert await small.world.contents("gone/a.txt") == (FORGOTTEN["gone/a.txt"], HEADERS)
 

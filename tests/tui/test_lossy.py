@@ -76,3 +76,40 @@ async def test_after_it_was_stored(small: SmallWorld) -> None:
     assert done.summary is not None
     assert (done.summary["restored"], done.summary["lossy"]) == (1, 1)
     assert len((await small.world.contents(KEY))[0]) <= len(PHOTO) * 0.7
+
+    # And over what has come to its key since: one phrase for both, however one comes to it.
+    await small.world.put(KEY, b"newer")
+    async with staged(small) as stage:
+        for first, second in (("ctrl+o", "ctrl+l"), ("ctrl+l", "ctrl+o")):
+            screen = RestoreScreen(stage.gateway, None, KEY, clock=stage.clock)
+            async with stage.showing(screen, (120, 40)) as shown:
+                await shown.ready()
+                await shown.press(first)
+                await shown.ready()
+                assert f"{second}: " in shown.text()
+                assert "one phrase for both" in shown.text()
+                await shown.press(second)
+                await shown.ready()
+                assert "OVERWRITE, LOSSY key" in shown.text()
+                assert "What is overwritten is not backed up first" in shown.text()
+                # Neither of the two alone is enough.
+                for phrase in ("overwrite 1", "accept lossy 1"):
+                    await shown.press("ctrl+u")
+                    await shown.type(phrase)
+                    await shown.press("enter")
+                    assert stage.intents == []
+                if first == "ctrl+o":
+                    await shown.press("escape")
+                    await shown.settled()
+                    assert "stored LOSSY and stay out" in shown.text()
+                    continue
+                await shown.press("ctrl+u")
+                await shown.type("overwrite 1 accept lossy 1")
+                await shown.press("enter")
+        both = RestoreIntent(Selection(keys=(KEY,)), overwrite=True, accept_lossy=True)
+        assert stage.intents == [both]
+        done = await ended(stage, shown.results[0])
+    assert done.exit_code == 0, done.tail
+    assert done.summary is not None
+    assert (done.summary["restored"], done.summary["lossy"]) == (1, 1)
+    assert (await small.world.contents(KEY))[0] != b"newer"

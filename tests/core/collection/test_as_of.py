@@ -11,7 +11,7 @@ import pytest
 
 from s3gc_core.actions.restoring import OtherBucket
 from s3gc_core.clock import SystemClock
-from s3gc_core.collection import Selection
+from s3gc_core.collection import REPLACES, Selection
 from s3gc_core.errors import ConfigurationError, NoSuchKey
 from s3gc_core.vault import AuditLog, BackupFiles, Outcome, Result
 from tests.core.collection.backups import backed_up, day
@@ -182,8 +182,11 @@ async def test_overwriting_brings_the_state_of_then_over_what_came_later(told: W
     selection = Selection(prefix="", as_of=day(1.5))
     async with told.collector() as collector:
         pages = collector.foresee(selection, overwrite=True)
-        seen = {one.key: one.outcome.value async for page in pages for one in page}
+        foreseen = [one async for page in pages for one in page]
         done = await collector.restore(selection, overwrite=True)
+    seen = {one.key: one.outcome.value for one in foreseen}
+    # Said of what is overwritten, and of nothing else that is written.
+    assert {one.key for one in foreseen if one.reason.startswith(REPLACES)} == {"f"}
     assert seen == await told.outcomes(done.operation_id)
     # The same object is not written again, and what has no backup of then is not touched.
     assert seen == dict.fromkeys("abcf", "restored") | dict.fromkeys("dg", "no-backup") | {
