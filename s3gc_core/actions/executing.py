@@ -161,6 +161,7 @@ async def execute(
             # Backups that were begun and never recorded: nothing was deleted on their word.
             await to_the_end(tidy(parts.audit, parts.files, run.operation_id))
             parts.files.keyring.forget(run.operation_id)
+            parts.files.end_operation(run.operation_id)
         await _check_balance(parts, plan, run.operation_id, finished)
         if execution.counts[Outcome.FAILED] or execution.counts[Outcome.CHANGED]:
             run.outcome = "partial"

@@ -157,7 +157,8 @@ async def _fetch_rows(
     stored: dict[str, str] = {}
     anchored = {anchor.seq: anchor.hash for anchor in anchors}
     for head in heads:
-        rows = decode_rows(await store.get(head.segment), head.segment.key)
+        data = await store.get(head.segment)
+        rows = await asyncio.to_thread(decode_rows, data, head.segment.key)
         await log.add(rows)
         if log.head != (head.seq, head.hash):
             raise ReplicaAltered(f"head {head.number} is not that of its records")

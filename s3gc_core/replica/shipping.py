@@ -190,23 +190,24 @@ class Shipper:
                     return None
                 key = piece_name(want.path, want.start, want.end, whole=want.whole)
                 await self._store.put(key, data)
-                return Piece(want.path, want.start, want.end, sha256_of(data), key)
+                sha256 = await asyncio.to_thread(sha256_of, data)
+                return Piece(want.path, want.start, want.end, sha256, key)
 
         sent = await in_parallel(send(want) for want in wanted)
         return [piece for piece in sent if piece is not None], sorted(lost)
 
     async def _send_rows(self, rows: Sequence[Row]) -> Segment:
         first, last = rows[0].seq, rows[-1].seq
-        name, data = segment_name(first, last), encode_rows(rows)
+        name, data = segment_name(first, last), await asyncio.to_thread(encode_rows, rows)
         try:
             await self._store.put(name, data)
         except ReplicaAltered:
             # Another version of zstd makes other bytes of the same rows.
             there = await self._store.find(name)
-            if there is None or decode_rows(there, name) != list(rows):
+            if there is None or await asyncio.to_thread(decode_rows, there, name) != list(rows):
                 raise
             data = there
-        return Segment(first, last, sha256_of(data), name)
+        return Segment(first, last, await asyncio.to_thread(sha256_of, data), name)
 
     async def _keep(self, note: Note) -> None:
         await asyncio.to_thread(write_note, self._vault, note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -76,7 +77,7 @@ class ReplicaStore:
         data = await self.find(of.key)
         if data is None:
             raise ReplicaAltered(f"{of.key} is missing in the replica")
-        if sha256_of(data) != of.sha256:
+        if await asyncio.to_thread(sha256_of, data) != of.sha256:
             raise ReplicaAltered(f"{of.key} in the replica holds other bytes than were shipped")
         return data
 
@@ -154,7 +155,7 @@ class ReplicaStore:
         head = decoded(data, Head, name)
         if head.number != number:
             raise ReplicaAltered(f"{name} in the replica says it is number {head.number}")
-        return head, sha256_of(data)
+        return head, await asyncio.to_thread(sha256_of, data)
 
     async def _has(self, number: int) -> bool:
         return await self.bucket.head(self._prefix + head_name(number)) is not None

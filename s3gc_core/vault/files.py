@@ -269,6 +269,10 @@ class BackupFiles:
         """Cut a recorded pack where its last recorded backup ends, and seal it: see `packs`."""
         end_pack(self._vault, path, end)
 
+    def end_operation(self, operation_id: str) -> None:
+        """Forget where the operation's last pack ends: nothing of it is stored any more."""
+        self._packs.pop(operation_id, None)
+
     def is_present(self, backup: StoredBackup) -> bool:
         """Whether the file is there in its full size; what it holds only `verify` tells."""
         operation_id, name = place_of_backup(backup)

@@ -206,6 +206,8 @@ def _placed(backup: HeldBackup, path: str, offset: int) -> StoredBackup:
         backup.width,
         backup.height,
         sealed=backup.sealed,
+        copy_size=backup.copy_size,
+        copy_sha256=backup.copy_sha256,
     )
 
 

@@ -34,7 +34,8 @@ class StoredBackup(msgspec.Struct, frozen=True, omit_defaults=True):
     perhaps in another operation's pack; else the file is a hard link to the other's.
 
     `sealed`: the encoded bytes are encrypted in the age format, for the recipients that this mark
-    stands for (`KeyProven`); `stored_*` are of the encrypted bytes. Empty: they are not.
+    stands for (`KeyProven`); `stored_*` are of the encrypted bytes. Empty: they are not. `copy_*`
+    are of a compact copy that is encrypted, before it was.
     """
 
     path: str
@@ -51,6 +52,8 @@ class StoredBackup(msgspec.Struct, frozen=True, omit_defaults=True):
     height: int = 0
     reused: bool = False
     sealed: str = ""
+    copy_size: int = 0
+    copy_sha256: str = ""
 
     @property
     def is_lossy(self) -> bool:
@@ -60,12 +63,12 @@ class StoredBackup(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def given_size(self) -> int:
         """Bytes of what comes back: the object's, or those of its compact copy."""
-        return self.stored_size if self.is_lossy else self.raw_size
+        return (self.copy_size or self.stored_size) if self.is_lossy else self.raw_size
 
     @property
     def given_sha256(self) -> str:
         """SHA-256 in hex of what comes back."""
-        return self.stored_sha256 if self.is_lossy else self.raw_sha256
+        return (self.copy_sha256 or self.stored_sha256) if self.is_lossy else self.raw_sha256
 
     @property
     def encoding(self) -> str:

@@ -115,6 +115,11 @@ class BackupWriter:
         codec, level = self._codec, self._level if self._codec == "zstd" else 0
         fidelity: Fidelity = "lossy" if self._copy else "exact"
         width, height = (self._copy.width, self._copy.height) if self._copy else (0, 0)
+        copy_size, copy_sha256 = 0, ""
+        if self._copy and self._sealer:
+            # What is stored no longer tells what it decrypts to.
+            copy_size = len(self._copy.data)
+            copy_sha256 = hashlib.sha256(self._copy.data).hexdigest()
         if not self._name:
             data, self._held = b"".join(self._held), []
             return HeldBackup(
@@ -129,6 +134,8 @@ class BackupWriter:
                 width=width,
                 height=height,
                 sealed=self._sealer.mark if self._sealer else "",
+                copy_size=copy_size,
+                copy_sha256=copy_sha256,
                 key=self._key,
                 data=data,
                 headers=self._headers,
@@ -145,6 +152,8 @@ class BackupWriter:
             width=width,
             height=height,
             sealed=self._sealer.mark if self._sealer else "",
+            copy_size=copy_size,
+            copy_sha256=copy_sha256,
         )
 
     def abandon(self) -> None:

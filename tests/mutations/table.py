@@ -624,7 +624,7 @@ DELETES = (
         "s3gc_core/replica/store.py",
         "if False:",
         (_REBUILDING + "what_is_there_and_right_is_not_fetched_again",),
-        before="if sha256_of(data) != of.sha256:",
+        before="if await asyncio.to_thread(sha256_of, data) != of.sha256:",
     ),
     Mutation(
         "vault-space",

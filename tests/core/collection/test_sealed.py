@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from s3gc_core.actions.doctor_encryption import encryption_check
 from s3gc_core.config import Heal
 from s3gc_core.errors import IdentityMissing, IdentityWrong, KeyUnproven, PlanDrifted
-from s3gc_core.vault import Intent, KeyProven, Keyring, Verified, generate
+from s3gc_core.vault import BackupFiles, Intent, KeyProven, Keyring, Verified, generate
+from tests.core.collection.test_compact import LOSSY, planned
+from tests.core.collection.test_compact import OBJECTS as PICTURES
 from tests.core.vault.builders import noise, prose
 from tests.core.vault.photos import EXACT
 from tests.stories.staging import (
@@ -282,3 +285,38 @@ async def test_before_and_after_the_switch(
     back = await world.restore(operation_id=operations[2])
     assert back.counts == {"restored": len(objects)}
     assert {key: (await world.contents(key))[0] for key in objects} == objects
+
+
+async def test_pictures_stored_lossy_are_encrypted_as_all_else(
+    sqlite_world: World, identity: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is not here when they go: what proves them is the operation's own."""
+    world, ended = sqlite_world, list[str]()
+    end = BackupFiles.end_operation
+
+    def ending(files: BackupFiles, operation_id: str) -> None:
+        end(files, operation_id)
+        ended.append(operation_id)
+
+    monkeypatch.setattr(BackupFiles, "end_operation", ending)
+    recipients = sorted(Keyring.public_keys(identity))
+    encrypted = {"encryption": "age", "encryption_recipients": recipients}
+    plan_id = await planned(world, **encrypted)
+    await prove(world, identity)
+    done = await world.execute(plan_id)
+    assert (done.counts, done.lossy) == ({"deleted": len(PICTURES)}, len(LOSSY))
+    assert ended == [done.operation_id]
+    made = await intents(world, done.operation_id)
+    assert {key for key, one in made.items() if one.backup.codec == "compact"} == set(LOSSY)
+    assert all(one.backup.sealed for one in made.values())
+    assert not any(b"WEBP" in one for one in backup_files(world).values())
+
+    world.change(encryption_identity_file=str(identity))
+    async with world.collector() as collector:
+        assert [wrong async for _, wrong in collector.verify_backups()] == [None] * len(PICTURES)
+    back = await world.restore(operation_id=done.operation_id, accept_lossy=True)
+    assert back.counts == {"restored": len(PICTURES)}
+    for key, intent in made.items():
+        body = (await world.contents(key))[0]
+        assert hashlib.sha256(body).hexdigest() == intent.backup.given_sha256
+        assert (body == PICTURES[key]) == (key not in LOSSY)

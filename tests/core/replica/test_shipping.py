@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
 
-from s3gc_core.bucket import Bucket
+from s3gc_core.bucket import Bucket, immutable
 from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config, ReplicaConfig
 from s3gc_core.errors import AuditBroken, ReplicaAltered, ReplicaUnsafe, VaultBusy
 from s3gc_core.replica import ReplicaStore, Shipped, open_replica, open_shipper, planning, shipping
+from s3gc_core.replica import store as store_of_replica
 from s3gc_core.replica.contents import Head, decode_rows
 from s3gc_core.replica.note import FILE as NOTE
 from s3gc_core.vault import (
@@ -306,3 +309,30 @@ def test_a_member_recorded_late_is_shipped_whole() -> None:
     assert (second.start, second.end) == (512, 1024 + 512)
     assert [want.backups[0].offset for want in (first, second)] == [4096, 1024]
     assert planning.wanted_of([entry(3, member("c", 8192))], ends)[0].start == 4096 + 512
+
+
+async def test_what_takes_long_is_done_beside_the_event_loop(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashes of pieces and compressed rows: a heartbeat, and a key press, would wait for them."""
+    ours, seen = threading.current_thread(), []
+
+    def watch(module: ModuleType, name: str) -> None:
+        whole = getattr(module, name)
+
+        def watched(*given: object) -> object:
+            assert threading.current_thread() is not ours, name
+            seen.append(name)
+            return whole(*given)
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch(immutable, "_sums")
+    watch(shipping, "encode_rows")
+    watch(store_of_replica, "sha256_of")
+    await shop.back_up(MORE)
+    await shop.ship()
+    for head in await shop.heads():
+        async with open_replica(shop.config, SystemClock()) as store:
+            await store.get(head.segment)
+    assert set(seen) == {"_sums", "encode_rows", "sha256_of"}

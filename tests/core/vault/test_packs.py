@@ -358,3 +358,14 @@ async def test_a_cancelled_batch_is_written_to_its_end(
     with pytest.raises(asyncio.CancelledError):
         await settling
     assert (vault / FIRST).stat().st_size > 0
+
+
+async def test_an_operation_that_ended_is_forgotten(files: BackupFiles) -> None:
+    """A service runs for months. What comes after all the same goes to a new pack."""
+    first = await settled(files, {"a": b"1"})
+    files.end_operation(OPERATION)
+    assert not files._packs
+    second = await settled(files, {"b": b"2"})
+    assert first["a"].path != second["b"].path
+    for backup in (first["a"], second["b"]):
+        await files.verify(backup)
