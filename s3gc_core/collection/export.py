@@ -1,27 +1,20 @@
-"""Export: kept backups as plain files with a manifest, readable without s3gc.
-
-Into a new folder, or a new tar file. It appears under its name when it is whole and read back.
-"""
+"""Export: kept backups as plain files with a manifest, readable without s3gc."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import shutil
-import tarfile
+import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import IO
 
 import msgspec
 
 from s3gc_core.bucket import ObjectHeaders
-from s3gc_core.collection.folder import sha256_of
-from s3gc_core.errors import VaultUnreachable
+from s3gc_core.collection.sinks import FolderSink, Sink, TarSink, Written, disk_errors
 from s3gc_core.parallel import to_the_end
 from s3gc_core.vault import (
     AuditLog,
@@ -31,11 +24,9 @@ from s3gc_core.vault import (
     Fidelity,
     Outcome,
 )
-from s3gc_core.vault.failures import disk_failure
 from s3gc_core.vault.names import slug_of
 
 MANIFEST = "manifest.jsonl"
-_PART = ".part"
 _CHUNK = 1 << 20
 
 
@@ -60,122 +51,49 @@ class Line(msgspec.Struct, frozen=True):
     fidelity: Fidelity = "exact"
 
 
-class Sink(Protocol):
-    """What an export is written to. All methods are for a thread."""
+class _Manifest:
+    """The lines of the manifest, on the disk until the end: there may be millions."""
 
-    def add(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
-        """Write one file."""
-        ...
+    def __init__(self, folder: Path) -> None:
+        self._file = _temporary(folder)
+        self._digest = hashlib.sha256()
+        self.size = 0
 
-    def finish(self, written: dict[str, tuple[int, str]]) -> None:
-        """Make it durable, read it back (name -> size and SHA-256), give it its name."""
-        ...
+    def add(self, line: Line) -> None:
+        """Add a line."""
+        data = msgspec.json.encode(line) + b"\n"
+        self._file.write(data)
+        self._digest.update(data)
+        self.size += len(data)
 
-    def abandon(self) -> None:
-        """Remove what was written."""
-        ...
+    def chunks(self) -> Iterator[bytes]:
+        """All of it, for the sink."""
+        self._file.seek(0)
+        while chunk := self._file.read(_CHUNK):
+            yield chunk
 
+    def written(self) -> Iterator[Written]:
+        """The files that it names, and itself."""
+        self._file.seek(0)
+        for data in self._file:
+            line = msgspec.json.decode(data, type=_File)
+            yield Written(line.file, line.size, line.sha256)
+        yield Written(MANIFEST, self.size, self._digest.hexdigest())
 
-class FolderSink:
-    """A new folder."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._part = path, _new_part(path)
-        with _disk(path):
-            self._part.mkdir(mode=0o700, parents=True)
-
-    def add(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
-        """See `Sink`."""
-        with _disk(self._path):
-            place = self._part / name
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with place.open("xb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-
-    def finish(self, written: dict[str, tuple[int, str]]) -> None:
-        """See `Sink`."""
-        with _disk(self._path):
-            for name, expected in written.items():
-                _compare(name, sha256_of(self._part / name), expected)
-            for folder in (self._part, *(p for p in self._part.rglob("*") if p.is_dir())):
-                _sync_folder(folder)
-            _refuse_existing(self._path)
-            self._part.rename(self._path)
-            _sync_folder(self._path.parent)
-
-    def abandon(self) -> None:
-        """See `Sink`."""
-        shutil.rmtree(self._part, ignore_errors=True)
-
-
-class TarSink:
-    """A new tar file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._part = path, _new_part(path)
-        with _disk(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            self._file = os.fdopen(descriptor, "wb")
-            self._tar = tarfile.TarFile(
-                fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT, copybufsize=_CHUNK
-            )
-
-    def add(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
-        """See `Sink`."""
-        member = tarfile.TarInfo(name)
-        member.size, member.mode = size, 0o600
-        with _disk(self._path):
-            self._tar.addfile(member, _Chunks(chunks))
-
-    def finish(self, written: dict[str, tuple[int, str]]) -> None:
-        """See `Sink`."""
-        with _disk(self._path):
-            self._tar.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._read_back(written)
-            # Never over a file that came meanwhile, as a rename would be.
-            os.link(self._part, self._path)
-            self._part.unlink()
-            _sync_folder(self._path.parent)
-
-    def _read_back(self, written: dict[str, tuple[int, str]]) -> None:
-        left = dict(written)
-        with tarfile.open(self._part, "r|") as tar:
-            for member in tar:
-                file = tar.extractfile(member)
-                digest = hashlib.sha256()
-                while file is not None and (chunk := file.read(_CHUNK)):
-                    digest.update(chunk)
-                _compare(member.name, (member.size, digest.hexdigest()), left.pop(member.name))
-        if left:
-            raise VaultUnreachable(f"{next(iter(left))} is not in the exported file")
-
-    def abandon(self) -> None:
-        """See `Sink`."""
+    def close(self) -> None:
+        """Let it go."""
         self._file.close()
-        self._part.unlink(missing_ok=True)
 
 
-class _Chunks:
-    """Chunks as a file that tarfile reads, which takes a short read for the end."""
+class _File(msgspec.Struct, frozen=True):
+    file: str
+    size: int
+    sha256: str
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._left = bytearray()
 
-    def read(self, size: int = _CHUNK, /) -> bytes:
-        """Exactly `size` bytes, but for the last ones."""
-        while len(self._left) < size and (chunk := next(self._chunks, None)) is not None:
-            self._left += chunk
-        taken = bytes(self._left[:size])
-        del self._left[:size]
-        return taken
+def _temporary(folder: Path) -> IO[bytes]:
+    with disk_errors(folder):
+        return tempfile.TemporaryFile(dir=folder)
 
 
 @dataclass(slots=True)
@@ -200,14 +118,18 @@ class Export:
         kind = TarSink if path.name.endswith(".tar") else FolderSink
         sink: Sink = await asyncio.to_thread(kind, path)
         try:
-            await self._write(sink, operation_id, prefix)
+            manifest = await asyncio.to_thread(_Manifest, path.parent)
+            try:
+                await self._write(sink, manifest, operation_id, prefix)
+            finally:
+                manifest.close()
         except BaseException:
             await to_the_end(asyncio.to_thread(sink.abandon))
             raise
 
-    async def _write(self, sink: Sink, operation_id: str | None, prefix: str) -> None:
-        written: dict[str, tuple[int, str]] = {}
-        lines: list[bytes] = []
+    async def _write(
+        self, sink: Sink, manifest: _Manifest, operation_id: str | None, prefix: str
+    ) -> None:
         async for page in self.audit.backups(operation_id):
             for backup in page:
                 if not backup.intent.key.startswith(prefix):
@@ -223,14 +145,16 @@ class Export:
                 self.lossy += stored.is_lossy
                 line = _line(backup, self.exported)
                 chunks = self.files.open_raw(stored)
-                await to_the_end(asyncio.to_thread(sink.add, line.file, line.size, chunks))
-                written[line.file] = (line.size, line.sha256)
-                lines.append(msgspec.json.encode(line) + b"\n")
+                await to_the_end(asyncio.to_thread(_add, sink, manifest, line, chunks))
         # The manifest comes last: an export that has one is whole.
-        manifest = b"".join(lines)
-        await to_the_end(asyncio.to_thread(sink.add, MANIFEST, len(manifest), [manifest]))
-        written[MANIFEST] = (len(manifest), hashlib.sha256(manifest).hexdigest())
-        await to_the_end(asyncio.to_thread(sink.finish, written))
+        await to_the_end(asyncio.to_thread(sink.add, MANIFEST, manifest.size, manifest.chunks()))
+        await to_the_end(asyncio.to_thread(sink.finish, manifest.written()))
+
+
+def _add(sink: Sink, manifest: _Manifest, line: Line, chunks: Iterable[bytes]) -> None:
+    sink.add(line.file, line.size, chunks)
+    with disk_errors(Path(line.file)):
+        manifest.add(line)
 
 
 def _line(backup: BackupState, number: int) -> Line:
@@ -251,40 +175,3 @@ def _line(backup: BackupState, number: int) -> Line:
         intent.headers,
         intent.backup.fidelity,
     )
-
-
-def _new_part(path: Path) -> Path:
-    part = path.with_name(path.name + _PART)
-    for place in (path, part):
-        _refuse_existing(place)
-    return part
-
-
-def _refuse_existing(place: Path) -> None:
-    if os.path.lexists(place):
-        raise VaultUnreachable(
-            f"{place} is already there",
-            why="an export never overwrites anything",
-            next_step="name a place where nothing is yet, or remove it",
-        )
-
-
-def _compare(name: str, found: tuple[int, str], expected: tuple[int, str]) -> None:
-    if found != expected:
-        raise VaultUnreachable(f"{name} was read back with other bytes than were written")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise disk_failure(f"exporting to {path}", error) from error

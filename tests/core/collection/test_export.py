@@ -13,7 +13,8 @@ import pytest
 
 from s3gc_core.clock import SystemClock
 from s3gc_core.collection import Export
-from s3gc_core.collection.export import MANIFEST, FolderSink, TarSink
+from s3gc_core.collection.export import MANIFEST
+from s3gc_core.collection.sinks import FolderSink, TarSink, Written
 from s3gc_core.errors import VaultUnreachable
 from s3gc_core.vault import AuditLog, BackupFiles, Outcome, Result
 from tests.core.collection.backups import backed_up, vault
@@ -116,7 +117,7 @@ async def test_what_came_meanwhile_stays_and_nothing_of_ours_does(
     sink.add("a", 1, [b"1"])
     path.write_bytes(b"mine")
     with pytest.raises(VaultUnreachable):
-        sink.finish({"a": (1, hashlib.sha256(b"1").hexdigest())})
+        sink.finish(iter([Written("a", 1, hashlib.sha256(b"1").hexdigest())]))
     sink.abandon()
     assert path.read_bytes() == b"mine"
     assert {one.name for one in tmp_path.iterdir()} == {name, "vault"}
@@ -129,9 +130,22 @@ async def test_what_is_read_back_otherwise_is_no_export(
     sink = TarSink(tmp_path / name) if name.endswith(".tar") else FolderSink(tmp_path / name)
     sink.add("a", 1, [b"1"])
     with pytest.raises(VaultUnreachable, match="read back"):
-        sink.finish({"a": (1, hashlib.sha256(b"2").hexdigest())})
+        sink.finish(iter([Written("a", 1, hashlib.sha256(b"2").hexdigest())]))
     sink.abandon()
     assert {one.name for one in tmp_path.iterdir()} == {"vault"}
+
+
+@pytest.mark.parametrize("name", ["out", "out.tar"])
+async def test_what_is_missing_when_read_back_is_no_export(tmp_path: Path, name: str) -> None:
+    sink = TarSink(tmp_path / name) if name.endswith(".tar") else FolderSink(tmp_path / name)
+    written = []
+    for file in ("a", "b", "c"):
+        sink.add(file, 1, [b"1"])
+        written.append(Written(file, 1, hashlib.sha256(b"1").hexdigest()))
+    with pytest.raises(VaultUnreachable, match="d"):
+        sink.finish(iter([*written, Written("d", 1, written[0].sha256)]))
+    sink.abandon()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["out", "out.tar"])
