@@ -28,7 +28,8 @@ class ManifestLine(msgspec.Struct, frozen=True):
     `level` is zstd's, else 0. `fidelity` is `lossy` where the stored bytes are not the object's,
     but a picture of `width` times `height` pixels.
     One that is `reused` may lie in a pack of another operation, as its `path` says. One that is
-    `sealed` is encrypted: `age -d` comes before anything else.
+    `sealed` is encrypted: `age -d` comes before anything else; `copy_*` are of a compact copy that
+    comes out then.
     """
 
     key: str
@@ -50,6 +51,8 @@ class ManifestLine(msgspec.Struct, frozen=True):
     height: int = 0
     reused: bool = False
     sealed: str = ""
+    copy_size: int = 0
+    copy_sha256: str = ""
 
 
 class ManifestWriter:
@@ -137,4 +140,6 @@ def _line(state: BackupState) -> ManifestLine:
         backup.height,
         backup.reused,
         backup.sealed,
+        backup.copy_size,
+        backup.copy_sha256,
     )
