@@ -1,6 +1,7 @@
 """`python -m tests.faults --kills 1000 --seed 1 [--seconds 900] [--encrypted]`: until it is full.
+`python -m tests.faults --power-cuts 100 --seed 1 ...`: as root; see `tests.faults.power`.
 
-In turn: at every system call of an execution and of a restore that writes (strace), at
+Kills, in turn: at every system call of an execution and of a restore that writes (strace), at
 the named steps, and at random instants; errors of the disk (EIO, ENOSPC, short writes) besides.
 After each the witness looks; each plan is gone on with to its end, and restored. First the
 negative controls: the witness has to notice a wrong order. Ends with 1 where a promise is broken.
@@ -15,20 +16,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from s3gc_core.config import Config
-from s3gc_tui.demo.seaweed import SeaweedServer
-from tests.faults.children import Ended, running_nursery
-from tests.faults.conftest import furnished
+from tests.faults import power
+from tests.faults.children import Ended
+from tests.faults.disk import NoDisk
 from tests.faults.ground import Ground
 from tests.faults.oracle import PromiseBroken
+from tests.faults.place import Place, running_place
 from tests.faults.test_execution_killed import NAMED
 from tests.faults.traced import CALLS, Injected, run_traced
-from tests.servers.seaweed import running_seaweed
 
 CONTROLS = (
     ("delete-before-commit", "audit-append:before:3"),
@@ -60,10 +61,13 @@ class Kills:
     chance: random.Random
     wanted: int
     deadline: float
+    once: float
     fired: Counter[str] = field(default_factory=Counter)
     trouble: Counter[str] = field(default_factory=Counter)
     missed: int = 0
     restoring: bool = False
+    storing_once: bool = False
+    while_once: int = 0
 
     @property
     def kills(self) -> int:
@@ -81,7 +85,8 @@ class Kills:
             self.chance.shuffle(of)
         while True:
             # Stored once, the bytes of all but the first round are there already.
-            self.ground.store_once(self.chance.random() < 0.4)
+            self.storing_once = self.chance.random() < self.once
+            self.ground.store_once(self.storing_once)
             await self.ground.begin_round()
             self.restoring = False
             await self._until_done("execute", self.ground.execution, points["execute"])
@@ -121,6 +126,7 @@ class Kills:
                 self.trouble[f"{name} ended with {ended.returncode}"] += 1
             if ended.killed:
                 self.fired[f"{what}, {name}"] += 1
+                self.while_once += self.storing_once
             elif not fired:
                 self.missed += 1
             if ended.returncode == 0 or ended.returncode == 3:
@@ -157,39 +163,63 @@ class Kills:
             raise
 
 
-async def run(wanted: int, seed: int, seconds: float, *, encrypted: bool) -> int:
+async def run_kills(chosen: argparse.Namespace) -> int:
     """Run it all; 1 where a promise was broken."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as environment:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for part in ("server", "children"):
-            (folder / part).mkdir()
-        async with running_seaweed(folder / "server") as server:
-            environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
-            environment.setenv("AWS_CONFIG_FILE", str(folder / "no-config"))
-            environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "no-credentials"))
-            environment.setenv("AWS_ACCESS_KEY_ID", server.access_key)
-            environment.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
-            async with running_nursery(folder / "children") as nursery:
-                for wrong, fault in CONTROLS:
-                    place = folder / wrong
-                    async with furnished(await _new(server, place), server, nursery, place) as made:
-                        await _control(made, wrong, fault)
-                place = folder / "kills"
-                async with furnished(await _new(server, place), server, nursery, place) as made:
-                    if encrypted:
-                        made.encrypt()
-                    kills = Kills(made, folder, random.Random(seed), wanted, began + seconds)
-                    try:
-                        await kills.run()
-                    except Enough:
-                        await kills.end()
-                    except PromiseBroken as broken:
-                        sys.stdout.write(f"BROKEN: {broken} {getattr(broken, '__notes__', '')}\n")
-                        return 1
-                    finally:
-                        _report(kills, time.monotonic() - began, seed)
+        async with running_place(folder) as place:
+            for wrong, fault in CONTROLS:
+                async with await _ground(place, folder / wrong) as made:
+                    await _control(made, wrong, fault)
+            async with await _ground(place, folder / "kills") as made:
+                if chosen.encrypted:
+                    made.encrypt()
+                chance = random.Random(chosen.seed)
+                until = began + chosen.seconds
+                kills = Kills(made, folder, chance, chosen.kills, until, chosen.once)
+                try:
+                    await kills.run()
+                except Enough:
+                    await kills.end()
+                except PromiseBroken as broken:
+                    _tell(broken)
+                    return 1
+                finally:
+                    _report(kills, time.monotonic() - began, chosen.seed)
     return 0
+
+
+async def run_cuts(chosen: argparse.Namespace) -> int:
+    """First what is wrong on purpose; 1 where that is not noticed, or a promise was broken."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        async with running_place(folder) as place:
+            cuts = power.Cuts(
+                place,
+                folder,
+                random.Random(chosen.seed),
+                NAMED_FAULTS,
+                chosen.power_cuts,
+                began + chosen.seconds,
+                chosen.once,
+                chosen.encrypted,
+            )
+            unnoticed = [wrong for wrong in power.CONTROLS if not await cuts.control(wrong)]
+            cuts.lossy = 0
+            try:
+                await cuts.run()
+            except PromiseBroken as broken:
+                _tell(broken)
+                return 1
+            finally:
+                power.report(cuts, time.monotonic() - began, chosen.seed)
+    return 1 if unnoticed else 0
+
+
+def _tell(broken: PromiseBroken) -> None:
+    sys.stdout.write(f"BROKEN: {broken} {getattr(broken, '__notes__', '')}\n")
 
 
 async def _control(ground: Ground, wrong: str, fault: str) -> None:
@@ -201,18 +231,15 @@ async def _control(ground: Ground, wrong: str, fault: str) -> None:
     sys.stdout.write(f"control {wrong}: {str(broken.value)[:90]}\n")
 
 
-async def _new(server: SeaweedServer, folder: Path) -> Config:
-    name = f"faults-{folder.name}"
-    await server.create_bucket(name)
-    vault = folder / "vault"
-    vault.mkdir(parents=True, mode=0o700)
-    return Config(bucket=name, endpoint_url=server.endpoint, vault_path=vault)
+async def _ground(place: Place, folder: Path) -> AbstractAsyncContextManager[Ground]:
+    return await place.ground(folder, folder / "vault")
 
 
 def _report(kills: Kills, seconds: float, seed: int) -> None:
     sys.stdout.write(f"{kills.kills} kills in {seconds:.0f} s, seed {seed}\n")
     for counts in (kills.fired, kills.trouble):
         sys.stdout.writelines(f"  {count:5} {name}\n" for name, count in sorted(counts.items()))
+    sys.stdout.write(f"  {kills.while_once:5} of them while equal bytes were stored once\n")
     sys.stdout.write(f"  {kills.missed:5} came to their end before the kill\n")
 
 
@@ -220,11 +247,29 @@ def main() -> int:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--power-cuts", type=int, default=0, help="these instead of kills")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=3600, help="stop then, whatever was done")
     parser.add_argument("--encrypted", action="store_true", help="with encryption = age")
+    parser.add_argument(
+        "--once",
+        type=_share,
+        default=0.4,
+        metavar="SHARE",
+        help="how many of the plans store equal bytes once (0 to 1)",
+    )
     chosen = parser.parse_args()
-    return asyncio.run(run(chosen.kills, chosen.seed, chosen.seconds, encrypted=chosen.encrypted))
+    try:
+        return asyncio.run(run_cuts(chosen) if chosen.power_cuts else run_kills(chosen))
+    except NoDisk as error:
+        parser.error(str(error))
+
+
+def _share(said: str) -> float:
+    share = float(said)
+    if not 0 <= share <= 1:
+        raise ValueError(said)
+    return share
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ import functools
 import inspect
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from s3gc_core import local_store
 from s3gc_core.bucket import Bucket, deleting
 from s3gc_core.collection import deduplication, execute, recovery, restore
 from s3gc_core.collection.below import Below
@@ -212,9 +214,43 @@ def record_before_the_pack() -> None:
     setattr(AuditLog, "_add", wrong)  # noqa: B010
 
 
+def pack_not_synced() -> None:
+    """Wrong on purpose: what is written to a pack may be lost with the power."""
+    setattr(os, "fdatasync", lambda _: None)  # noqa: B010
+    _nor_by_the_way()
+
+
+def files_not_synced() -> None:
+    """Wrong on purpose: backups in files of their own may be lost with the power."""
+    setattr(files, "_sync", lambda *_: None)  # noqa: B010
+    _nor_by_the_way()
+
+
+def _nor_by_the_way() -> None:
+    # Linux writes a file down before it drops its pages, and the log's next sync waits for that:
+    # with the read-back from the disk, ext4 loses nothing, whoever forgot to sync.
+    setattr(os, "posix_fadvise", lambda *_: None)  # noqa: B010
+
+
+def log_not_synced() -> None:
+    """Wrong on purpose: SQLite commits without waiting for the disk."""
+    connect = local_store._connect
+
+    def wrong(path: Path, schema: str, durable: bool) -> sqlite3.Connection:
+        connection = connect(path, schema, durable)
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    setattr(local_store, "_connect", wrong)  # noqa: B010
+
+
 # What the oracle must notice, or a green result proves nothing.
 WRONGS: dict[str, Callable[[], None]] = {
     "delete-before-commit": delete_before_the_commit,
     "record-before-rename": record_before_the_rename,
     "record-before-pack": record_before_the_pack,
+    # Harmless to a process that is killed: for power cuts only.
+    "pack-not-synced": pack_not_synced,
+    "files-not-synced": files_not_synced,
+    "log-not-synced": log_not_synced,
 }
