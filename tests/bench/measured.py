@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
+from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
-from s3gc_core.bucket import Bucket
 from s3gc_core.bucket.parsing import parse_timestamp
 from s3gc_core.clock import ShiftedClock
 from s3gc_core.collector import Collector
@@ -89,8 +89,8 @@ async def execute(config: Config, vault: Path) -> dict[str, float]:
         keys: list[tuple[str, str]] = []
         async for page in collector.plan_items(first.plan_id or ""):
             keys.extend((item.key, item.etag) for item in page[: PLAIN_LOOP - len(keys)])
-        async with timed(result, "plain"):
-            await plain_loop(collector.bucket, keys, vault)
+        async with plain_client(config) as s3, timed(result, "plain"):
+            await plain_loop(s3, config.bucket, keys, vault)
         result["plain_objects"] = len(keys)
         summary = await collector.scan()
         plan = await collector.approve(summary.plan_id or "", reason="bench")
@@ -102,14 +102,27 @@ async def execute(config: Config, vault: Path) -> dict[str, float]:
     return result
 
 
-async def plain_loop(bucket: Bucket, keys: list[tuple[str, str]], vault: Path) -> None:
+@asynccontextmanager
+async def plain_client(config: Config, at_once: int = 10) -> AsyncIterator[Any]:
+    """aiobotocore's client as anybody makes it, with as many connections as are used at once."""
+    async with get_session().create_client(
+        "s3",
+        region_name=config.region,
+        endpoint_url=config.endpoint_url,
+        config=AioConfig(max_pool_connections=at_once),
+    ) as s3:
+        yield s3
+
+
+async def plain_loop(s3: Any, bucket: str, keys: list[tuple[str, str]], vault: Path) -> None:
     """What a careful person would write by hand: one object after the other."""
     for number, (key, etag) in enumerate(keys):
-        async with bucket.read(key, if_match=etag) as body:
-            data = b"".join([chunk async for chunk in body.chunks()])
+        answer = await s3.get_object(Bucket=bucket, Key=key, IfMatch=etag)
+        async with answer["Body"] as body:
+            data = await body.read()
         path = vault / f"plain-{number}.zst"
         await asyncio.to_thread(_write, path, data)
-        await bucket.delete_batch([(key, etag)])
+        await s3.delete_object(Bucket=bucket, Key=key, IfMatch=etag)
 
 
 def _write(path: Path, data: bytes) -> None:
