@@ -392,6 +392,20 @@ DELETES = (
         before="backups.remarks | anew.remarks",
     ),
     Mutation(
+        "alarms about copies are recorded",
+        _EXECUTE_FILE,
+        "backed_up.intents",
+        (_ONCE + "a_rotten_copy_stands_for_nothing",),
+        before="[*backed_up.alarms, *backed_up.intents]",
+    ),
+    Mutation(
+        "remarks about copies are told",
+        _EXECUTE_FILE,
+        "pass",
+        (_ONCE + "a_rotten_copy_stands_for_nothing",),
+        before="self._remarks = backed_up.remarks",
+    ),
+    Mutation(
         "leaving cancels the batch ahead",
         _OVERLAP_FILE,
         "pass",
