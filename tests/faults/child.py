@@ -29,7 +29,7 @@ from tests.faults import failpoints
 
 # Everything was uploaded a month ago, as far as s3gc can tell.
 SHIFT = timedelta(days=30)
-COMMANDS = ("scan", "execute", "restore", "plan")
+COMMANDS = ("scan", "execute", "restore", "plan", "vault")
 
 
 class ShiftedContext(Context):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from s3gc_core import local_store
+from s3gc_core.actions import repairing
 from s3gc_core.bucket import Bucket, deleting
 from s3gc_core.collection import deduplication, execute, recovery, restore
 from s3gc_core.collection.below import Below
@@ -25,7 +26,17 @@ from s3gc_core.collection.folder import Folder
 from s3gc_core.judgement import Catalogue
 from s3gc_core.references import catching_up
 from s3gc_core.replica import ReplicaStore
-from s3gc_core.vault import AuditLog, BackupFiles, Intent, anchors, audit, files, manifest, packs
+from s3gc_core.vault import (
+    AuditLog,
+    BackupFiles,
+    Intent,
+    anchors,
+    audit,
+    files,
+    manifest,
+    packs,
+    shipping_bytes,
+)
 from s3gc_core.vault.writer import BackupWriter
 
 Function = Callable[..., Any]
@@ -71,6 +82,9 @@ POINTS: dict[str, tuple[Any, str]] = {
     "create-plan": (Catalogue, "create_plan"),
     "finish-scan": (Catalogue, "finish_scan"),
     "replica-put": (ReplicaStore, "put"),
+    "repair-bytes": (shipping_bytes, "write_all"),
+    "repair-finish": (shipping_bytes.Refilling, "finish"),
+    "repair-tidy": (repairing, "tidy"),
 }
 
 

@@ -93,6 +93,20 @@ class Oracle:
         _demand(missing <= backed_up, f"deleted without a recorded backup: {missing - backed_up}")
         return Seen(len(missing), len(rows))
 
+    def damaged(self) -> set[str]:
+        """Keys of recorded backups that are not what was recorded; the log itself is whole."""
+        rows = self.rows()
+        check_chain(rows)
+        found = set()
+        for row in rows:
+            if row.kind == "intent":
+                record = row.record
+                try:
+                    read_backup(self._vault, record["backup"])
+                except PromiseBroken:
+                    found.add(record["key"])
+        return found
+
     def everything_is_settled(self) -> None:
         """Holds whenever an operation has ended well: no open end anywhere."""
         steps = open_steps(self.rows())

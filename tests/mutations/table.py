@@ -56,6 +56,7 @@ _PLANS_FILE = "s3gc_core/judgement/plans.py"
 _DELETING_FILE = "s3gc_core/bucket/deleting.py"
 _LIGHT_FILE = "s3gc_core/bucket/light.py"
 _BACKUP_FILE = "s3gc_core/collection/backup.py"
+_OVERLAP_FILE = "s3gc_core/collection/overlap.py"
 _EXECUTE_FILE = "s3gc_core/collection/execute.py"
 _PACKS_FILE = "s3gc_core/vault/packs.py"
 _EXECUTING_FILE = "s3gc_core/actions/executing.py"
@@ -460,10 +461,66 @@ DELETES = (
     ),
     Mutation(
         "a backup made ahead that waited too long",
-        "s3gc_core/collection/overlap.py",
+        _OVERLAP_FILE,
         "return True",
         (_OVERLAP + "a_backup_lasts_a_minute_and_never_into_the_past",),
         function="is_fresh",
+    ),
+    Mutation(
+        "alarms about copies found while working ahead",
+        _OVERLAP_FILE,
+        "anew.alarms",
+        (_OVERLAP + "what_was_found_at_either_time_is_told",),
+        before="[*backups.alarms, *anew.alarms]",
+    ),
+    Mutation(
+        "remarks about copies found while working ahead",
+        _OVERLAP_FILE,
+        "anew.remarks",
+        (_OVERLAP + "what_was_found_at_either_time_is_told",),
+        before="backups.remarks | anew.remarks",
+    ),
+    Mutation(
+        "alarms about copies are recorded",
+        _EXECUTE_FILE,
+        "backed_up.intents",
+        (_ONCE + "a_rotten_copy_stands_for_nothing",),
+        before="[*backed_up.alarms, *backed_up.intents]",
+    ),
+    Mutation(
+        "remarks about copies are told",
+        _EXECUTE_FILE,
+        "pass",
+        (_ONCE + "a_rotten_copy_stands_for_nothing",),
+        before="self._remarks = backed_up.remarks",
+    ),
+    Mutation(
+        "leaving cancels the batch ahead",
+        _OVERLAP_FILE,
+        "pass",
+        (_OVERLAP + "leaving_ends_what_is_under_way",),
+        before="work.cancel()",
+    ),
+    Mutation(
+        "leaving waits for the batch ahead to end",
+        _OVERLAP_FILE,
+        "return",
+        (_OVERLAP + "leaving_ends_what_is_under_way",),
+        function="__aexit__",
+    ),
+    Mutation(
+        "a batch has its own backups",
+        _OVERLAP_FILE,
+        "if not self._batch:",
+        (_OVERLAP + "one_batch_ahead_and_no_other",),
+        before="if self._batch is not batch:",
+    ),
+    Mutation(
+        "the next batch begins once the replica has this one",
+        _EXECUTE_FILE,
+        "ahead.begin(following)\n        await self.replica_has()\n",
+        (_WAITING + "the_next_batch_is_begun_once_the_replica_has_this_one",),
+        before="await self.replica_has()\n",
     ),
     Mutation(
         "age at the last judgement",

@@ -18,7 +18,7 @@ from s3gc_core.collection.execute import Execution
 from s3gc_core.collection.overlap import LASTS, Ahead, batches, is_fresh
 from s3gc_core.errors import GuardBlocked, VaultFull
 from s3gc_core.judgement import PlanItem
-from s3gc_core.vault import BackupFiles, Outcome, Result
+from s3gc_core.vault import BackupFiles, CopyDamaged, Outcome, Result
 from tests.core.collection.backups import day, intent
 from tests.core.jobs.journals import until
 from tests.core.judgement.controlled import put, rows
@@ -122,6 +122,75 @@ async def test_an_error_is_told_at_its_turn_and_to_nobody_without_one() -> None:
         with pytest.raises(VaultFull):
             await ahead.turn_of(BATCH)
     assert counted.made == [["a", "b"]] * 2
+
+
+async def test_what_was_found_at_either_time_is_told() -> None:
+    """Alarms, remarks and results of backups that waited too long are as true as those anew."""
+    clock = ShiftedClock()
+    made: list[str] = []
+
+    async def back_up(batch: Sequence[PlanItem]) -> Backups:
+        await asyncio.sleep(0)
+        made.append(when := ("later" if made else "ahead"))
+        return Backups(
+            [intent(one.key) for one in batch],
+            [Result(when, Outcome.CHANGED)],
+            [CopyDamaged(when, "operation", f"backups/{when}", "other bytes")],
+            {"b": f"damaged, {when}", when: "damaged"},
+        )
+
+    async def forget(backups: Backups) -> None:
+        await asyncio.sleep(0)
+
+    async with Ahead(clock, back_up, forget) as ahead:
+        ahead.begin(BATCH)
+        await until(lambda: made)
+        await asyncio.sleep(0)
+        clock.advance(LASTS + timedelta(seconds=1))
+        backups = await ahead.turn_of(BATCH)
+    assert made == ["ahead", "later"]
+    assert backups == Backups(
+        [intent("a"), intent("b")],
+        [Result("ahead", Outcome.CHANGED), Result("later", Outcome.CHANGED)],
+        [
+            CopyDamaged("ahead", "operation", "backups/ahead", "other bytes"),
+            CopyDamaged("later", "operation", "backups/later", "other bytes"),
+        ],
+        {"ahead": "damaged", "later": "damaged", "b": "damaged, later"},
+    )
+
+
+async def test_leaving_ends_what_is_under_way() -> None:
+    """It is neither waited for, nor does it go on beside what comes next."""
+    counted, ends = Counted(), asyncio.Event()
+    told: list[str] = []
+
+    async def endless(_: Sequence[PlanItem]) -> Backups:
+        told.append("begun")
+        try:
+            await ends.wait()
+        finally:
+            told.append("ended")
+        raise AssertionError
+
+    async with asyncio.timeout(5):
+        async with Ahead(counted.clock, endless, counted.forget) as ahead:
+            ahead.begin(BATCH)
+            await until(lambda: told)
+        assert told == ["begun", "ended"]
+
+
+async def test_one_batch_ahead_and_no_other() -> None:
+    counted = Counted()
+    async with counted.ahead() as ahead:
+        ahead.begin(BATCH)
+        with pytest.raises(ValueError, match="one batch ahead"):
+            ahead.begin([item("c")])
+        with pytest.raises(ValueError, match="another batch"):
+            await ahead.turn_of([item("c")])
+        # The same keys, and not the same batch.
+        with pytest.raises(ValueError, match="another batch"):
+            await ahead.turn_of(list(BATCH))
 
 
 async def five_orphans(world: World, monkeypatch: pytest.MonkeyPatch, *, once: bool) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from s3gc_core.collection import execute
+from s3gc_core.collection.backup import Backups
+from s3gc_core.collection.execute import Execution
 from s3gc_core.errors import ReplicaBehind
+from s3gc_core.judgement import PlanItem
 from tests.core.replica.conftest import Replicated
 from tests.servers.proxy import Exchange, Proxy, running_proxy
 
@@ -61,6 +65,33 @@ async def test_nothing_of_a_batch_goes_that_the_replica_does_not_have(
         assert done.counts == {"deleted": 4}
         assert await world.keys() == {"used"}
         assert await replicated.behind() == 0
+
+
+async def test_the_next_batch_is_begun_once_the_replica_has_this_one(
+    replicated: Replicated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would be shipped is not written to meanwhile; and refused, nothing more is read."""
+    monkeypatch.setattr(execute, "BATCH_OBJECTS", 2)
+    back_up = Execution._back_up
+    begun: list[list[str]] = []
+
+    async def noted(execution: Execution, batch: Sequence[PlanItem]) -> Backups:
+        begun.append([one.key for one in batch])
+        return await back_up(execution, batch)
+
+    monkeypatch.setattr(Execution, "_back_up", noted)
+    world = replicated.world
+    async with running_proxy(replicated.other.endpoint_url) as proxy:
+        replicated.other = replace(replicated.other, endpoint_url=proxy.endpoint)
+        replicated.track("replica")
+        await replicated.fill(ORPHANS)
+        plan_id = (await world.scan()).plan_id
+        assert plan_id is not None
+        refuse(proxy, "heads", after=1)
+        with pytest.raises(ReplicaBehind):
+            await world.execute(plan_id)
+    assert begun == [["o/0", "o/1"]]
+    assert await world.keys() == {"used", *ORPHANS}
 
 
 async def test_without_waiting_a_replica_that_is_down_holds_up_nothing(
