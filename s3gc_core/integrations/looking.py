@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from s3gc_core.errors import NoSuchOperation
+from s3gc_core.exposition import exposition, families, labels
 from s3gc_core.integrations import answering, shapes
 from s3gc_core.integrations.door import Door
 from s3gc_core.integrations.gate import OPEN_PATH
@@ -27,6 +28,10 @@ Id = Annotated[str, Path(pattern=shapes.ULID)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str, Query(max_length=1024)]
 
+_AS_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
 
 @anybody.get(OPEN_PATH, responses={503: {"model": shapes.Health}})
 async def health(door: Opened, response: Response) -> shapes.Health:
@@ -44,10 +49,21 @@ async def status(door: Opened) -> shapes.Status:
     return answering.status(door.config.bucket, found, await collector.stream_status())
 
 
-@reading.get("/metrics")
-async def metrics(door: Opened) -> shapes.Metrics:
-    """Sums over all that was ever done. `s3gc metrics` tells more, in Prometheus' words."""
-    return answering.metrics(await (await door.collector()).metrics())
+@reading.get("/metrics", response_model=shapes.Metrics, responses=_AS_TEXT)
+async def metrics(door: Opened, request: Request) -> Any:
+    """Sums over all that was ever done. Whoever accepts text/plain, as Prometheus does, is told all
+    that `s3gc metrics` tells, in Prometheus' text format.
+    """
+    found = await (await door.collector()).metrics()
+    if wants_text(request.headers.get("accept", "")):
+        text = exposition(families(found), labels(found))
+        return Response(text, media_type="text/plain; version=0.0.4")
+    return answering.metrics(found)
+
+
+def wants_text(accept: str) -> bool:
+    """Whether an Accept header names text, and not JSON, which anybody else gets."""
+    return "text/plain" in accept and "application/json" not in accept
 
 
 @reading.get("/config")

@@ -16,7 +16,7 @@ from schemathesis.core.result import Ok
 from s3gc_core.integrations import serve_api
 from s3gc_core.jobs import LEASE_FILE, vault_lease
 from tests.api.asking import ENVIRON, WRITE
-from tests.api.test_serving import free_port
+from tests.servers.process import free_port
 from tests.world import World
 
 HEADERS = {"Authorization": f"Bearer {WRITE}"}

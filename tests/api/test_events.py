@@ -15,8 +15,8 @@ from s3gc_core.config import Config
 from s3gc_core.integrations import PREFIX, serve_api
 from s3gc_core.integrations import door as doors
 from tests.api.asking import ENVIRON, READ, SECONDS
-from tests.api.test_serving import free_port
 from tests.core.jobs.journals import FIRST, kept
+from tests.servers.process import free_port
 
 PATH = f"{PREFIX}/operations/{FIRST}/events"
 

@@ -10,16 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from s3gc_core.config import Config
 from s3gc_core.errors import ApiNotListening, ConfigurationError
 from s3gc_core.integrations import serve_api
 from tests.api.asking import ADMIN, DAYS, ENVIRON
+from tests.servers.process import free_port
 from tests.service.scene import SHIFTED
 from tests.stories.staging import ORPHANS, USED
 from tests.world import World
 
 HEADER = f"Authorization: Bearer {ADMIN}"
+# What Prometheus 2.53 asks with.
+SCRAPE = (
+    "Accept: application/openmetrics-text;version=1.0.0;q=0.5,"
+    "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
 
 
 async def curl(*arguments: str) -> tuple[int, Any]:
@@ -38,13 +45,6 @@ async def run_curl(*arguments: str) -> tuple[int, str]:
     stdout, _ = await process.communicate()
     body, _, status = stdout.decode().rpartition("\n")
     return int(status), body
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 async def test_a_restore_by_curl_and_its_monitoring(world: World) -> None:
@@ -69,6 +69,11 @@ async def test_a_restore_by_curl_and_its_monitoring(world: World) -> None:
         assert await world.keys() == {USED, key}
         _, metrics = await curl("-H", HEADER, f"{base}/metrics")
         assert (metrics["total_deleted"], metrics["total_restored"]) == (4, 1)
+        status, scraped = await run_curl("-H", HEADER, "-H", SCRAPE, f"{base}/metrics")
+        families = {family.name: family for family in text_string_to_metric_families(scraped)}
+        [deleted] = families["s3gc_deleted_objects"].samples
+        assert (status, deleted.value) == (200, 4.0)
+        assert families["s3gc_restored_objects"].samples[0].value == 1.0
         _, found = await curl("-H", HEADER, f"{base}/operations?limit=1")
         assert found["operations"][0]["actor"] == "api:admin"
 

@@ -7,7 +7,8 @@ import socket
 from pathlib import Path
 
 from tests.api.asking import ADMIN
-from tests.api.test_serving import curl, free_port
+from tests.api.test_serving import curl
+from tests.servers.process import free_port
 from tests.service.scene import Scene
 from tests.tui.command_line import ended
 
