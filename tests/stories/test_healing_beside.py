@@ -24,6 +24,7 @@ from s3gc_core.jobs import (
     request_resume,
     vault_lease,
 )
+from s3gc_core.judgement import ScanSummary
 from s3gc_core.vault import AuditLog, Intent, Outcome, RestoreIntent, Result
 from tests.core.jobs.journals import until, until_job
 from tests.stories.test_healing import deleted, link
@@ -45,6 +46,16 @@ async def followed(world: World) -> AsyncIterator[None]:
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
+
+
+async def undoubted(world: World) -> ScanSummary:
+    """A scan during which the follower asked the database nothing: its transaction was open then,
+    and the objects, which are seconds old, are younger.
+    """
+    async with asyncio.timeout(60):
+        while (summary := await world.scan()).held:
+            pass
+    return summary
 
 
 async def until_there(world: World, keys: set[str]) -> None:
@@ -71,7 +82,7 @@ async def test_it_comes_back_while_the_execution_that_deleted_it_waits(
     world.days(10)
     vault = world.config.vault_path
     async with followed(world):
-        summary = await world.scan()
+        summary = await undoubted(world)
         assert (summary.orphans, summary.blocked) == (3, [])
         assert summary.plan_id is not None
 
@@ -100,11 +111,12 @@ async def test_it_comes_back_while_the_execution_that_deleted_it_waits(
         await collector.audit.verify()
         assert await collector.audit.claimed() == frozenset()
         ran = [(o.started.what, o.finished) for o in await collector.audit.operations()]
-    assert [(what, end.outcome if end else None) for what, end in ran] == [
-        ("scan", "done"),
+    *scans, executed, restored = [(what, end.outcome if end else None) for what, end in ran]
+    assert (set(scans), executed, restored) == (
+        {("scan", "done")},
         ("execute", "done"),
         ("restore", "done"),
-    ]
+    )
 
 
 async def recorded(world: World) -> int:
