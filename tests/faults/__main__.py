@@ -207,7 +207,6 @@ async def run_cuts(chosen: argparse.Namespace) -> int:
                 chosen.encrypted,
             )
             unnoticed = [wrong for wrong in power.CONTROLS if not await cuts.control(wrong)]
-            cuts.lossy = 0
             try:
                 await cuts.run()
             except PromiseBroken as broken:

@@ -2,7 +2,8 @@
 
 A process is stopped at an instant, its disk is copied, it is killed, and everything goes on from
 the copy, with the bucket as it is. So each object that is gone from the bucket has to be in the
-vault of the copy; what comes next has to finish there. One cut for each process that works.
+vault of the copy; what comes next has to finish there. One cut for each process, at the latest
+right after its end: what it said it did is done.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ CONTROLS = ("pack-not-synced", "files-not-synced", "log-not-synced")
 OF_EACH = 5
 # Plans on one disk: copies stay small.
 ROUNDS = 6
+# The share of plans before which a scan is cut short, and of those cut after their approval.
+ELSEWHERE = 0.5
 # A step of a restore at which it may stop; those of an execution are the kill tests' own.
 OF_RESTORE = ("put:after:3", "put:before:7", "audit-append:after:2", "audit-append:after:4")
 
@@ -48,7 +51,6 @@ class Cuts:
     done: Counter[str] = field(default_factory=Counter)
     lossy: int = 0
     after_deletes: int = 0
-    missed: int = 0
     grounds: int = 0
     # Of a whole execution: what is resumed takes less, so that some come to their end.
     seconds: float = 0.0
@@ -62,7 +64,12 @@ class Cuts:
                 await ground.finish_restore()
                 for _ in range(ROUNDS):
                     ground.store_once(self.chance.random() < self.once)
+                    if self.chance.random() < ELSEWHERE:
+                        await self._cut_and_look(ground, disk, "scan", ("scan",), None)
                     await ground.begin_round()
+                    if self.chance.random() < ELSEWHERE:
+                        await asyncio.to_thread(disk.copy)
+                        await self._go_on(ground, disk, "plan, after its approval")
                     await self._until_done(ground, disk, "execute")
                     await ground.finish_execution()
                     await self._until_done(ground, disk, "restore")
@@ -80,8 +87,10 @@ class Cuts:
             async with self._ground() as (ground, disk):
                 await ground.begin_round()
                 fault = f"delete:after:{2 + number}:SIGSTOP"
-                cut = await self._cut(ground, disk, ground.execution, fault, wrong=wrong)
-                assert cut, f"did not fire: {wrong}, {fault}"
+                argv = ground.execution
+                stopped = await self._stop(ground, disk, argv, fault, wrong=wrong)
+                assert stopped, f"did not fire: {wrong}, {fault}"
+                await asyncio.to_thread(disk.cut)
                 try:
                     await look(ground)
                 except PromiseBroken as broken:
@@ -112,18 +121,21 @@ class Cuts:
             if self._is_enough():
                 return
             fault = f"{self.chance.choice(named)}:SIGSTOP" if self.chance.random() < 0.5 else None
-            if not await self._cut(ground, disk, argv, fault):
-                self.missed += 1
+            if not await self._cut_and_look(ground, disk, what, argv, fault):
                 return
-            self.done[f"{what}, {'a named step' if fault else 'a random instant'}"] += 1
-            try:
-                seen = await look(ground)
-            except PromiseBroken as broken:
-                broken.add_note(f"{what}, {fault or 'at random'}, cut {self.done.total()}")
-                raise
-            self.after_deletes += seen.only_in_vault > 0
 
-    async def _cut(
+    async def _cut_and_look(
+        self, ground: Ground, disk: Disk, what: str, argv: tuple[str, ...], fault: str | None
+    ) -> bool:
+        """Whether the process was at work still; if not, the power goes right after its end."""
+        working = await self._stop(ground, disk, argv, fault)
+        when = "after its end"
+        if working:
+            when = "at a named step" if fault else "at a random instant"
+        await self._go_on(ground, disk, f"{what}, {when}")
+        return working
+
+    async def _stop(
         self,
         ground: Ground,
         disk: Disk,
@@ -132,24 +144,35 @@ class Cuts:
         *,
         wrong: str | None = None,
     ) -> bool:
-        """Cut the power of a process at a step, or at random; False where it ended before."""
+        """Keep the disk as it is at a step, or at random, and end the process; False where it had
+        ended before.
+        """
         running, ending = await ground.children.begin(*argv, fault=fault, wrong=wrong)
         try:
             if fault is None:
                 await asyncio.wait([ending], timeout=self.chance.uniform(0.02, self.seconds))
                 if not ending.done():
                     running.send(signal.SIGSTOP)
-            if not await until_all_stopped(running, ending):
-                return False
+            working = await until_all_stopped(running, ending)
             await asyncio.to_thread(disk.copy)
-            before = await asyncio.to_thread(contents, disk.point)
         finally:
             if not ending.done():
                 running.send(signal.SIGKILL)
             await ending
+        return working
+
+    async def _go_on(self, ground: Ground, disk: Disk, when: str) -> None:
+        """The disk is as it was kept. The witness looks."""
+        before = await asyncio.to_thread(contents, disk.point)
         await asyncio.to_thread(disk.cut)
         self.lossy += before != await asyncio.to_thread(contents, disk.point)
-        return True
+        self.done[when] += 1
+        try:
+            seen = await look(ground)
+        except PromiseBroken as broken:
+            broken.add_note(f"{when}, cut {self.done.total()}")
+            raise
+        self.after_deletes += seen.only_in_vault > 0
 
 
 async def look(ground: Ground) -> Seen:
@@ -166,4 +189,3 @@ def report(cuts: Cuts, seconds: float, seed: int) -> None:
     sys.stdout.writelines(f"  {count:5} {name}\n" for name, count in sorted(cuts.done.items()))
     sys.stdout.write(f"  {cuts.lossy:5} of them took away bytes that a reader had seen\n")
     sys.stdout.write(f"  {cuts.after_deletes:5} of them with objects in the vault only\n")
-    sys.stdout.write(f"  {cuts.missed:5} came to their end before the cut\n")

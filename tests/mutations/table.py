@@ -34,6 +34,7 @@ _ONCE = "tests/stories/test_deduplication.py::test_"
 _SIGNING = "tests/core/vault/test_signing.py::test_"
 _SEALED = "tests/core/collection/test_sealed.py::test_"
 _PACKS = "tests/core/vault/test_packs.py::test_"
+_FILE_FAULTS = "tests/core/vault/test_files_faults.py::test_"
 _TROUBLE = "tests/faults/test_vault_trouble.py::test_"
 _BESIDE = "tests/stories/test_healing_beside.py::test_"
 _THROTTLED = "tests/core/collection/test_throttled.py::test_"
@@ -806,6 +807,20 @@ VAULT = (
             _PACKS + "a_pack_the_disk_refused_is_not_tried_again",
         ),
         before="os.fdatasync(descriptor)",
+    ),
+    Mutation(
+        "sync of backups in files of their own",
+        "s3gc_core/vault/files.py",
+        "return",
+        (_FILE_FAULTS + "everything_is_synced_in_the_order_that_durability_needs",),
+        function="_sync",
+    ),
+    Mutation(
+        "sync of the audit log",
+        "s3gc_core/local_store.py",
+        "{'OFF' if durable",
+        ("tests/core/test_local_store.py::test_a_commit_survives_a_power_cut",),
+        before="{'FULL' if durable",
     ),
     Mutation(
         "torn tail of a pack",
