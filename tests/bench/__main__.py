@@ -5,8 +5,8 @@ referenced; measures scan and execution in fresh processes, each beside its refe
 needs no server: the dashboard's list over N candidates, beside Textual's DataTable. Nor does
 `--only start`: the time to the first painted screen, beside a bare Textual application. Of `--only
 references [--rows 1000000]` see `references`, of `--only following [--rows 200000]` `following`, of
-`--only search [--rows 1000000]` `search`, of `--only collect [--objects 3000]` `collecting`, of
-`--only audit [--rows 100000]` `audit`.
+`--only search [--rows 1000000]` `search`, of `--only collect [--objects 3000] [--far 20]`
+`collecting`, of `--only audit [--rows 100000]` `audit`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ async def main() -> None:
     parser.add_argument("--objects", type=int, nargs="+")
     parser.add_argument("--only", choices=ONLY)
     parser.add_argument("--rows", type=int, help="of references, following, search, audit")
+    parser.add_argument("--far", type=int, default=0, help="of collect: ms of a round trip")
     args = parser.parse_args()
     if args.only == "list":
         await candidate_list.measure(args.objects or [10_000, 100_000, 1_000_000])
@@ -68,7 +69,7 @@ async def main() -> None:
             os.environ["AWS_SECRET_ACCESS_KEY"] = server.secret_key
             if args.only == "collect":
                 for count in args.objects or [3_000]:
-                    await collecting.measure(server, Path(folder), count)
+                    await collecting.measure(server, Path(folder), count, args.far)
                 return
             for count in args.objects or [10_000, 100_000]:
                 await measure(server, Path(folder), count, args.only)

@@ -1,10 +1,11 @@
-"""`python -m tests.bench --only collect [--objects 3000]`: small objects to the vault and back.
+"""`python -m tests.bench --only collect [--objects 3000] [--far 20]`: to the vault and back.
 
 Objects of 10 kB, half of each compressible, in SeaweedFS. Deleting with a durable, proven backup,
 beside (a) a plain loop of get, zstd, fsync, delete, one object after the other; (b) `rclone move`
 to a folder, which proves nothing (needs `pip install '.[bench]'`); (c) the same GETs and batch
 deletes with nothing done to the bytes. Restoring, beside the same PUTs. What we are compared with
 uses aiobotocore as it is. Both once more with encryption. Each in a fresh process.
+The store is on this machine; with `--far` it is so many milliseconds of a round trip away.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from s3gc_core.config_create import create_config
 from s3gc_core.parallel import in_parallel
 from s3gc_core.vault import Keyring, generate
 from s3gc_tui.demo.seaweed import SeaweedServer
+from tests.bench.far import far_away
 from tests.bench.measured import plain_client, plain_loop, timed
 from tests.bench.memory import peak_mib
 
@@ -45,24 +47,31 @@ SEALED = ("sealed", "unsealed")
 HEADERS = ObjectHeaders(content_type="image/jpeg", metadata={"from": "bench"})
 
 
-async def measure(server: SeaweedServer, folder: Path, count: int) -> None:
-    """Fill a bucket, and print rates and their ratios."""
+async def measure(server: SeaweedServer, folder: Path, count: int, far: int = 0) -> None:
+    """Fill a bucket, and print rates and their ratios. `far`: milliseconds of a round trip."""
     bucket = f"collect-{count}"
     await server.create_bucket(bucket)
+    await _fill(server.config(bucket), folder / f"{bucket}.db", count)
+    async with far_away(server.endpoint, far) as endpoint:
+        await _compare(server, endpoint, folder, bucket, count)
+
+
+async def _compare(
+    server: SeaweedServer, endpoint: str, folder: Path, bucket: str, count: int
+) -> None:
     settings: dict[str, Any] = {
         "bucket": bucket,
-        "endpoint_url": server.endpoint,
+        "endpoint_url": endpoint,
         "mode": "execute",
         "vault_path": str(folder / bucket / "vault"),
         "database": f"sqlite:///{folder / bucket}.db",
         "tables": {"files": ["path"]},
         "guards": {"max_share": 1.0, "max_objects": count},
     }
-    await _fill(server.config(bucket), folder / f"{bucket}.db", count)
     found: dict[str, dict[str, float]] = {}
     for what in ("loop", "rclone", "raw", "ours", "restore", "sealed", "unsealed", "puts"):
         if what == "rclone":
-            found[what] = await _rclone(server, bucket, folder, count)
+            found[what] = await _rclone(server, endpoint, bucket, folder, count)
         else:
             encrypted = _encrypted(folder, bucket) if what in SEALED else {}
             found[what] = await _in_a_process(what, settings | encrypted)
@@ -131,12 +140,14 @@ async def _fill(config: Config, database: Path, count: int) -> None:
         await in_parallel(upload() for _ in range(16))
 
 
-async def _rclone(server: SeaweedServer, bucket: str, folder: Path, count: int) -> dict[str, float]:
+async def _rclone(
+    server: SeaweedServer, endpoint: str, bucket: str, folder: Path, count: int
+) -> dict[str, float]:
     rclone = shutil.which("rclone", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if rclone is None:
         return {}
     remote = (
-        f":s3,provider=Other,endpoint='{server.endpoint}',access_key_id={server.access_key}"
+        f":s3,provider=Other,endpoint='{endpoint}',access_key_id={server.access_key}"
         f",secret_access_key={server.secret_key}:{bucket}/rclone"
     )
     began = time.perf_counter()
