@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from s3gc_core.errors import NoSuchOperation
+from s3gc_core.exposition import MEDIA_TYPE, exposition, families, labels
 from s3gc_core.integrations import answering, shapes
+from s3gc_core.integrations.accepting import prefers_text
 from s3gc_core.integrations.door import Door
 from s3gc_core.integrations.gate import OPEN_PATH
 from s3gc_core.judgement import ObjectVerdict
@@ -44,10 +46,24 @@ async def status(door: Opened) -> shapes.Status:
     return answering.status(door.config.bucket, found, await collector.stream_status())
 
 
-@reading.get("/metrics")
-async def metrics(door: Opened) -> shapes.Metrics:
-    """Sums over all that was ever done. `s3gc metrics` tells more, in Prometheus' words."""
-    return answering.metrics(await (await door.collector()).metrics())
+_TOLD_AS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
+
+@reading.get("/metrics", response_model=shapes.Metrics, responses=_TOLD_AS)
+async def metrics(door: Opened, request: Request, response: Response) -> Any:
+    """Sums over all that was ever done. Who prefers text/plain or OpenMetrics to JSON, as
+    Prometheus does, is told in its text format all that `s3gc metrics` tells.
+    """
+    found = await (await door.collector()).metrics()
+    vary = {"Vary": "Accept"}
+    # More than one such header is one list.
+    if prefers_text(",".join(request.headers.getlist("accept"))):
+        text = exposition(families(found), labels(found))
+        return Response(text, media_type=MEDIA_TYPE, headers=vary)
+    response.headers.update(vary)
+    return answering.metrics(found)
 
 
 @reading.get("/config")
