@@ -59,3 +59,13 @@ def quiet(tmp_path: Path) -> Config:
         tables={"files": ["k"]},
         api={"tokens": TOKENS},
     )
+
+
+@pytest.fixture
+async def quiet_asking(quiet: Config) -> AsyncIterator[Asking]:
+    """Asks with a write token where there is neither bucket nor database."""
+    app = FastAPI()
+    setup_s3gc_plugin(app, quiet, environ=ENVIRON)
+    asked = ask(app)
+    async with app.router.lifespan_context(app), asked.client:
+        yield asked
