@@ -30,6 +30,7 @@ from s3gc_core.integrations.problems import (
     problem,
 )
 from s3gc_core.integrations.restoring import restoring
+from s3gc_core.integrations.scrubbing import keep_secret
 from s3gc_core.integrations.telling import telling
 from s3gc_core.integrations.tokens import read_tokens
 from s3gc_core.service import PROGRAM
@@ -53,6 +54,7 @@ def make_admin_app(
     Raises `ConfigurationError` where there is no token, or one of no use.
     """
     environ = os.environ if environ is None else environ
+    keep_secret(config, environ)
     tokens = read_tokens(config.api, environ)
     session = READ_ONLY if environ.get(READ_ONLY_VARIABLE) else UNRESTRICTED
     app = FastAPI(
