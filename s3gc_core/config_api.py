@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from s3gc_core import config_rules as rules
@@ -19,6 +20,18 @@ _HIDDEN = "a value (hidden)"
 # Whom the token in this variable belongs to: it writes, too.
 ADMIN_VARIABLE = "S3GC_ADMIN_API_KEY"
 ADMIN = "admin"
+
+
+# No token is longer than a file of so many bytes.
+_LIMIT_BYTES = 4096
+
+
+def token_text(token: TokenConfig, environ: Mapping[str, str]) -> str | None:
+    """A token as it is now, None where its variable is not set. Raises `OSError` of its file."""
+    if token.env:
+        return environ.get(token.env)
+    with Path(token.file).open("rb") as file:
+        return file.read(_LIMIT_BYTES).decode("ascii", "replace").rstrip("\r\n")
 
 
 def host(value: object) -> str:

@@ -22,7 +22,7 @@ from types import MappingProxyType
 # The attribute of a log record that holds the event.
 EVENT = "s3gc_event"
 
-_logger = logging.getLogger("s3gc")
+LOGGER = logging.getLogger("s3gc")
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _bound: ContextVar[Mapping[str, object]] = ContextVar("s3gc_log", default=_NOTHING)
 
@@ -51,7 +51,7 @@ def of_operation(operation_id: str) -> Iterator[None]:
 
 def is_debug() -> bool:
     """Whether anybody listens to what is told of single objects."""
-    return _logger.isEnabledFor(logging.DEBUG)
+    return LOGGER.isEnabledFor(logging.DEBUG)
 
 
 def debug(event: str, **fields: object) -> None:
@@ -70,8 +70,8 @@ def warning(event: str, **fields: object) -> None:
 
 
 def _write(level: int, event: str, fields: dict[str, object]) -> None:
-    if _logger.isEnabledFor(level):
+    if LOGGER.isEnabledFor(level):
         stamp = datetime.now(UTC).isoformat()
         told = {"event": event, **_bound.get(), **fields}
         line = {**told, "level": logging.getLevelName(level).lower(), "at": stamp}
-        _logger.log(level, "%s", json.dumps(line, default=str), extra={EVENT: line})
+        LOGGER.log(level, "%s", json.dumps(line, default=str), extra={EVENT: line})

@@ -14,6 +14,7 @@ from s3gc_core.config_file import find_config, load_config
 from s3gc_core.errors import ExitCode, S3gcError
 from s3gc_core.session import READ_ONLY, READ_ONLY_VARIABLE, Session
 from s3gc_tui import terminal
+from s3gc_tui.log_lines import learn_secrets
 from s3gc_tui.running import tell_error
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ async def _one(
 ) -> tuple[int, str | None]:
     path = find_config(config, profile)
     settings = load_config(path, os.environ)
+    learn_secrets(settings, os.environ)
     options = ["--profile", profile] if profile else ["--config", str(path.absolute())]
 
     def opened() -> AbstractAsyncContextManager[Gateway]:

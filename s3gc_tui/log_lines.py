@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from s3gc_core.log import EVENT
-from s3gc_core.redaction import Scrubber, secrets_of_environment, secrets_of_url
+from s3gc_core.redaction import Scrubber, secrets_of_environment
 from s3gc_tui.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -86,12 +86,10 @@ def _word(value: object) -> str:
 
 def learn_secrets(config: Config, environment: Mapping[str, str]) -> None:
     """What a configuration holds, or names, that the log and crash reports must not tell."""
-    for url in (config.endpoint_url, *(database.url for database in config.databases)):
-        SCRUBBER.learn(secrets_of_url(url))
-    if config.replica is not None:
-        SCRUBBER.learn(secrets_of_url(config.replica.endpoint_url))
-        named = (config.replica.access_key_env, config.replica.secret_key_env)
-        SCRUBBER.learn(environment[name] for name in named if name in environment)
+    # Only here: whoever only asks for help waits for no configuration.
+    from s3gc_core.config_secrets import secrets_of_config
+
+    SCRUBBER.learn(secrets_of_config(config, environment))
 
 
 def wrong_setting(environment: Mapping[str, str]) -> str | None:

@@ -91,9 +91,31 @@ ALERTS = (
 )
 
 
+# For prometheus.yml. The token stays in a file of its own, which only Prometheus reads.
+SCRAPE_CONFIG = """\
+scrape_configs:
+  - job_name: s3gc
+    metrics_path: /admin/s3gc/metrics      # of several profiles: /admin/s3gc/NAME/metrics
+    authorization:
+      type: Bearer
+      credentials_file: /run/secrets/s3gc-monitoring
+    static_configs:
+      - targets: ["127.0.0.1:8473"]
+"""
+
+
 def alert_rules(alerts: Iterable[Alert] = ALERTS) -> str:
-    """The rules as YAML; scalars are written as JSON strings, which are YAML's too."""
-    lines = ["groups:", "  - name: s3gc", "    rules:"]
+    """The rules as YAML; scalars are written as JSON strings, which are YAML's too. A remark at
+    the head tells how what they ask gets to Prometheus.
+    """
+    lines = [
+        "# What these rules ask is written by `s3gc metrics --textfile PATH` for node_exporter,",
+        "# or scraped from the admin API with a read token, by this in prometheus.yml:",
+        *(f"#   {line}" for line in SCRAPE_CONFIG.splitlines()),
+        "groups:",
+        "  - name: s3gc",
+        "    rules:",
+    ]
     for alert in alerts:
         lines += [
             f"      - alert: {alert.name}",

@@ -14,6 +14,8 @@ from pathlib import Path
 from s3gc_core.errors import TextfileNotWritten
 from s3gc_core.ids import new_id
 
+# What it is called over HTTP: without the version a scraper has to guess.
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Whoever collects it is another user than the one that runs s3gc.
 _MODE = 0o644
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n"}

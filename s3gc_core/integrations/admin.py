@@ -20,6 +20,7 @@ from s3gc_core.errors import NoSuchPath, RequestUnusable, S3gcError
 from s3gc_core.integrations.changing import writing
 from s3gc_core.integrations.door import Door
 from s3gc_core.integrations.gate import Gate
+from s3gc_core.integrations.granting import granting
 from s3gc_core.integrations.looking import anybody, reading
 from s3gc_core.integrations.problems import (
     MEDIA_TYPE,
@@ -28,6 +29,8 @@ from s3gc_core.integrations.problems import (
     Wrong,
     problem,
 )
+from s3gc_core.integrations.restoring import restoring
+from s3gc_core.integrations.scrubbing import keep_secret
 from s3gc_core.integrations.telling import telling
 from s3gc_core.integrations.tokens import read_tokens
 from s3gc_core.service import PROGRAM
@@ -51,6 +54,7 @@ def make_admin_app(
     Raises `ConfigurationError` where there is no token, or one of no use.
     """
     environ = os.environ if environ is None else environ
+    keep_secret(config, environ)
     tokens = read_tokens(config.api, environ)
     session = READ_ONLY if environ.get(READ_ONLY_VARIABLE) else UNRESTRICTED
     app = FastAPI(
@@ -65,7 +69,7 @@ def make_admin_app(
     app.state.door = Door(config, program, session, clock)
     strict = [Depends(refuse_unknown)]
     app.include_router(anybody, dependencies=strict)
-    for router in (reading, writing, telling):
+    for router in (reading, writing, restoring, granting, telling):
         app.include_router(router, dependencies=[Security(_BEARER), *strict])
     app.add_exception_handler(S3gcError, _of_ours)
     app.add_exception_handler(RequestValidationError, _invalid)

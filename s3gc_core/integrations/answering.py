@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from s3gc_core.actions.asking import Explanation
+from s3gc_core.actions.granting import GrantStanding
 from s3gc_core.actions.measuring import Metrics
+from s3gc_core.actions.restoring import Foreseen
 from s3gc_core.actions.standing import Status
 from s3gc_core.actions.streams import StreamStatus
 from s3gc_core.integrations import shapes
@@ -185,4 +187,37 @@ def why(found: Explanation) -> shapes.Why:
         backups=[shapes.BackupOf.model_validate(one) for one in found.backups],
         tried=found.tried,
         searched=found.searched,
+    )
+
+
+def foreseen(one: Foreseen) -> shapes.Foreseen:
+    """What a restore would do with a key."""
+    backup = one.backup
+    stored = backup.intent.backup if backup else None
+    return shapes.Foreseen(
+        key=one.key,
+        outcome=one.outcome,
+        reason=one.reason,
+        size=stored.given_size if stored else None,
+        lossy=stored.is_lossy if stored else None,
+        operation_id=backup.operation_id if backup else None,
+        deleted_at=backup.deleted_at if backup else None,
+    )
+
+
+def grant(standing: GrantStanding) -> shapes.Grant:
+    """A grant, and what was deleted under it."""
+    given, used = standing.grant, standing.used
+    return shapes.Grant(
+        grant_id=given.grant_id,
+        state=standing.state,
+        prefixes=list(given.prefixes),
+        objects=used.objects,
+        max_objects=given.max_objects,
+        bytes=used.bytes,
+        max_bytes=given.max_bytes,
+        granted_at=given.granted_at,
+        expires_at=given.expires_at,
+        actor=given.actor,
+        reason=given.reason,
     )

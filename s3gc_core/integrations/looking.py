@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from s3gc_core.errors import NoSuchOperation
-from s3gc_core.exposition import exposition, families, labels
+from s3gc_core.exposition import MEDIA_TYPE, exposition, families, labels
 from s3gc_core.integrations import answering, shapes
+from s3gc_core.integrations.accepting import prefers_text
 from s3gc_core.integrations.door import Door
 from s3gc_core.integrations.gate import OPEN_PATH
 from s3gc_core.judgement import ObjectVerdict
@@ -28,10 +29,6 @@ Id = Annotated[str, Path(pattern=shapes.ULID)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str, Query(max_length=1024)]
 
-_AS_TEXT: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
-}
-
 
 @anybody.get(OPEN_PATH, responses={503: {"model": shapes.Health}})
 async def health(door: Opened, response: Response) -> shapes.Health:
@@ -49,21 +46,24 @@ async def status(door: Opened) -> shapes.Status:
     return answering.status(door.config.bucket, found, await collector.stream_status())
 
 
-@reading.get("/metrics", response_model=shapes.Metrics, responses=_AS_TEXT)
-async def metrics(door: Opened, request: Request) -> Any:
-    """Sums over all that was ever done. Whoever accepts text/plain, as Prometheus does, is told all
-    that `s3gc metrics` tells, in Prometheus' text format.
+_TOLD_AS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
+
+@reading.get("/metrics", response_model=shapes.Metrics, responses=_TOLD_AS)
+async def metrics(door: Opened, request: Request, response: Response) -> Any:
+    """Sums over all that was ever done. Who prefers text/plain or OpenMetrics to JSON, as
+    Prometheus does, is told in its text format all that `s3gc metrics` tells.
     """
     found = await (await door.collector()).metrics()
-    if wants_text(request.headers.get("accept", "")):
+    vary = {"Vary": "Accept"}
+    # More than one such header is one list.
+    if prefers_text(",".join(request.headers.getlist("accept"))):
         text = exposition(families(found), labels(found))
-        return Response(text, media_type="text/plain; version=0.0.4")
+        return Response(text, media_type=MEDIA_TYPE, headers=vary)
+    response.headers.update(vary)
     return answering.metrics(found)
-
-
-def wants_text(accept: str) -> bool:
-    """Whether an Accept header names text, and not JSON, which anybody else gets."""
-    return "text/plain" in accept and "application/json" not in accept
 
 
 @reading.get("/config")

@@ -9,14 +9,15 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from s3gc_core import log
 from s3gc_core.clock import Clock
 from s3gc_core.config import Config
 from s3gc_core.config_environment import create_config_from_env
 from s3gc_core.config_file import find_config, load_config
-from s3gc_core.errors import ConfigurationError, Problem
+from s3gc_core.errors import ConfigurationError, Problem, VaultUnreachable
 from s3gc_core.integrations.admin import make_admin_app
 from s3gc_core.integrations.door import Door
-from s3gc_core.service import PROGRAM
+from s3gc_core.service import PROGRAM, Profile, refuse_shared, shared_places
 
 PREFIX = "/admin/s3gc"
 
@@ -34,7 +35,9 @@ def setup_s3gc_plugin(
     lifespan that has. To be called before the application starts.
 
     Schedule, followers and drills are `s3gc serve`'s: an application may have many workers.
-    Raises `ConfigurationError` where there is no token, or one of no use.
+    Raises `ConfigurationError` where there is no token, or one of no use, and where the vault is
+    that of another prefix; when the application starts also where their change stream is one, as
+    that of a copied vault is.
     """
     door = _mount(app, config, prefix, environ, program, clock)
     own = app.router.lifespan_context
@@ -42,6 +45,7 @@ def setup_s3gc_plugin(
     @asynccontextmanager
     async def lifespan(started: Any) -> AsyncIterator[Any]:
         try:
+            await _refuse_one_stream(app)
             async with own(started) as state:
                 yield state
         finally:
@@ -89,6 +93,7 @@ async def s3gc_lifespan(
         more.pop("clock", None),
     )
     try:
+        await _refuse_one_stream(app)
         yield
     finally:
         await door.close()
@@ -110,10 +115,32 @@ def _mount(
 ) -> Door:
     if not prefix.startswith("/") or prefix.endswith("/"):
         raise ConfigurationError([Problem("prefix", repr(prefix), 'a path, such as "/admin/s3gc"')])
+    if not hasattr(app.state, "s3gc"):
+        app.state.s3gc = {}
+    if prefix in app.state.s3gc:
+        # The first would be asked for both.
+        problem = Problem("prefix", repr(prefix), "a prefix for each configuration")
+        raise ConfigurationError([problem], origin="admin API")
+    if problems := shared_places({**_configs(app), prefix: config}):
+        raise ConfigurationError(problems, origin="admin API")
     admin = make_admin_app(config, environ=environ, program=program, clock=clock)
     app.mount(prefix, admin)
     door: Door = admin.state.door
-    if not hasattr(app.state, "s3gc"):
-        app.state.s3gc = {}
     app.state.s3gc[prefix] = door
     return door
+
+
+def _configs(app: FastAPI) -> dict[str, Config]:
+    return {prefix: door.config for prefix, door in app.state.s3gc.items()}
+
+
+async def _refuse_one_stream(app: FastAPI) -> None:
+    """Raise `ConfigurationError` where two prefixes share what each must have alone."""
+    configs = _configs(app)
+    if len(configs) < 2:
+        return
+    try:
+        await refuse_shared([Profile(prefix, (), config) for prefix, config in configs.items()])
+    except VaultUnreachable as error:
+        # The application begins without it: what asks that vault is refused, and says why.
+        log.warning("change_streams_not_compared", what=error.what)

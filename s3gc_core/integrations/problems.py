@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from s3gc_core.errors import ExitCode, GuardBlocked, JobRefused, S3gcError, name_of
+from s3gc_core.integrations.scrubbing import SCRUBBER
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -91,13 +92,17 @@ def problem(
         type=f"urn:s3gc:error:{error.name}",
         title=error.name.replace("-", " "),
         status=status,
-        detail=error.what,
+        # What a driver said may be in it.
+        detail=SCRUBBER.scrubbed(error.what),
         error=error.name,
         why=error.why,
         next_step=error.next_step,
         operation_id=error.operation_id,
         blocked=list(_guards(error)),
-        wrong=list(wrong),
+        wrong=[
+            Wrong(where=SCRUBBER.scrubbed(one.where), why=SCRUBBER.scrubbed(one.why))
+            for one in wrong
+        ],
     )
     return ProblemJson(answer.model_dump(), status, dict(headers or {}))
 

@@ -353,6 +353,46 @@ class Why(Answer):
     searched: list[str]
 
 
+class Foreseen(Answer):
+    """What a restore would do with a key; no backup is of the time that was asked for: null."""
+
+    key: str
+    outcome: str
+    reason: str
+    size: int | None
+    lossy: bool | None
+    operation_id: str | None
+    deleted_at: datetime | None
+
+
+class RestorePreview(Answer):
+    """By outcome what would become of them, the first of them, and the bytes to be written.
+
+    Without `complete` there are more than were looked at.
+    """
+
+    objects: list[Foreseen]
+    counts: dict[str, int]
+    bytes: int
+    complete: bool
+
+
+class Grant(Answer):
+    """What unattended runs may delete, and did. Without a prefix in `prefixes`: everything."""
+
+    grant_id: str
+    state: str
+    prefixes: list[str]
+    objects: int
+    max_objects: int
+    bytes: int
+    max_bytes: int
+    granted_at: datetime
+    expires_at: datetime
+    actor: str
+    reason: str
+
+
 class Decision(Body):
     """Why a plan is rejected, or approved."""
 

@@ -17,6 +17,7 @@ from s3gc_core.collector import Collector
 from s3gc_core.errors import S3gcError
 from s3gc_core.integrations.door import Door
 from s3gc_core.integrations.looking import Id, Opened
+from s3gc_core.integrations.scrubbing import SCRUBBER
 from s3gc_core.jobs import JobEvents, Standing
 
 telling = APIRouter()
@@ -106,7 +107,7 @@ async def _stream(
             told = await collector.job_events(operation_id, told.offset)
     except S3gcError as error:
         # The answer has begun: it is told in it.
-        yield _event("error", {"error": error.name, "detail": error.what})
+        yield _event("error", {"error": error.name, "detail": SCRUBBER.scrubbed(error.what)})
 
 
 async def _ended(collector: Collector, operation_id: str) -> Standing | None:

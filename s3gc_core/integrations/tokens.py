@@ -7,15 +7,13 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from s3gc_core.config import ApiConfig, TokenConfig
-from s3gc_core.config_api import ADMIN, ADMIN_VARIABLE
+from s3gc_core.config_api import ADMIN, ADMIN_VARIABLE, token_text
 from s3gc_core.errors import ConfigurationError, Problem
 
-# What a header can carry without being cut or encoded, and nobody guesses. A longer file is none.
+# What a header can carry without being cut or encoded, and nobody guesses.
 _TOKEN = re.compile(r"[!-~]{12,512}")
-_LIMIT_BYTES = 4096
 _ALLOWED = "12 to 512 printable ASCII characters without a space"
 
 
@@ -86,15 +84,13 @@ def _digest(secret: str) -> bytes:
 
 def _secret(token: TokenConfig, environ: Mapping[str, str], problems: list[Problem]) -> str | None:
     setting = f"api.tokens.{token.name}"
-    if token.env:
-        if token.env not in environ:
-            allowed = f"a token in the environment variable {token.env}"
-            problems.append(Problem(setting, "nothing", allowed))
-        return environ.get(token.env)
     try:
-        with Path(token.file).open("rb") as file:
-            return file.read(_LIMIT_BYTES).decode("ascii", "replace").rstrip("\r\n")
+        text = token_text(token, environ)
     except OSError as error:
         allowed = f"a token in the file {token.file} ({error.strerror})"
         problems.append(Problem(setting, "nothing", allowed))
         return None
+    if text is None:
+        allowed = f"a token in the environment variable {token.env}"
+        problems.append(Problem(setting, "nothing", allowed))
+    return text

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.config import Config
 from s3gc_core.errors import ConfigurationError, Problem
 from s3gc_core.references import Registry
+
+# What nobody else may have: the setting, its value, what is allowed instead.
+_Own = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +33,36 @@ async def shared(profiles: Sequence[Profile]) -> list[Problem]:
     """Where two profiles share a vault, a file of anchors, or a change stream (as a copied vault
     would): what one records, the other would take for its own.
     """
+    return _twice({profile.name: await _own(profile) for profile in profiles})
+
+
+def shared_places(profiles: Mapping[str, Config]) -> list[Problem]:
+    """As `shared`, by what is written: nothing is opened, so that streams are not compared."""
+    return _twice({name: _places(config) for name, config in profiles.items()})
+
+
+def _twice(owned: Mapping[str, Sequence[_Own]]) -> list[Problem]:
     problems: list[Problem] = []
     owners: dict[tuple[str, str], str] = {}
-    for profile in profiles:
-        for what, value, allowed in await _own(profile):
-            owner = owners.setdefault((what, value), profile.name)
-            if owner != profile.name:
-                names = f"{value}, in profiles {owner} and {profile.name}"
-                problems.append(Problem(what, names, allowed))
+    for name, things in owned.items():
+        for what, value, allowed in things:
+            owner = owners.setdefault((what, value), name)
+            if owner != name:
+                problems.append(Problem(what, f"{value}, in profiles {owner} and {name}", allowed))
     return problems
 
 
-async def _own(profile: Profile) -> list[tuple[str, str, str]]:
-    """What nobody else may have: the setting, its value, what is allowed instead."""
+def _places(config: Config) -> list[_Own]:
+    found = [("vault_path", str(config.vault_path.resolve()), "a vault for each profile")]
+    if config.audit_anchor_file:
+        found.append(("audit_anchor_file", config.audit_anchor_file, "one for each vault"))
+    return found
+
+
+async def _own(profile: Profile) -> list[_Own]:
     vault = profile.config.vault_path
     make_vault_folder(vault)
-    found = [("vault_path", str(vault.resolve()), "a vault for each profile")]
-    if profile.config.audit_anchor_file:
-        found.append(("audit_anchor_file", profile.config.audit_anchor_file, "one for each vault"))
+    found = _places(profile.config)
     registry = await Registry.open(vault)
     try:
         streams = await registry.streams()

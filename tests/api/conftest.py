@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,19 @@ from fastapi import FastAPI
 from s3gc_core.config import Config
 from s3gc_core.config_create import create_config
 from s3gc_core.integrations import setup_s3gc_plugin
+from s3gc_core.log import LOGGER
 from tests.api.asking import DAYS, ENVIRON, TOKENS, Asking, ask
 from tests.service.scene import SHIFTED
 from tests.stories.staging import ORPHANS, USED
 from tests.world import World
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """What an application hides from this process's log, it hides for one test."""
+    yield
+    for one in list(LOGGER.filters):
+        LOGGER.removeFilter(one)
 
 
 @pytest.fixture
@@ -59,3 +68,13 @@ def quiet(tmp_path: Path) -> Config:
         tables={"files": ["k"]},
         api={"tokens": TOKENS},
     )
+
+
+@pytest.fixture
+async def quiet_asking(quiet: Config) -> AsyncIterator[Asking]:
+    """Asks with a write token where there is neither bucket nor database."""
+    app = FastAPI()
+    setup_s3gc_plugin(app, quiet, environ=ENVIRON)
+    asked = ask(app)
+    async with app.router.lifespan_context(app), asked.client:
+        yield asked

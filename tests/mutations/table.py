@@ -50,6 +50,7 @@ _REBUILDING = "tests/core/replica/test_rebuilding.py::test_"
 _UNDONE = "tests/core/references/test_undone_escapes.py::test_"
 _FOREIGN = "tests/core/references/test_foreign_urls.py::test_"
 _SERVING = "tests/service/long_serving.py::test_"
+_SHARING = "tests/api/test_sharing.py::test_"
 
 GUARDS_FILE = "s3gc_core/judgement/guards.py"
 _LAYERS_FILE = "s3gc_core/judgement/layers.py"
@@ -1082,6 +1083,27 @@ SERVICE = (
         "return",
         ("tests/service/test_command.py::test_what_is_refused_at_the_start",),
         function="refuse_shared",
+    ),
+    Mutation(
+        "no two profiles follow by one stream",
+        "s3gc_core/service/profiles.py",
+        'found + [("change stream"',
+        ("tests/service/test_profiles.py::test_a_stream_is_one_vaults",),
+        before='found += [("change stream"',
+    ),
+    Mutation(
+        "no two collectors of an application share a vault",
+        "s3gc_core/service/profiles.py",
+        "return []",
+        (_SHARING + "one_vault_is_refused_before_the_application_starts",),
+        function="shared_places",
+    ),
+    Mutation(
+        "no two collectors of an application follow by one stream",
+        "s3gc_core/integrations/plugin.py",
+        "return",
+        (_SHARING + "one_stream_is_refused_when_it_starts",),
+        function="_refuse_one_stream",
     ),
     Mutation(
         "one service for a vault",

@@ -168,6 +168,12 @@ def toml(config: Config) -> str:
     for database in config.databases:
         followed = {"cdc": True} if database.cdc else {}
         lines += ["[[database]]", *_settings(url=database.url, name=database.name, **followed)]
+    if config.api.tokens:
+        lines.append("[api.tokens]")
+        for token in config.api.tokens:
+            place = {"env": token.env} if token.env else {"file": token.file}
+            said = ", ".join(_settings(**place, write=token.write))
+            lines.append(f"{token.name} = {{ {said} }}")
     lines.append("[tables]")
     tables: dict[str, list[str]] = {}
     for source in config.sources:

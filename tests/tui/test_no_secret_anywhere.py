@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import pytest
 
-from s3gc_core.config import Config
+from s3gc_core.config import ApiConfig, Config, TokenConfig
+from tests.api.test_serving import free_port
 from tests.servers.app_database import AppDatabase
 from tests.servers.postgres import PostgresServer
 from tests.tui.command_line import CommandLine, Ran
@@ -25,6 +27,8 @@ PASSWORD = "Hunter9/p@ss:w?rd"
 CORE = "Hunter9"
 QUERY = "QueryHunter7"
 TOKEN = "TokenHunter8"
+# Tokens of the admin API: in a variable whose name tells nothing, and in a file.
+WORD, FILED = "WordHunter6-of-the-api", "FileHunter5-of-the-api"
 SOME = (("--log-level", "debug", "doctor"), ("vault", "export", "out"))
 OTHERS = (
     ("status",),
@@ -65,6 +69,7 @@ async def status(parts):
     url = parts.config.databases[0].url
     raise asyncpg.exceptions.InterfaceError(
         f"cannot use {url}: {os.environ['AWS_SECRET_ACCESS_KEY']}, {os.environ['TOKEN_HERE']}"
+        f" {os.environ['WORD_HERE']} {open(parts.config.api.tokens[1].file).read()}"
     )
 standing.status = status
 from s3gc_tui.__main__ import main
@@ -86,8 +91,16 @@ async def planted(
     world = World(bucket_config, AppDatabase(url))
     await furnish(world)
     small = SmallWorld(world, alone)
-    small.write_config()
-    alone.environment |= {"TOKEN_HERE": TOKEN, "S3GC_ADMIN_API_KEY": TOKEN}
+    filed = alone.folder / "filed"
+    filed.write_text(f"{FILED}\n")
+    tokens = (TokenConfig("words", "WORD_HERE"), TokenConfig("files", file=str(filed), write=True))
+    small.write_config(api=ApiConfig(port=free_port(), tokens=tokens))
+    alone.environment |= {
+        "TOKEN_HERE": TOKEN,
+        "S3GC_ADMIN_API_KEY": TOKEN,
+        "WORD_HERE": WORD,
+        "S3GC_API_PORT": str(world.config.api.port),
+    }
     yield small
     await world.app.close()
     await plain.execute(f"DROP OWNED BY {role} CASCADE")
@@ -95,7 +108,7 @@ async def planted(
 
 
 def secrets() -> list[str]:
-    return [CORE, QUERY, TOKEN, os.environ["AWS_SECRET_ACCESS_KEY"]]
+    return [CORE, QUERY, TOKEN, WORD, FILED, os.environ["AWS_SECRET_ACCESS_KEY"]]
 
 
 def assert_silent(ran: Ran, *arguments: str) -> None:
@@ -111,10 +124,39 @@ def left_behind(small: SmallWorld) -> list[str]:
     return [
         f"{path.name}: {secret}"
         for path in files
-        if path != small.cli.config
+        if path not in (small.cli.config, small.cli.folder / "filed")
         for secret in secrets()
         if secret.encode() in path.read_bytes()
     ]
+
+
+async def assert_api_silent(small: SmallWorld) -> None:
+    """What the admin API answers to those who know a token and to those who do not, and its log."""
+    url = f"http://127.0.0.1:{small.world.config.api.port}/admin/s3gc"
+    process = await small.cli.start("--log-level", "debug", "serve")
+    async with httpx.AsyncClient(timeout=30) as client, asyncio.timeout(60):
+        while True:
+            try:
+                answers = [await client.get(f"{url}/health")]
+                break
+            except httpx.ConnectError:
+                await asyncio.sleep(0.1)
+        for token, status in ((WORD, 200), (FILED, 200), (TOKEN, 200), (f"{WORD}x", 401)):
+            mine = {"Authorization": f"Bearer {token}"}
+            found = await client.get(f"{url}/config", headers=mine)
+            assert found.status_code == status, found.text
+            answers.append(found)
+        mine = {"Authorization": f"Bearer {TOKEN}"}
+        answers += [
+            await client.get(f"{url}/{path}", headers=mine)
+            for path in ("status", "metrics", "operations", f"config?{WORD}={FILED}", f"{WORD}/x")
+        ]
+        answers.append(await client.post(f"{url}/drill", headers=mine, json={FILED: WORD}))
+    process.terminate()
+    assert [one.status_code for one in answers[-6:]] == [200, 200, 200, 422, 404, 422]
+    told = "".join(f"{one.headers}{one.text}" for one in answers)
+    assert_silent(Ran(0, told.encode(), b""), "answers")
+    assert_silent(Ran(0, *await process.communicate()), "serve")
 
 
 async def test_no_secret_anywhere(planted: SmallWorld) -> None:
@@ -127,6 +169,7 @@ async def test_no_secret_anywhere(planted: SmallWorld) -> None:
         for command, ran in zip(pair, ends, strict=True):
             assert_silent(ran, *command)
             assert b"error" not in ran.stdout.splitlines()[-1] or EVERY, ran
+    await assert_api_silent(planted)
     crash = await (await cli.start_python("-c", CRASH, "--batch", "status")).communicate()
     [report] = cli.crash_reports()
     assert "cannot use postgresql://" in report.read_text()

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from s3gc_core.actions.measuring import Metrics
 from s3gc_core.actions.streams import STATES, StreamStatus
-from s3gc_core.exposition import ALERTS, alert_rules, exposition, families, labels
+from s3gc_core.exposition import (
+    ALERTS,
+    SCRAPE_CONFIG,
+    alert_rules,
+    exposition,
+    families,
+    labels,
+)
 from s3gc_core.judgement import ScanSummary, Tripped
 from s3gc_core.replica import ReplicaLag
 from s3gc_core.vault import Drilled, End, Held, Totals, Verified
@@ -154,3 +162,12 @@ def test_the_rules_are_yaml_for_prometheus() -> None:
     assert [rule["alert"] for rule in group["rules"]] == [alert.name for alert in ALERTS]
     assert [rule["expr"] for rule in group["rules"]] == [alert.expression for alert in ALERTS]
     assert all({"for", "labels", "annotations"} < rule.keys() for rule in group["rules"])
+
+
+def test_how_it_gets_to_prometheus_is_told_with_the_rules() -> None:
+    [job] = yaml.safe_load(SCRAPE_CONFIG)["scrape_configs"]
+    assert (job["metrics_path"], job["authorization"]["type"]) == ("/admin/s3gc/metrics", "Bearer")
+    told = [line.removeprefix("#   ") for line in alert_rules().splitlines()]
+    assert "\n".join(told).count(SCRAPE_CONFIG) == 1
+    readme = Path(__file__).parents[3] / "README.md"
+    assert SCRAPE_CONFIG in readme.read_text(encoding="utf-8")
