@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from s3gc_core.config import ApiConfig, Config, TokenConfig
-from tests.api.test_serving import free_port
 from tests.servers.app_database import AppDatabase
 from tests.servers.postgres import PostgresServer
+from tests.servers.process import free_port
 from tests.tui.command_line import CommandLine, Ran
 from tests.tui.small_world import LATER, SmallWorld, furnish
 from tests.world import World
