@@ -16,7 +16,7 @@ from s3gc_core.actions.standing import last_scan, service_of, vault_stats
 from s3gc_core.actions.streams import StreamStatus, begun_streams
 from s3gc_core.jobs import lease_holder
 from s3gc_core.jobs.files import replace_file
-from s3gc_core.judgement import PlanState, ScanSummary, plan_histories
+from s3gc_core.judgement import Grant, PlanState, ScanSummary, all_grants, plan_histories
 from s3gc_core.replica import ReplicaLag, replica_lag
 from s3gc_core.vault import Drilled, End, Held, LastRecord, Totals, Verified
 
@@ -37,7 +37,8 @@ class Metrics(msgspec.Struct, frozen=True):
     was done. `total_restored` counts objects that were written back. `avg_compression_ratio` is
     raw to stored, None while nothing is stored. `open_steps` were left by an operation that died;
     None while one runs, whose steps are its own. `returned` keys were deleted, are referred to
-    again, and are not known to be back.
+    again, and are not known to be back; of `alarmed` ones that was told, and the first waits since
+    `returned_since`. `grants` are those that time and their maker left valid.
     """
 
     bucket: str
@@ -59,6 +60,10 @@ class Metrics(msgspec.Struct, frozen=True):
     running: str | None
     open_steps: int | None
     returned: int
+    alarmed: int
+    returned_since: datetime | None
+    heal: str
+    grants: list[Grant]
     registry_true_at: datetime | None
     streams: list[StreamStatus]
     drill: Drilled | None
@@ -82,6 +87,8 @@ async def metrics(parts: Parts, *, may_keep: bool = True) -> Metrics:
     verified = await parts.audit.last(Verified)
     stored = held.stored_bytes + held.dead_bytes
     runs = totals.operations.get("scan", {})
+    returned = await parts.registry.returned()
+    now = parts.clock.now()
     return Metrics(
         bucket=parts.config.bucket,
         vault_path=str(vault),
@@ -101,7 +108,15 @@ async def metrics(parts: Parts, *, may_keep: bool = True) -> Metrics:
         plans=await _plans(parts),
         running=holder.what if holder else None,
         open_steps=await _open_steps(parts) if holder is None else None,
-        returned=len(await parts.registry.returned()),
+        returned=len(returned),
+        alarmed=sum(one.told for one in returned),
+        returned_since=min((one.at for one in returned), default=None),
+        heal=parts.config.heal.value,
+        grants=[
+            grant
+            for grant in await all_grants(parts.audit)
+            if not grant.revoked and now < grant.expires_at
+        ],
         registry_true_at=await parts.registry.valid_at(),
         streams=await begun_streams(parts),
         drill=_record(drill),

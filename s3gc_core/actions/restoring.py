@@ -32,7 +32,7 @@ from s3gc_core.config_rules import Findings
 from s3gc_core.errors import ConfigurationError, DryRunRefused, NoSuchKey, Problem
 from s3gc_core.parallel import in_parallel
 from s3gc_core.replica import standby
-from s3gc_core.vault import DeletedObject, RestoreOutcome
+from s3gc_core.vault import HEALING_ARGUMENT, DeletedObject, RestoreOutcome
 
 # What makes a restore a partial one.
 _LEFT = (RestoreOutcome.FAILED, RestoreOutcome.NEWER_KEPT, RestoreOutcome.LOSSY_REFUSED)
@@ -54,6 +54,7 @@ async def restore(
     """
     await _refuse_nothing_found(parts, selection)
     words = _in_words(selection) | _lossy_in_words(accept_lossy)
+    words |= {HEALING_ARGUMENT: str(healing)} if healing else {}
     async with parts.operation("restore", arguments=words, healing=healing) as run:
         await parts.bucket.check()
         await parts.check_bucket_identity()

@@ -26,6 +26,14 @@ ALERTS = (
         "A row refers to an object that was deleted. Restore it: `s3gc restore --key KEY`.",
     ),
     Alert(
+        "S3gcHealingFails",
+        "s3gc_returned_since_timestamp_seconds < time() - 600"
+        ' and ignoring(policy) s3gc_heal_info{policy="restore"} == 1',
+        "1m",
+        "critical",
+        "What a row refers to again does not come back by itself. See the follower's log.",
+    ),
+    Alert(
         "S3gcBackupDamaged",
         "s3gc_verify_damaged_backups > 0 or s3gc_drill_differing_objects > 0",
         "1m",
@@ -80,6 +88,13 @@ ALERTS = (
         "1h",
         "info",
         "No restore was tried for a month: `s3gc drill`.",
+    ),
+    Alert(
+        "S3gcGrantEnds",
+        "s3gc_grant_expiry_timestamp_seconds - time() < 3 * 86400",
+        "1h",
+        "info",
+        "Unattended runs will delete nothing under this grant soon: `s3gc grant list`.",
     ),
     Alert(
         "S3gcReplicaBehind",

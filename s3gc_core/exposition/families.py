@@ -18,6 +18,8 @@ def families(metrics: Metrics) -> list[Family]:
         *_operations(metrics),
         *_last_scan(metrics),
         *_now(metrics),
+        *_healing(metrics),
+        *_grants(metrics),
         *_streams(metrics.streams),
         *_vault(metrics),
         *_proofs(metrics),
@@ -62,6 +64,12 @@ def _operations(metrics: Metrics) -> Iterator[Family]:
             for what, outcomes in sorted(totals.operations.items())
             for outcome, count in sorted(outcomes.items())
         ),
+    )
+    yield Family(
+        "s3gc_blocked_total",
+        "counter",
+        "Operations that were blocked, by the guard or refusal that did.",
+        tuple(Sample(n, {"guard": guard}) for guard, n in sorted(totals.blocked.items())),
     )
     yield _times(
         "last_success_timestamp_seconds",
@@ -131,16 +139,70 @@ def _now(metrics: Metrics) -> Iterator[Family]:
             "Steps that an operation left open when it died; the next one recovers.",
             metrics.open_steps,
         )
-    yield _gauge(
-        "returned_references",
-        "Deleted keys that a row refers to again, not known to be healed.",
-        metrics.returned,
-    )
     yield _time(
         "registry_true_timestamp_seconds",
         "The moment for which the registry of references is true.",
         metrics.registry_true_at,
     )
+
+
+def _healing(metrics: Metrics) -> Iterator[Family]:
+    yield Family(
+        "s3gc_heal_info",
+        "gauge",
+        "What is done where a row refers to a deleted key again.",
+        (Sample(1, {"policy": metrics.heal}),),
+    )
+    yield _gauge(
+        "returned_references",
+        "Deleted keys that a row refers to again, not known to be healed.",
+        metrics.returned,
+    )
+    yield _gauge(
+        "returned_alarms", "Of those, the ones for which an alarm was raised.", metrics.alarmed
+    )
+    yield _time(
+        "returned_since_timestamp_seconds",
+        "Since when the first of them waits.",
+        metrics.returned_since,
+    )
+    yield _counters(
+        "healing_results",
+        "Objects restored because a row referred to them again, by outcome.",
+        metrics.totals.healing,
+    )
+
+
+def _grants(metrics: Metrics) -> Iterator[Family]:
+    yield _gauge(
+        "grants", "Grants for unattended runs, not expired nor revoked.", len(metrics.grants)
+    )
+    for name, told, values in (
+        (
+            "expiry_timestamp_seconds",
+            "When this grant ends.",
+            [grant.expires_at.timestamp() for grant in metrics.grants],
+        ),
+        (
+            "limit_objects",
+            "Objects that it lets be deleted, in all.",
+            [grant.max_objects for grant in metrics.grants],
+        ),
+        (
+            "limit_bytes",
+            "Bytes that it lets be deleted, in all.",
+            [grant.max_bytes for grant in metrics.grants],
+        ),
+    ):
+        yield Family(
+            f"s3gc_grant_{name}",
+            "gauge",
+            told,
+            tuple(
+                Sample(value, {"grant": grant.grant_id})
+                for grant, value in zip(metrics.grants, values, strict=True)
+            ),
+        )
 
 
 def _streams(streams: list[StreamStatus]) -> Iterator[Family]:

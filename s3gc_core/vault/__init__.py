@@ -2,7 +2,7 @@
 
 from s3gc_core.vault.anchors import Anchor
 from s3gc_core.vault.audit import AuditLog
-from s3gc_core.vault.audit_totals import End, Held, Totals
+from s3gc_core.vault.audit_totals import HEALING_ARGUMENT, End, Held, Totals
 from s3gc_core.vault.backup_states import GONE, BackupState, DeletedObject
 from s3gc_core.vault.compact import require_compact
 from s3gc_core.vault.compact_rules import is_called_picture, may_be_lossy
@@ -53,6 +53,7 @@ from s3gc_core.vault.writer import BackupWriter
 __all__ = [
     "COMPACT",
     "GONE",
+    "HEALING_ARGUMENT",
     "Anchor",
     "AnyRecord",
     "AuditLog",

@@ -13,8 +13,13 @@ import msgspec
 
 from s3gc_core.vault.audit_reading import hash_at, head
 from s3gc_core.vault.chain import GENESIS, Row, entry_of
-from s3gc_core.vault.records import OperationFinished, OperationStarted
+from s3gc_core.vault.records import OperationFinished, OperationStarted, RestoreOutcome
 
+# What sums of another version did not count is counted from the beginning.
+VERSION = 1
+# The argument of a restore that nobody asked for: a row referred to the object again.
+HEALING_ARGUMENT = "healing"
+_HEALING = "restore that heals"
 # Records looked at in one transaction.
 STEP = 20_000
 _BODY = "CAST(body AS TEXT)"
@@ -66,7 +71,8 @@ class Totals(msgspec.Struct, frozen=True):
     `successes` and `ends` are the last ones of each kind of operation; `error` is how a scan or an
     execution went wrong, until a later one is done. `begun` are operations without an end, by id.
     `held` is None since a purge: what was purged may share its bytes with what was not, which the
-    log alone does not tell.
+    log alone does not tell. `blocked` counts operations by what blocked them, a guard or another
+    refusal, and `healing` the objects of restores that nobody asked for, by outcome.
     """
 
     seq: int = 0
@@ -81,6 +87,9 @@ class Totals(msgspec.Struct, frozen=True):
     ends: Mapping[str, End] = {}
     error: End | None = None
     held: Held | None = Held()
+    blocked: Mapping[str, int] = {}
+    healing: Mapping[str, int] = {}
+    version: int = 0
 
 
 # A run of the collector is a scan, and the execution that may follow it.
@@ -94,6 +103,8 @@ def carried_on(connection: sqlite3.Connection, totals: Totals) -> Totals:
     """
     if totals.seq and hash_at(connection, totals.seq) != bytes.fromhex(totals.hash):
         totals = Totals()
+    if totals.version != VERSION:
+        totals = Totals(version=VERSION)
     last, _ = head(connection)
     bounds = totals.seq, min(last, totals.seq + STEP)
     if bounds[0] == bounds[1]:
@@ -133,10 +144,20 @@ def _with_operation(totals: Totals, row: Row) -> Totals:
     entry = entry_of(row)
     record, begun = entry.record, dict(totals.begun)
     if isinstance(record, OperationStarted):
-        begun[entry.operation_id] = record.what
+        heals = record.what == "restore" and HEALING_ARGUMENT in record.arguments
+        begun[entry.operation_id] = _HEALING if heals else record.what
     if not isinstance(record, OperationFinished) or entry.operation_id not in begun:
         return msgspec.structs.replace(totals, begun=begun)
-    what = begun.pop(entry.operation_id)
+    what, healing = begun.pop(entry.operation_id), dict(totals.healing)
+    if what == _HEALING:
+        what = "restore"
+        for outcome in RestoreOutcome:
+            if record.counts.get(outcome, 0):
+                _add(healing, outcome.value, record.counts[outcome])
+    blocked = dict(totals.blocked)
+    # A guard's label may name its subject, of which there may be many.
+    for guard in {label.partition(":")[0] for label in record.blocked}:
+        _add(blocked, guard, 1)
     counts = dict(totals.operations.get(what, {}))
     _add(counts, record.outcome, 1)
     end = End(what, entry.at, record.outcome, record.error or ", ".join(record.blocked))
@@ -150,6 +171,8 @@ def _with_operation(totals: Totals, row: Row) -> Totals:
         ends={**totals.ends, what: end},
         successes={**totals.successes, what: entry.at} if is_good else totals.successes,
         error=error,
+        blocked=blocked,
+        healing=healing,
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.widgets import Input
 
-from s3gc_core.errors import S3gcError
+from s3gc_core.config_file import find_config, load_config
+from s3gc_core.errors import ConfigurationError, S3gcError
 from s3gc_core.jobs import Job
 from s3gc_core.judgement import Plan
 from s3gc_tui import records
@@ -215,13 +217,22 @@ class MainScreen(OverPanes):
             case "plan" | "op":
                 self._open_by_end(command.name, command.rest)
             case "ctx":
-                self.app.exit(command.rest)
+                self._open_profile(command.rest)
             case "scan":
                 self.action_scan()
             case "help":
                 self.action_help()
             case "quit":
                 self.action_leave()
+
+    def _open_profile(self, name: str) -> None:
+        """Leave for another profile's dashboard; one that is not usable is told here instead."""
+        try:
+            load_config(find_config(None, name), os.environ)
+        except ConfigurationError as error:
+            self.tell(error)
+            return
+        self.app.exit(name)
 
     def _filter(self, text: str) -> None:
         try:

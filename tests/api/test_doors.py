@@ -126,14 +126,6 @@ async def test_a_guard_is_accepted_by_its_name_and_with_a_reason(world: World) -
     ]
 
 
-async def test_what_would_be_cleaned_is_in_the_status(world: World, asking: Asking) -> None:
-    await world.scan()
-    scan = (await asking("GET", "/status"))["last_scan"]
-    size = len(f"the bytes of {A}")
-    told = ("listed", "referenced", "candidates", "orphans", "held", "kept", "bytes", "blocked")
-    assert [scan[name] for name in told] == [5, 1, 4, 4, 0, 0, 4 * size, []]
-
-
 async def test_a_grant_from_its_making_to_its_end(world: World, asking: Asking) -> None:
     made = await asking("POST", "/grants", {**SCOPE, "prefixes": ["p/"]}, status=201)
     assert (made["state"], made["prefixes"], made["actor"]) == ("valid", ["p/"], "api:deployer")
@@ -154,47 +146,50 @@ async def test_a_grant_from_its_making_to_its_end(world: World, asking: Asking) 
     assert records == [(kind, "api:deployer") for kind in (Granted, Granted, GrantRevoked)]
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/restore", {}),
-        ("/restore", {"keys": []}),
-        ("/restore", {"keys": ["a"], "prefix": "a"}),
-        ("/restore", {"keys": ["a"] * 201}),
-        ("/restore", {"prefix": "a", "to": "/etc"}),
-        ("/restore", {"prefix": "a", "to": {"bucket": "b", "endpoint_url": "http://e"}}),
-        ("/restore", {"prefix": "a", "to": {"bucket": "B_B"}}),
-        ("/restore", {"prefix": "a", "as_of": "yesterday"}),
-        ("/restore", {"prefix": "a", "as_of": "2026-01-01T00:00:00"}),
-        ("/restore", {"prefix": "a", "as_of": 1_700_000_000}),
-        ("/restore-preview", {"prefix": "a", "overwirte": True}),
-        ("/drill", {"sample": 0}),
-        ("/drill", {"sample": 1.5}),
-        ("/drill", {"to": "/etc"}),
-        ("/scan", {"accept": ["budget"]}),
-        ("/scan", {"accept": [], "reason": "r"}),
-        ("/grants", {**SCOPE}),
-        ("/grants", {**SCOPE, "prefixes": []}),
-        ("/grants", {**SCOPE, "prefixes": [""]}),
-        ("/grants", {**SCOPE, "prefixes": ["a"], "everything": True}),
-        ("/grants", {**SCOPE, "everything": False}),
-        ("/grants", {**SCOPE, "everything": True, "days": 91}),
-        ("/grants", {**SCOPE, "everything": True, "reason": " "}),
-        (f"/plans/{'0' * 26}/execute", {"confirm": "a 1", "accept": ["budget-per-day"]}),
-        (f"/plans/{'0' * 26}/execute", {"confirm": "a 1", "accept": ["identity"], "reason": "r"}),
-    ],
+NO_REQUESTS: tuple[tuple[str, Mapping[str, object]], ...] = (
+    ("/restore", {}),
+    ("/restore", {"keys": []}),
+    ("/restore", {"keys": ["a"], "prefix": "a"}),
+    ("/restore", {"keys": ["a"] * 201}),
+    ("/restore", {"prefix": "a", "to": "/etc"}),
+    ("/restore", {"prefix": "a", "to": {"bucket": "b", "endpoint_url": "http://e"}}),
+    ("/restore", {"prefix": "a", "to": {"bucket": "B_B"}}),
+    ("/restore", {"prefix": "a", "as_of": "yesterday"}),
+    ("/restore", {"prefix": "a", "as_of": "2026-01-01T00:00:00"}),
+    ("/restore", {"prefix": "a", "as_of": 1_700_000_000}),
+    ("/restore-preview", {"prefix": "a", "overwirte": True}),
+    ("/drill", {"sample": 0}),
+    ("/drill", {"sample": 1.5}),
+    ("/drill", {"to": "/etc"}),
+    ("/scan", {"accept": ["budget"]}),
+    ("/scan", {"accept": [], "reason": "r"}),
+    ("/grants", {**SCOPE}),
+    ("/grants", {**SCOPE, "prefixes": []}),
+    ("/grants", {**SCOPE, "prefixes": [""]}),
+    ("/grants", {**SCOPE, "prefixes": ["a"], "everything": True}),
+    ("/grants", {**SCOPE, "everything": False}),
+    ("/grants", {**SCOPE, "everything": True, "days": 91}),
+    ("/grants", {**SCOPE, "everything": True, "reason": " "}),
+    (f"/plans/{'0' * 26}/execute", {"confirm": "a 1", "accept": ["budget-per-day"]}),
+    (f"/plans/{'0' * 26}/execute", {"confirm": "a 1", "accept": ["identity"], "reason": "r"}),
 )
-async def test_what_is_no_such_request_is_refused(
-    quiet_asking: Asking, path: str, body: Mapping[str, object]
-) -> None:
-    refused = await quiet_asking("POST", path, body, status=422)
-    assert refused["error"] == "request-unusable"
 
 
-async def test_a_preview_of_very_many_says_that_it_is_not_whole(
+async def test_what_is_no_such_request_is_refused(quiet_asking: Asking) -> None:
+    for path, body in NO_REQUESTS:
+        refused = await quiet_asking("POST", path, body, status=422)
+        assert refused["error"] == "request-unusable", (path, body)
+    assert (await quiet_asking("GET", "/operations"))["operations"] == []
+
+
+async def test_what_would_be_cleaned_is_told_and_of_very_many_that_it_is_not_all(
     world: World, asking: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restores, "LOOK_AT_MOST", 2)
     await world.collect()
+    scan = (await asking("GET", "/status"))["last_scan"]
+    size = len(f"the bytes of {A}")
+    told = ("listed", "referenced", "candidates", "orphans", "held", "kept", "bytes", "blocked")
+    assert [scan[name] for name in told] == [5, 1, 4, 4, 0, 0, 4 * size, []]
+    monkeypatch.setattr(restores, "LOOK_AT_MOST", 2)
     preview = await asking("POST", "/restore-preview", {"prefix": ""}, limit=1)
     assert (preview["complete"], len(preview["objects"])) == (False, 1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from s3gc_core.actions.healing import heal
 from s3gc_core.actions.measuring import FILE, Metrics
+from s3gc_core.config import Heal
 from s3gc_core.exposition import exposition, families, labels
 from tests.world import World
 
@@ -64,6 +66,26 @@ async def test_the_values_of_a_life(sqlite_world: World) -> None:
     assert (await measured(world)).totals == again.totals
     (world.config.vault_path / FILE).write_bytes(b"{torn")
     assert (await measured(world)).totals == again.totals
+
+
+async def test_what_is_referred_to_again_is_told_until_it_is_healed(sqlite_world: World) -> None:
+    world = sqlite_world
+    await furnish(world)
+    world.days(10)
+    await world.collect()
+    await world.restore("b")
+    await world.app.executemany("INSERT INTO users VALUES (?, ?)", [(2, "a")])
+    for policy, waiting, healed in ((Heal.ALERT, 1, {}), (Heal.RESTORE, 0, {"restored": 1})):
+        world.change(heal=policy)
+        async with world.collector() as collector:
+            await collector.rebuild_registry()
+            await heal(collector._parts, lambda _: None)
+        found = await measured(world)
+        assert (found.returned, found.alarmed, found.heal) == (waiting, waiting, policy.value)
+        assert (found.returned_since is not None) is bool(waiting)
+        # What a person asked for is no healing.
+        assert found.totals.healing == healed
+    assert found.totals.restores == {"restored": 2}
 
 
 async def test_a_purge_leaves_what_others_share(sqlite_world: World) -> None:

@@ -19,7 +19,7 @@ from s3gc_core.exposition import (
     families,
     labels,
 )
-from s3gc_core.judgement import ScanSummary, Tripped
+from s3gc_core.judgement import Grant, ScanSummary, Tripped
 from s3gc_core.replica import ReplicaLag
 from s3gc_core.vault import Drilled, End, Held, Totals, Verified
 
@@ -45,6 +45,8 @@ EVERYTHING = Metrics(
         successes={"scan": NOON - timedelta(hours=1)},
         ends={"scan": FAILED},
         error=FAILED,
+        blocked={"budget": 1},
+        healing={"restored": 2, "failed": 1},
     ),
     held=Held(44, 2000, 800, 100),
     free_bytes=1 << 40,
@@ -54,7 +56,11 @@ EVERYTHING = Metrics(
     plans={"approved": 1},
     running=None,
     open_steps=2,
-    returned=1,
+    returned=2,
+    alarmed=1,
+    returned_since=NOON,
+    heal="restore",
+    grants=[Grant("G", "me", "r", ("p/",), 5, 900, NOON, NOON + timedelta(days=2))],
     registry_true_at=NOON,
     streams=[
         StreamStatus("db1", "lost", "gone"),
@@ -93,6 +99,7 @@ def test_everything_is_told() -> None:
         "s3gc_repaired_backups_total": {"": 0},
         "s3gc_audit_records": {"": 99},
         "s3gc_operations_total": {"scan done": 4, "scan blocked": 1},
+        "s3gc_blocked_total": {"budget": 1},
         "s3gc_last_success_timestamp_seconds": {"scan": noon - 3600},
         "s3gc_last_end_timestamp_seconds": {"scan": noon},
         "s3gc_last_run_timestamp_seconds": {"": noon},
@@ -113,7 +120,15 @@ def test_everything_is_told() -> None:
         "s3gc_served": {"": 1},
         "s3gc_plans": {"proposed": 0, "approved": 1, "executing": 0},
         "s3gc_open_steps": {"": 2},
-        "s3gc_returned_references": {"": 1},
+        "s3gc_heal_info": {"restore": 1},
+        "s3gc_returned_references": {"": 2},
+        "s3gc_returned_alarms": {"": 1},
+        "s3gc_returned_since_timestamp_seconds": {"": noon},
+        "s3gc_healing_results_total": {"restored": 2, "failed": 1},
+        "s3gc_grants": {"": 1},
+        "s3gc_grant_expiry_timestamp_seconds": {"G": noon + 2 * 86400},
+        "s3gc_grant_limit_objects": {"G": 5},
+        "s3gc_grant_limit_bytes": {"G": 900},
         "s3gc_registry_true_timestamp_seconds": {"": noon},
         "s3gc_stream_state": {
             **{f"db1 {state}": float(state == "lost") for state in STATES},

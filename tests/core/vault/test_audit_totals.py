@@ -120,3 +120,32 @@ async def test_after_a_purge_the_log_alone_does_not_tell_what_is_held(tmp_path: 
     assert (await log.totals(known)).held == Held(3, 30, 20)
     assert after.ends["execute"].at > NOON
     await log.close()
+
+
+async def test_what_blocked_and_what_healed_is_counted_by_its_name(tmp_path: Path) -> None:
+    log = await log_of(tmp_path)
+    await fill(log)
+    healing = OperationStarted("restore", "me", "execute", arguments={"healing": "True"})
+    for number, (begun, ended) in enumerate(
+        [
+            (OperationStarted("scan", "me", "execute"), ["budget", "budget-prefix:a/"]),
+            (OperationStarted("scan", "me", "execute"), ["budget-prefix:b/", "budget-prefix:c/"]),
+            (healing, []),
+            (healing, []),
+            (OperationStarted("restore", "me", "execute"), []),
+        ]
+    ):
+        operation = f"01K000000000000000000000E{number}"
+        await log.append(operation, [begun])
+        counts = {"restored": 2, "failed": number % 2, "bytes": 70}
+        await log.append(
+            operation, [OperationFinished("blocked" if ended else "done", counts, blocked=ended)]
+        )
+    found = await log.totals(Totals())
+    assert found.blocked == {"budget": 1, "budget-prefix": 2}
+    assert found.healing == {"restored": 4, "failed": 1}
+    assert found.operations["restore"] == {"done": 3}
+    # What a former version added up lacks some of it.
+    old = msgspec.structs.replace(found, version=0, blocked={}, healing={})
+    assert await log.totals(old) == found
+    await log.close()
