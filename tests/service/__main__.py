@@ -45,7 +45,11 @@ def main() -> int:
     args = parser.parse_args()
     tests = [] if args.only_kills else [*HERE.glob("test_*.py"), *HERE.glob("long_*.py")]
     found = [*map(str, sorted(tests)), str(HERE / "__main__.py")]
-    return int(pytest.main(["-q", "-s", *found], plugins=[Courses(args.kills, args.seed)]))
+    # What the scene needs has imported anyio, which is also a plugin of pytest's: no assertion of
+    # ours is in it.
+    rewritten = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+    options = ["-q", "-s", "-W", rewritten]
+    return int(pytest.main([*options, *found], plugins=[Courses(args.kills, args.seed)]))
 
 
 if __name__ == "__main__":
