@@ -506,12 +506,12 @@ class Collector:
             yield [backup for backup, present in page if present]
 
     async def preview(
-        self, selection: Selection, *, elsewhere: bool = False
+        self, selection: Selection
     ) -> AsyncIterator[list[tuple[DeletedObject, bool]]]:
-        """The backups of a selection, each with whether its file is there in its full size; with
-        `elsewhere` those that a restore to another place would use.
+        """The backups of a selection, each with whether its file is there in its full size; also
+        those of which a crash left open whether their object is gone.
         """
-        async for backups, _ in select(self.audit, selection, elsewhere=elsewhere):
+        async for backups, _ in select(self.audit, selection, open_too=True):
             yield await asyncio.to_thread(self._with_presence, backups)
 
     def _with_presence(self, page: list[DeletedObject]) -> list[tuple[DeletedObject, bool]]:

@@ -58,6 +58,7 @@ async def restore(
     async with parts.operation("restore", arguments=words, healing=healing) as run:
         await parts.bucket.check()
         await parts.check_bucket_identity()
+        await _refuse_nothing_deleted(parts, selection)
         return await _restore_into(
             parts, parts.bucket, run, selection, None, overwrite, accept_lossy
         )
@@ -84,7 +85,7 @@ async def restore_to_bucket(
 
     Raises as `restore`, and `ConfigurationError` where that is our own bucket.
     """
-    await _refuse_nothing_found(parts, selection, elsewhere=True)
+    await _refuse_nothing_found(parts, selection)
     arguments = {**_in_words(selection), **{f"to_{k}": v for k, v in _in_words(to).items()}}
     arguments |= _lossy_in_words(accept_lossy)
     async with (
@@ -188,7 +189,7 @@ async def foresee(
     accept_lossy: bool = False,
 ) -> AsyncGenerator[list[Foreseen], None]:
     """What `restore`, or with `to` `restore_to_bucket`, would do, key by key; changes nothing."""
-    await _refuse_nothing_found(parts, selection, elsewhere=to is not None)
+    await _refuse_nothing_found(parts, selection)
     elsewhere = Elsewhere(to.name, to.prefix) if to else None
     at_once = asyncio.Semaphore(parts.config.max_concurrency)
     async with AsyncExitStack() as stack:
@@ -208,8 +209,7 @@ async def foresee(
                 )
             return Foreseen(backup.intent.key, found.outcome, found.reason, backup)
 
-        pages = select(parts.audit, selection, elsewhere=to is not None)
-        async for backups, without in pages:
+        async for backups, without in select(parts.audit, selection, open_too=True):
             page = await in_parallel(map(one, backups))
             if selection.as_of is not None and elsewhere is None:
                 for key in without:
@@ -224,7 +224,7 @@ async def restore_to_folder(
     """Write deleted objects into a folder, unless they are there; the bucket is not touched, and
     may be away: what is recorded in the vault is enough.
     """
-    await _refuse_nothing_found(parts, selection, elsewhere=True)
+    await _refuse_nothing_found(parts, selection)
     arguments = {**_in_words(selection), "to": str(folder)} | _lossy_in_words(accept_lossy)
     async with (
         parts.operation("restore", arguments=arguments, elsewhere=True) as run,
@@ -302,14 +302,13 @@ async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> 
     return summary
 
 
-async def _refuse_nothing_found(
-    parts: Parts, selection: Selection, *, elsewhere: bool = False
-) -> None:
+async def _refuse_nothing_found(parts: Parts, selection: Selection) -> None:
     for text in (*selection.keys, selection.prefix or ""):
         refuse_impossible_key(text)
     if selection.operation_id is not None:
         await parts.audit.operation(selection.operation_id)
-    async for backups, _ in select(parts.audit, selection, elsewhere=elsewhere):
+    # What a crash left open may be all there is: only the operation itself recovers it.
+    async for backups, _ in select(parts.audit, selection, open_too=True):
         if backups:
             sealed = [b.intent.backup for b in backups if b.intent.backup.sealed]
             if sealed:
@@ -317,6 +316,14 @@ async def _refuse_nothing_found(
                 await asyncio.to_thread(parts.files.keyring.identities, sealed[0])
             return
     raise NoSuchKey("the vault holds no backup of what was selected")
+
+
+async def _refuse_nothing_deleted(parts: Parts, selection: Selection) -> None:
+    """Raise `NoSuchKey` where recovery found all that was selected where it was."""
+    async for backups, without in select(parts.audit, selection):
+        if backups or without:
+            return
+    raise NoSuchKey("nothing of what was selected was deleted, as far as the bucket tells")
 
 
 def _lossy_in_words(accepted: bool) -> dict[str, str]:

@@ -28,6 +28,14 @@ def header_differences(stored: ObjectHeaders, now: ObjectHeaders) -> list[str]:
     ]
 
 
+def _differences_after_writing(stored: ObjectHeaders, now: ObjectHeaders) -> list[str]:
+    """As `header_differences`, but a bucket may by now encrypt by itself what it did not then
+    (Amazon does since January 2023): the object is what it was.
+    """
+    by_itself = {"encryption", "encryption_key_id"} if stored.encryption is None else set()
+    return [name for name in header_differences(stored, now) if name not in by_itself]
+
+
 async def differences(bucket: Bucket, backup: Intent, written: str | None = None) -> str | None:
     """How the object now at the key differs from the backup, in words; None where it is equal.
 
@@ -65,7 +73,7 @@ async def differences(bucket: Bucket, backup: Intent, written: str | None = None
         expected.add(backup.backup.raw_sha256)
     if digest.hexdigest() not in expected:
         return "the object at the key has other bytes than the backup"
-    names = header_differences(backup.headers, headers)
+    names = _differences_after_writing(backup.headers, headers)
     return f"the object at the key differs in {', '.join(names)}" if names else None
 
 

@@ -82,21 +82,21 @@ class Selected(NamedTuple):
 
 
 async def select(
-    audit: AuditLog, selection: Selection, *, elsewhere: bool = False
+    audit: AuditLog, selection: Selection, *, open_too: bool = False
 ) -> AsyncIterator[Selected]:
     """What a selection names, by key, in pages.
 
     A key that is named gets any backup there is, whatever the log says became of its object: a
     delete whose answer came after our death is not known to anyone. So does a time: what was
-    backed up and then kept or overwritten was the live object, too. What goes `elsewhere` is also
-    what is still to be recovered: it may be gone, and a copy of it elsewhere does no harm.
+    backed up and then kept or overwritten was the live object, too. With `open_too` also what is
+    still to be recovered: it may be gone.
     """
     async for page in audit.deleted_objects(
         keys=selection.keys,
         prefix=selection.prefix,
         operation_id=selection.operation_id,
         every_backup=bool(selection.keys) or selection.as_of is not None,
-        open_too=elsewhere,
+        open_too=open_too,
     ):
         chosen = {key: choose(of_key, selection.as_of) for key, of_key in _by_key(page).items()}
         yield Selected(
@@ -143,8 +143,9 @@ class Restore:
         May wait, or raise `OperationCancelled`, between two batches, each of which is recorded.
         Raises `WriteDenied` where every object so far was denied: so would be all others.
         """
-        elsewhere = self.elsewhere is not None
-        async for backups, without in select(self.audit, selection, elsewhere=elsewhere):
+        # A copy elsewhere of what may still be here does no harm; here, recovery came before.
+        open_too = self.elsewhere is not None
+        async for backups, without in select(self.audit, selection, open_too=open_too):
             for start in range(0, len(backups), _BATCH):
                 await self.journal.checkpoint()
                 await self._restore_batch(backups[start : start + _BATCH])

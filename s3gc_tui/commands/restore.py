@@ -102,7 +102,7 @@ def _left(key: str, outcome: RestoreOutcome, reason: str) -> Record:
 async def _preview(context: Context, collector: Collector, selection: Selection) -> ExitCode:
     """What a folder would get; the bucket is not asked."""
     objects = size = missing = lossy = refused = 0
-    async for page in collector.preview(selection, elsewhere=True):
+    async for page in collector.preview(selection):
         for backup, present in page:
             if not present and collector.config.replica is None:
                 missing += 1

@@ -10,7 +10,8 @@ import pytest
 
 from s3gc_core.actions.restoring import OtherBucket
 from s3gc_core.collection import Selection
-from s3gc_core.errors import BucketUnreachable
+from s3gc_core.errors import BucketUnreachable, NoSuchKey
+from s3gc_core.vault import RestoreOutcome
 from s3gc_tui.demo.seaweed import SeaweedServer
 from tests.conftest import MakeBucket
 from tests.core.bucket import plain_client
@@ -72,7 +73,7 @@ async def test_what_was_backed_up_comes_back_from_the_vault_alone(
         with pytest.raises(BucketUnreachable):
             await collector.restore(Selection(keys=tuple(ORPHANS)))
 
-        pages = collector.preview(selection, elsewhere=True)
+        pages = collector.preview(selection)
         assert {b.intent.key async for page in pages for b, _ in page} == ORPHANS
         done = await collector.restore_to_folder(selection, tmp_path / "out")
         assert (done.outcome, done.counts, done.to_recover) == ("done", {"exported": 2}, True)
@@ -95,3 +96,35 @@ async def test_what_was_backed_up_comes_back_from_the_vault_alone(
     assert (done.counts, done.to_recover) == ({"exported": 2}, False)
     assert await left_open(world) == set()
     assert await world.outcomes(operation_id) == dict.fromkeys(ORPHANS, "deleted")
+
+
+@pytest.mark.parametrize("named", ["operation", "prefix"])
+async def test_what_a_crash_left_open_is_restored_by_the_first_restore(
+    away: tuple[World, Proxy, str], named: str
+) -> None:
+    world, proxy, operation_id = away
+    selection = Selection(operation_id=operation_id) if named == "operation" else Selection()
+    proxy.after = None
+    async with world.collector() as collector:
+        foreseen = [one async for page in collector.foresee(selection) for one in page]
+        assert {one.key: one.outcome for one in foreseen} == dict.fromkeys(
+            ORPHANS, RestoreOutcome.RESTORED
+        )
+        assert await left_open(world) == ORPHANS
+        done = await collector.restore(selection)
+    assert (done.outcome, done.counts) == ("done", {"restored": 2})
+    assert await world.keys() == {"used.txt", *ORPHANS}
+
+
+async def test_what_recovery_finds_in_its_place_was_not_deleted(
+    away: tuple[World, Proxy, str],
+) -> None:
+    world, proxy, operation_id = away
+    proxy.after = None
+    for key in ORPHANS:
+        await world.put(key, key.encode())
+    async with world.collector() as collector:
+        with pytest.raises(NoSuchKey, match="nothing of what was selected was deleted"):
+            await collector.restore(Selection(operation_id=operation_id))
+    assert await left_open(world) == set()
+    assert set((await world.outcomes(operation_id)).values()) == {"kept"}
