@@ -19,7 +19,7 @@ from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.streams import begun_streams
 from s3gc_core.config import DatabaseConfig
 from s3gc_core.database_url import Engine
-from s3gc_core.databases import Database, open_following, open_followings, watch_file
+from s3gc_core.databases import Database, open_following, watch_file
 from s3gc_core.errors import (
     DatabaseUnreachable,
     NothingFollowed,
@@ -153,12 +153,21 @@ async def _let_go(vault_path: Path, holder: LeaseHolder) -> None:
 
 
 async def forget_streams(parts: Parts) -> list[str]:
-    """Take every stream away, from its server and from the registry; returns their databases."""
-    followings = open_followings(parts.config.databases)
+    """Take every stream away, from its server and from the registry; returns their databases.
+
+    Also of databases that are not followed any more. A stream whose database the configuration
+    does not name is kept, and told: only what is remembered here names what its server keeps.
+    """
+    configs = {config.name: config for config in parts.config.databases}
     ended = []
     for database, state in (await parts.registry.streams()).items():
-        if database in followings:
-            await followings[database](state.name).end()
+        config = configs.get(database)
+        if config is None:
+            mend = f"configure the database {database} again, and take its stream away then"
+            log.warning("stream_left_behind", database=database, name=state.name, mend=mend)
+            continue
+        if config.engine is not Engine.SQLITE:
+            await open_following(config, state.name).end()
             ended.append(database)
         await parts.registry.forget_stream(database)
     return ended

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,31 @@ async def test_a_reload_begins_anew(world: World, cli: CommandLine) -> None:
     assert summary.blocked == []
     name = await stream_name(world)
     await cli.batch("follow", "--stop", "--drop-slot")
+    await nothing_is_left(world, name)
+
+
+@pytest.mark.parametrize("how", ["not followed any more", "not configured any more"])
+async def test_what_a_server_keeps_is_named_until_it_is_taken_away(
+    world: World, cli: CommandLine, how: str, tmp_path: Path
+) -> None:
+    assert (await world.scan()).blocked == []
+    name = await stream_name(world)
+    configured = world.config.databases
+    changed = [replace(database, cdc=False) for database in configured]
+    if how == "not configured any more":
+        other = tmp_path / "other.db"
+        sqlite3.connect(other).close()
+        changed = [replace(changed[0], name="other", url=f"sqlite:///{other}")]
+    world.change(databases=tuple(changed))
+    async with world.collector() as collector:
+        dropped = await collector.stop_following(drop_slot=True)
+    if how == "not configured any more":
+        assert dropped == []
+        assert await stream_name(world) == name
+        world.change(databases=configured)
+        async with world.collector() as collector:
+            dropped = await collector.stop_following(drop_slot=True)
+    assert dropped == ["main"]
     await nothing_is_left(world, name)
 
 
