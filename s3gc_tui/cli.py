@@ -121,7 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar=("VIEW", "ARGUMENT"),
         help="instead of the dashboard: its views once as linear text, for screen readers, pipes"
         " and dumb terminals. VIEW: all (unless given), candidates [FILTER], verdict KEY, jobs,"
-        " plans, vault, history",
+        " plans, streams, vault, history, references",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for group in (_scanning, _deciding, _restoring, _looking):

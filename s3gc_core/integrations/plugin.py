@@ -62,12 +62,10 @@ def setup_s3gc_from_env(
     prefix: str = PREFIX,
 ) -> None:
     """As `setup_s3gc_plugin`, configured by the environment, and the `tables` given here; or with
-    a `profile` by that file with the environment over it, which has the tables. Without either
-    S3GC_PROFILE names the profile, where it is set.
+    a `profile` by that file with the environment over it, which has the tables.
 
     Raises one `ConfigurationError` that lists everything wrong.
     """
-    profile = profile or (os.environ.get("S3GC_PROFILE") if tables is None else None)
     if profile is None:
         config = create_config_from_env(tables=tables)
     elif tables is None:

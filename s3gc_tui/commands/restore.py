@@ -21,6 +21,9 @@ _FROM_REPLICA = f"{_MISSING}: the replica is asked for it"
 async def run(context: Context) -> ExitCode:
     """Restore what is selected, or with --dry-run say what that would be."""
     args = context.args
+    if args.to is not None and args.overwrite:
+        problem = Problem("--overwrite", "together with --to", "no file of a folder is replaced")
+        raise ConfigurationError([problem], origin="command line")
     selection = Selection(tuple(args.key), args.prefix, args.operation, args.as_of)
     to, lossy = _other_bucket(context), args.accept_lossy
     async with context.collector() as collector:

@@ -238,19 +238,20 @@ async def test_a_preview_and_another_bucket(small: SmallWorld) -> None:
         await bucket.connection.s3.create_bucket(Bucket=there)
     to = ("--to-bucket", there, "--to-prefix", "back/")
     batch = small.cli.batch
-    here, elsewhere, late, lone, both = await asyncio.gather(
+    here, elsewhere, late, lone, both, over = await asyncio.gather(
         batch("restore", "--prefix", "", "--dry-run"),
         batch("restore", "--prefix", "", "--dry-run", *to),
         batch("restore", "--prefix", "", "--dry-run", "--as-of", "2001-01-01"),
         batch("restore", "--prefix", "", "--to-prefix", "back/"),
         batch("restore", "--prefix", "", "--to", "out", *to),
+        batch("restore", "--prefix", "", "--to", "out", "--overwrite"),
     )
     assert (here.code, here.summary["objects"], here.summary["newer-kept"]) == (4, 2, 1)
     assert {r["key"] for r in here.of("restorable")} == {"gone/b.txt", "left/c.txt"}
     assert only(here.of("object"), key="gone/a.txt")["outcome"] == "newer-kept"
     assert (elsewhere.code, elsewhere.summary["objects"]) == (0, 3)
     assert (late.code, late.summary["error"]) == (7, "no-such-key")
-    assert (lone.code, both.code) == (2, 2)
+    assert (lone.code, both.code, over.code) == (2, 2, 2)
     done = await batch("restore", "--prefix", "", *to)
     assert (done.code, done.summary["outcome"], done.summary["exported"]) == (0, "done", 3)
     assert await small.world.keys() == LEFT | {"gone/a.txt"}
