@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from s3gc_core.actions.checks import Check, failed
@@ -15,15 +16,18 @@ from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.bucket import Bucket, StoreCapabilities, probe_store
 from s3gc_core.clock import SystemClock
 from s3gc_core.config import Config, Encryption, Images, UnsafeStore
+from s3gc_core.database_url import Engine
 from s3gc_core.databases import Database, open_database
 from s3gc_core.errors import CodecMissing, S3gcError
-from s3gc_core.judgement import CLOCK_DIFFERENCE, versioning_note
+from s3gc_core.judgement import CLOCK_DIFFERENCE, MINIMUM_AGE, versioning_note
 from s3gc_core.local_store import refuse_network_file_system
 from s3gc_core.references import table_read
 from s3gc_core.vault import require_compact, require_jpegxl
 from s3gc_core.vault.signing import read_key
 
 LEAST_FREE_BYTES = 1 << 30
+# What shows a user since when the transactions of others are open.
+_TO_SEE = {Engine.POSTGRESQL: "pg_read_all_stats", Engine.MYSQL: "PROCESS ON *.*"}
 
 
 async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator[Check]:
@@ -57,6 +61,8 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
         database = open_database(settings)
         async for check in _database_checks(database, config, replica_ok=settings.replica_ok):
             yield check
+        if settings.engine is not Engine.SQLITE:
+            yield await _open_transactions(database, settings.engine)
     async for check in following_checks(config):
         yield check
 
@@ -217,3 +223,21 @@ async def _database_checks(
                     yield Check(source.name, True, f"readable; a row is known by {shape.row_id}")
     except S3gcError as error:
         yield failed(name, error)
+
+
+async def _open_transactions(database: Database, engine: Engine) -> Check:
+    """A scan holds every object that is younger than the oldest open transaction."""
+    name = f"database {database.name}, transactions"
+    try:
+        since = await database.oldest_transaction()
+    except S3gcError as error:
+        return failed(name, error)
+    if since is None or datetime.now(UTC) - since < MINIMUM_AGE:
+        return Check(name, True, "none is open for long")
+    return Check(
+        name,
+        False,
+        f"a transaction may be open since {since:%Y-%m-%d %H:%M:%S} UTC: nothing younger is judged",
+        f"end it, also one that is prepared; if none is that old, GRANT {_TO_SEE[engine]}, so that"
+        " this user sees those of others",
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
 
 from s3gc_core.actions.checks import Check, failed
 from s3gc_core.actions.streams import is_much_kept
@@ -14,8 +13,6 @@ from s3gc_core.errors import S3gcError
 from s3gc_core.ids import new_id
 from s3gc_core.references import Registry, StreamState, followable
 
-# Objects have to be this old in any case.
-OPEN_FOR = timedelta(hours=24)
 _RELOAD = "s3gc follow --reload reads the followed tables anew and starts a new stream"
 
 
@@ -35,7 +32,6 @@ async def following_checks(config: Config) -> AsyncIterator[Check]:
                 yield check
             async for check in _standing(name, database, following, state):
                 yield check
-            yield await _open_transactions(name, following)
             known = [each.name for each in states.values()]
             for left in await following.left_behind(known):
                 size = "" if left.bytes is None else f" and keeps {left.bytes} bytes"
@@ -72,20 +68,6 @@ async def _obstacles(
         mend = found.mends.get(source, "")
         detail = f"{source} is read as a whole by each scan: {why}"
         yield Check(name, not mend, detail, mend)
-
-
-async def _open_transactions(name: str, following: Following) -> Check:
-    """A scan holds every object that is younger than the oldest open transaction."""
-    since = await following.oldest_transaction()
-    if since is None or datetime.now(UTC) - since < OPEN_FOR:
-        return Check(f"{name}, transactions", True, "none is open for long")
-    return Check(
-        f"{name}, transactions",
-        False,
-        f"a transaction may be open since {since:%Y-%m-%d %H:%M:%S} UTC: nothing younger is judged",
-        "end it; if none is that old, let this user see those of others (PostgreSQL: GRANT"
-        " pg_read_all_stats)",
-    )
 
 
 async def _standing(

@@ -125,6 +125,8 @@ def _postgres(
             SqlGrant(name, f"GRANT SELECT ON {table} TO {user};", "to read the tracked table")
             for table in sorted({source.table for source in sources})
         ]
+    why = "to see since when other users' transactions are open: nothing younger is deleted"
+    found.append(SqlGrant(name, f"GRANT pg_read_all_stats TO {user};", why))
     return found
 
 
@@ -145,10 +147,12 @@ def _mysql(
             for table in sorted({source.table for source in sources})
         ]
     why = "to tell a replica, by which nothing is deleted"
+    open_ones = "to see since when transactions are open: nothing younger is deleted"
     return [
         *read,
         SqlGrant(name, f"GRANT REPLICA MONITOR ON *.* TO {account};", why, only="MariaDB"),
         SqlGrant(name, f"GRANT REPLICATION CLIENT ON *.* TO {account};", why, only="MySQL"),
+        SqlGrant(name, f"GRANT PROCESS ON *.* TO {account};", open_ones),
     ]
 
 

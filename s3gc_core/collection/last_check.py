@@ -36,6 +36,7 @@ from s3gc_core.references import (
     is_probed,
     key_hash,
     near_forms,
+    open_since,
     probed_forms,
     table_read,
 )
@@ -88,6 +89,7 @@ class LastCheck:
             return wanted.intersection(hashes)
 
         began_at = self.clock.now()
+        since = await open_since(self.databases)
         names = BucketNames.of(self.config)
         found: list[Found] = []
         mentions: list[Mention] = []
@@ -98,7 +100,8 @@ class LastCheck:
         ):
             async for hits in find_in_pages(searched, names, is_wanted, near=True):
                 found.extend(hits)
-        return Answer(found, await self._catch_up(began_at, probed), mentions)
+        await self._catch_up(began_at, probed)
+        return Answer(found, since, mentions)
 
     async def _pages(
         self, keys: Sequence[str], names: BucketNames, probed: set[str]
@@ -159,10 +162,8 @@ class LastCheck:
             log.info("last_check", source=source.name, how=how)
         return way
 
-    async def _catch_up(self, began_at: datetime, probed: set[str]) -> datetime | None:
-        """Bring the registry up to now, as far as streams reach; returns since when the oldest
-        transaction has been open.
-        """
+    async def _catch_up(self, began_at: datetime, probed: set[str]) -> None:
+        """Bring the registry up to now, as far as streams reach."""
         catching_up = CatchingUp(
             self.registry,
             self.databases,
@@ -179,7 +180,6 @@ class LastCheck:
             if database not in {**caught.lost, **stale}:
                 stale[database] = f"{source} is not known as it is now"
         refuse(list(streams_behind(caught.lost, stale)))
-        return caught.open_since
 
     async def _not_true(self, began_at: datetime, probed: set[str]) -> list[tuple[str, str]]:
         """The probed sources that the registry does not know as of this check."""

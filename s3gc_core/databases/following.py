@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from s3gc_core.databases.changes import Beat, Change
@@ -194,13 +193,6 @@ class Following(Protocol):
 
         What does not exist, or does not meet `read.where`, is left out. Raises what
         `Snapshot.rows` raises.
-        """
-        ...
-
-    async def oldest_transaction(self) -> datetime | None:
-        """When the oldest transaction that is open now, or prepared, began (UTC, the server's).
-
-        None if there is none but our own. Raises `DatabaseUnreachable`.
         """
         ...
 

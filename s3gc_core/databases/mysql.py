@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 
 import aiomysql
 
@@ -25,6 +26,7 @@ from s3gc_core.databases.mysql_probes import MysqlProbes
 from s3gc_core.databases.mysql_role import role
 from s3gc_core.databases.mysql_rows import ResultRows
 from s3gc_core.databases.mysql_tables import sample, tables
+from s3gc_core.databases.mysql_transactions import oldest_transaction
 from s3gc_core.databases.protocol import (
     ListedTable,
     Page,
@@ -90,6 +92,12 @@ class MysqlDatabase:
         async with self._connection() as connection:
             with self.reaching():
                 return await role(connection)
+
+    async def oldest_transaction(self) -> datetime | None:
+        """When the oldest open or prepared transaction of the server began: see `Database`."""
+        async with self._connection() as connection:
+            with self.reaching():
+                return await oldest_transaction(connection, self.address)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[MysqlSnapshot]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
 
 import aiomysql
 
@@ -40,7 +39,6 @@ from s3gc_core.databases.mysql_connection import (
 )
 from s3gc_core.databases.mysql_definition import charsets, definitions
 from s3gc_core.databases.mysql_lookup import lookup
-from s3gc_core.databases.mysql_transactions import oldest_transaction
 from s3gc_core.databases.protocol import Page, RowId, TableRead
 from s3gc_core.errors import FollowingRefused, StreamLost, StreamTaken
 
@@ -186,11 +184,6 @@ class MysqlFollowing:
         async with self._connection() as connection:
             async for page in lookup(self._database, connection, read, ids):
                 yield page
-
-    async def oldest_transaction(self) -> datetime | None:
-        """When the oldest open transaction of the whole server began; see `Following`."""
-        async with self._connection() as connection:
-            return await oldest_transaction(connection, self._address)
 
     async def lag(self, start: Start, transaction: str = "") -> Lag:
         """Bytes of the log behind `start`; the server keeps them by its own settings."""

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
 
-from s3gc_core.databases.mysql_connection import Connection, fetch
+import aiomysql
+
+from s3gc_core.databases.mysql_catalogue import NO_RIGHT
+from s3gc_core.databases.mysql_connection import Connection, error_code, fetch
 from s3gc_core.errors import DatabaseUnreachable
 
 # Older than any transaction can be that is still open.
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+# MySQL: only who has XA_RECOVER_ADMIN may ask (1401).
+_XA_REFUSED = NO_RIGHT | {1401}
 # The session's zone is the server's, in which the view has its times. In autumn an hour comes
 # twice: the earlier one is taken.
 _OLDEST = """
-    SELECT LEAST(at, IF(FROM_UNIXTIME(at - 3600) = started, at - 3600, at)), knows FROM (
+    SELECT LEAST(at, IF(FROM_UNIXTIME(at - 3600) = started, at - 3600, at)), knows, detached FROM (
         SELECT MIN(IF(ours, NULL, trx_started)) AS started,
-            UNIX_TIMESTAMP(MIN(IF(ours, NULL, trx_started))) AS at, MAX(ours) AS knows
-        FROM (SELECT trx_started, trx_mysql_thread_id = CONNECTION_ID() AS ours
+            UNIX_TIMESTAMP(MIN(IF(ours, NULL, trx_started))) AS at, MAX(ours) AS knows,
+            MAX(trx_mysql_thread_id = 0) AS detached
+        FROM (SELECT trx_started, trx_mysql_thread_id,
+                trx_mysql_thread_id = CONNECTION_ID() AS ours
             FROM information_schema.INNODB_TRX) AS open
     ) AS oldest
 """
@@ -29,12 +37,17 @@ _FRESH_SECONDS = 20.0
 async def oldest_transaction(connection: Connection, address: str) -> datetime | None:
     """When the oldest open transaction of the whole server began; None if there is none.
 
-    One that was prepared by XA may have begun before the server did. An answer counts only
-    if it knows of our own transaction too: without that it may be an old one. `connection`
-    has to be thrown away. Raises `DatabaseUnreachable` if no answer counts.
+    One that was prepared by XA may have begun before the server did; where we may not ask for
+    those, they are known by having no session any more. Without the right PROCESS any other may be
+    as old as the server. An answer counts only if it knows of our own transaction too: without
+    that it may be an old one. `connection` has to be thrown away. Raises `DatabaseUnreachable` if
+    no answer counts.
     """
-    if await fetch(connection, "XA RECOVER"):
+    prepared = await _allowed(connection, "XA RECOVER", _XA_REFUSED)
+    if prepared:
         return _LONG_AGO
+    if await _allowed(connection, "SELECT 1 FROM information_schema.INNODB_TRX LIMIT 1") is None:
+        return await _server_start(connection)
     for statement in (
         "SET SESSION time_zone = 'SYSTEM'",
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
@@ -42,9 +55,11 @@ async def oldest_transaction(connection: Connection, address: str) -> datetime |
     ):
         await fetch(connection, statement)
     for _ in range(round(_FRESH_SECONDS / _COPY_SECONDS)):
-        ((at, knows_us),) = await fetch(connection, _OLDEST)
+        ((at, knows_us, has_no_session),) = await fetch(connection, _OLDEST)
         # Numbers come as texts.
         if int(knows_us or 0):
+            if prepared is None and int(has_no_session):
+                return _LONG_AGO
             return None if at is None else datetime.fromtimestamp(float(at), UTC)
         await asyncio.sleep(_COPY_SECONDS)
     raise DatabaseUnreachable(
@@ -52,3 +67,22 @@ async def oldest_transaction(connection: Connection, address: str) -> datetime |
         "information_schema.INNODB_TRX more than ten times a second",
         next_step="find who reads it so often, and let it pause",
     )
+
+
+async def _allowed(
+    connection: Connection, statement: str, refused: Collection[int] = NO_RIGHT
+) -> Sequence[object] | None:
+    """The rows; None where this user may not ask."""
+    try:
+        return await fetch(connection, statement)
+    except aiomysql.Error as error:
+        if error_code(error) not in refused:
+            raise
+        return None
+
+
+async def _server_start(connection: Connection) -> datetime:
+    """When the server started, at the earliest: its uptime comes in whole seconds."""
+    ((now,),) = await fetch(connection, "SELECT UNIX_TIMESTAMP()")
+    ((_, up),) = await fetch(connection, "SHOW GLOBAL STATUS LIKE 'Uptime'")
+    return datetime.fromtimestamp(float(now), UTC) - timedelta(seconds=float(up) + 1)

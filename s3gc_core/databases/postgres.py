@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode
@@ -28,6 +29,7 @@ from s3gc_core.databases.postgres_pages import (
 from s3gc_core.databases.postgres_probes import PostgresProbes
 from s3gc_core.databases.postgres_role import role
 from s3gc_core.databases.postgres_tables import sample, tables
+from s3gc_core.databases.postgres_transactions import oldest_transaction
 from s3gc_core.databases.protocol import (
     Lines,
     ListedTable,
@@ -125,6 +127,12 @@ class PostgresDatabase:
         async with self.connection() as connection:
             with self.reaching():
                 return await role(connection)
+
+    async def oldest_transaction(self) -> datetime | None:
+        """When the oldest open or prepared transaction of this database began: see `Database`."""
+        async with self.connection() as connection:
+            with self.reaching():
+                return await oldest_transaction(connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[PostgresSnapshot]:

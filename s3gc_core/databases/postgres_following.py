@@ -7,7 +7,6 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -39,7 +38,6 @@ from s3gc_core.databases.postgres_slot import (
     find_slot,
     left_behind,
     make_slot,
-    oldest_transaction,
     refuse_lost,
     transactions_since,
 )
@@ -170,16 +168,6 @@ class PostgresFollowing:
     def rows(self, read: TableRead, ids: Sequence[RowId]) -> AsyncIterator[Page]:
         """The rows with these identities: see `Following`."""
         return points(self._database, read, ids)
-
-    async def oldest_transaction(self) -> datetime | None:
-        """When the oldest open or prepared transaction began: see `Following`.
-
-        Where the server hides when some transaction began (it takes membership in
-        pg_read_all_stats to see those of other users), when the server itself was started: no
-        transaction is older.
-        """
-        async with asking(self._database) as connection:
-            return await oldest_transaction(connection)
 
     async def lag(self, start: Start, transaction: str = "") -> Lag:
         """How much of the log the slot keeps: see `Following`."""

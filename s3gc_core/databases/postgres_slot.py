@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -43,21 +42,6 @@ _LEFT_BEHIND = """
     SELECT pubname::text, false, NULL FROM pg_catalog.pg_publication
     WHERE pubname::text LIKE 's3gc\\_%'
     ORDER BY 2 DESC, 1
-"""
-# A hidden session has no kind; nor has one whose user turned `track_activities` off a beginning.
-# Sessions without a user are the server's own, which write no rows of the application.
-_OLDEST = """
-    SELECT CASE WHEN pg_catalog.bool_or(is_hidden) THEN pg_catalog.pg_postmaster_start_time()
-        ELSE pg_catalog.min(began) END
-    FROM (
-        SELECT xact_start AS began, backend_type IS NULL OR state = 'disabled' AS is_hidden
-        FROM pg_catalog.pg_stat_activity
-        WHERE datname = pg_catalog.current_database() AND usesysid IS NOT NULL
-            AND pid <> pg_catalog.pg_backend_pid() AND backend_type IS DISTINCT FROM 'walsender'
-        UNION ALL
-        SELECT prepared, false FROM pg_catalog.pg_prepared_xacts
-        WHERE database = pg_catalog.current_database()
-    ) transactions
 """
 
 
@@ -120,12 +104,6 @@ async def drop_slot(connection: Connection, name: str) -> None:
         )
     except asyncpg.ObjectInUseError as error:
         raise StreamTaken(str(error)) from error
-
-
-async def oldest_transaction(connection: Connection) -> datetime | None:
-    """When the oldest transaction but this one's began."""
-    found: datetime | None = await connection.fetchval(_OLDEST)
-    return found
 
 
 async def bound_of_slots(connection: Connection) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import repeat
 from typing import Protocol, overload
 
@@ -270,6 +271,15 @@ class Database(Protocol):
 
     async def role(self) -> Role:
         """Whether it is the primary. Raises `DatabaseUnreachable`."""
+        ...
+
+    async def oldest_transaction(self) -> datetime | None:
+        """When the oldest transaction that is open now, or prepared, began, at the latest (UTC, the
+        server's): what it refers to nobody else can see yet.
+
+        None if there is none but our own. Where this user may not see how old one is, as long ago
+        as it can be. Raises `DatabaseUnreachable`.
+        """
         ...
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:

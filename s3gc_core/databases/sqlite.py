@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,6 +61,10 @@ class SqliteDatabase:
     async def role(self) -> Role:
         """A file has no other server that is written first."""
         return Role()
+
+    async def oldest_transaction(self) -> datetime | None:
+        """None: a file tells nobody of a writer that has not committed."""
+        return None
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SqliteSnapshot]:

@@ -47,7 +47,14 @@ from s3gc_core.judgement.guards import (
     streams_behind,
 )
 from s3gc_core.judgement.judge import Judge, holders_of, mentioned_in, row_in_words, rules_of
-from s3gc_core.judgement.layers import Judged, Layers, LayerVerdict, ObjectVerdict, Verdict
+from s3gc_core.judgement.layers import (
+    MINIMUM_AGE,
+    Judged,
+    Layers,
+    LayerVerdict,
+    ObjectVerdict,
+    Verdict,
+)
 from s3gc_core.judgement.memory import (
     before_this_scan,
     clearances,
@@ -80,6 +87,7 @@ __all__ = [
     "EVERYTHING",
     "LEAK_WINDOW",
     "LONGEST_DAYS",
+    "MINIMUM_AGE",
     "NOTHING_FREED",
     "Before",
     "CandidateBrowser",

@@ -246,7 +246,7 @@ def doubts_about(
         doubts.append(what)
     if open_since is not None and candidate.last_modified >= open_since - CLOCKS_DIFFER:
         # Its row may be written, and told to nobody yet.
-        doubts.append(f"younger than a transaction that is open since {open_since:%F %T} UTC")
+        doubts.append(f"younger than a transaction that may be open since {open_since:%F %T} UTC")
     if uploading_since is not None:
         began = f"{uploading_since:%F %T} UTC"
         doubts.append(f"a multipart upload to this key is in progress since {began}")

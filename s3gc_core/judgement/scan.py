@@ -47,6 +47,7 @@ from s3gc_core.references import (
     key_hashes,
     listed_references,
     match_counts,
+    open_since,
 )
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class Scan:
         await self.catalogue.complete_listing(began_at)
         covered = await self._cover(before)
         open_columns = [str(column.id) for column in covered if column.is_open]
+        since = await open_since(self.databases)
         caught = await self._catch_up()
         await self._send_canaries()
         candidates = await self._find_candidates()
@@ -157,7 +159,7 @@ class Scan:
                 self.config, self.databases, covered, self.catalogue, self.journal
             )
             canaries = await self._judge(
-                scan_id, listing_ended_at, candidates, caught.open_since, searched.asked
+                scan_id, listing_ended_at, candidates, since, searched.asked
             )
         await self.catalogue.add_folders(scan_id)
         totals = await self.catalogue.totals(scan_id)

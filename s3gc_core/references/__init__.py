@@ -28,6 +28,7 @@ from s3gc_core.references.matching import (
     listed_references,
     match_counts,
 )
+from s3gc_core.references.open_transactions import open_since
 from s3gc_core.references.pattern_search import KeySearch, Mention
 from s3gc_core.references.probing import is_probed, probed_forms
 from s3gc_core.references.reading import (
@@ -111,6 +112,7 @@ __all__ = [
     "listed_references",
     "match_counts",
     "near_forms",
+    "open_since",
     "pages",
     "probed_forms",
     "ranked",

@@ -39,13 +39,10 @@ class CaughtUp:
     """What the registry could not be brought to.
 
     `lost` says by database why its stream cannot go on, `stale` what one is still waiting for.
-    `open_since` is when the oldest transaction began that was open (UTC): what it wrote no
-    stream has told yet.
     """
 
     lost: dict[str, str] = field(default_factory=dict)
     stale: dict[str, str] = field(default_factory=dict)
-    open_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +127,6 @@ class CatchingUp:
                 log.warning("not_followed", database=database.name, obstacle=obstacle.what)
             await self.registry.forget_stream(database.name)
             return
-        # Before the beat: what is open then was open now, or is younger.
-        since = await following.oldest_transaction()
-        if since is not None:
-            caught.open_since = min(since, caught.open_since or since)
         try:
             async with self._followed(database, follow=follow) as task:
                 stale = await self._wait(database.name, task, found.names())

@@ -46,7 +46,6 @@ async def test_a_life_of_following(world: World, cli: CommandLine) -> None:
     assert checks((await cli.batch("doctor")).of("check")) == {
         "stream of main": True,
         f"stream of main, {await canonical(world)}": True,
-        "stream of main, transactions": True,
     }
     process = await cli.start("--batch", "follow")
     assert process.stdout is not None

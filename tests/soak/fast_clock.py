@@ -15,8 +15,8 @@ import pytest
 from s3gc_core.bucket import Bucket, DeleteResult, ListedObject, ObjectState
 from s3gc_core.bucket.reading import ObjectBody
 from s3gc_core.clock import utc_now
-from s3gc_core.databases.mysql_following import MysqlFollowing
-from s3gc_core.databases.postgres_following import PostgresFollowing
+from s3gc_core.databases.mysql import MysqlDatabase
+from s3gc_core.databases.postgres import PostgresDatabase
 
 DAYS_A_SECOND = 1
 _SPEED = 86_400 * DAYS_A_SECOND
@@ -85,7 +85,7 @@ def living_fast(clock: FastClock) -> Iterator[None]:
         patch.setattr(Bucket, "head", headed)
         patch.setattr(Bucket, "look_again", looked)
         patch.setattr(Bucket, "read", reading)
-        for engine in (PostgresFollowing, MysqlFollowing):
+        for engine in (PostgresDatabase, MysqlDatabase):
             patch.setattr(engine, "oldest_transaction", _dated(engine, clock))
         yield
 

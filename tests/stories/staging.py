@@ -6,6 +6,7 @@ import io
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -144,6 +145,10 @@ class WatchedDatabase:
     async def role(self) -> Role:
         """The real one's."""
         return await self.real.role()
+
+    async def oldest_transaction(self) -> datetime | None:
+        """The real one's."""
+        return await self.real.oldest_transaction()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:

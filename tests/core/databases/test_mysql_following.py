@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import aiomysql
 import pytest
 
+from s3gc_core.config import DatabaseConfig
 from s3gc_core.databases import (
     UNTOLD,
     Beat,
@@ -21,6 +22,7 @@ from s3gc_core.databases import (
     TableEmptied,
     TableRead,
     mysql_transactions,
+    open_database,
 )
 from s3gc_core.databases import binlog_events as events
 from s3gc_core.databases.mysql_connection import connect, fetch
@@ -316,7 +318,9 @@ async def test_a_transaction_of_xa_is_never_told_by_its_rows(db: Followed) -> No
         await db.app.execute(f"XA END '{xid}'")
         await db.app.execute(f"XA PREPARE '{xid}'")
         if xid == "b":
-            assert await db.following.oldest_transaction() == datetime(2000, 1, 1, tzinfo=UTC)
+            assert await open_database(DatabaseConfig(db.app.url)).oldest_transaction() == datetime(
+                2000, 1, 1, tzinfo=UTC
+            )
         await db.app.execute(f"XA {'ROLLBACK' if xid == 'c' else 'COMMIT'} '{xid}'")
     altered = TableAltered(f"{db.schema}.t", "changed through XA")
     assert await db.told(start, db.watched("t", "k")) == [altered]
@@ -495,7 +499,7 @@ async def test_rows_are_found_by_exactly_their_identity(db: Followed) -> None:
 async def test_the_oldest_transaction_is_found_in_every_time_zone(
     db: Followed, mariadb: MariadbServer
 ) -> None:
-    assert await db.following.oldest_transaction() is None
+    assert await open_database(DatabaseConfig(db.app.url)).oldest_transaction() is None
     await db.app.execute("CREATE TABLE t (id INT PRIMARY KEY)")
     ((zone,),) = await db.app.execute("SELECT @@GLOBAL.time_zone")
     connection = await connect(db.url, "x")
@@ -505,7 +509,7 @@ async def test_the_oldest_transaction_is_found_in_every_time_zone(
             cursor = await connection.cursor(aiomysql.Cursor)
             for statement in (f"SET time_zone = '{offset}'", "BEGIN", "DELETE FROM t"):
                 await cursor.execute(statement)
-            found = await db.following.oldest_transaction()
+            found = await open_database(DatabaseConfig(db.app.url)).oldest_transaction()
             assert found is not None
             assert abs(found - datetime.now(UTC)) < timedelta(seconds=60)
             await cursor.execute("ROLLBACK")
@@ -527,14 +531,14 @@ async def test_an_old_answer_about_transactions_is_none(
     try:
         for is_alone in (True, False):
             with pytest.raises(DatabaseUnreachable, match="more than ten times a second"):
-                await db.following.oldest_transaction()
+                await open_database(DatabaseConfig(db.app.url)).oldest_transaction()
             if is_alone:
                 await fetch(other, "START TRANSACTION WITH CONSISTENT SNAPSHOT")
         await fetch(other, "ROLLBACK")
     finally:
         other.close()
     monkeypatch.undo()
-    assert await db.following.oldest_transaction() is None
+    assert await open_database(DatabaseConfig(db.app.url)).oldest_transaction() is None
 
 
 async def test_fingerprints_change_with_definitions_and_not_with_rows(db: Followed) -> None:

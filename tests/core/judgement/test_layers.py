@@ -232,7 +232,7 @@ def test_what_is_younger_than_an_open_transaction_is_held(age: timedelta, held: 
     since = NOW - DAY * 30
     judged = judge_object(candidate, evidence(), WEEK, now=NOW, bucket_now=NOW, open_since=since)
     assert judged.verdict is (ObjectVerdict.HELD if held else ObjectVerdict.ORPHAN)
-    doubt = "younger than a transaction that is open since 2026-05-02 12:00:00 UTC"
+    doubt = "younger than a transaction that may be open since 2026-05-02 12:00:00 UTC"
     assert judged.doubts == ((doubt,) if held else ())
     # Where no transaction is open, nothing is held for it.
     assert (

@@ -241,6 +241,9 @@ class Shuffled:
     async def role(self) -> Role:
         return await self.database.role()
 
+    async def oldest_transaction(self) -> datetime | None:
+        return await self.database.oldest_transaction()
+
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         @asynccontextmanager
         async def shuffled() -> AsyncIterator[Snapshot]:
