@@ -241,6 +241,10 @@ class Collector:
         """How far each database that is followed has come; changes nothing."""
         return await streams.stream_status(self._parts)
 
+    async def begun_streams(self) -> list[StreamStatus]:
+        """As `stream_status`, where a stream has begun: a smaller question to the servers."""
+        return await streams.begun_streams(self._parts)
+
     async def registry_stats(self) -> RegistryStats:
         """What the registry of references holds."""
         return await registry.registry_stats(self._parts)

@@ -86,7 +86,9 @@ async def _until_signal(command: Command, context: Context) -> ExitCode:
         received.append(number)
         task.cancel()
 
-    for number in _SIGNALS:
+    # What whoever started us wants ignored stays so: `nohup` outlives its terminal.
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heard:
         loop.add_signal_handler(number, on_signal, number)
     try:
         return await task
@@ -95,7 +97,7 @@ async def _until_signal(command: Command, context: Context) -> ExitCode:
             raise
         raise _EndedBySignalError(received[0]) from None
     finally:
-        for number in _SIGNALS:
+        for number in heard:
             loop.remove_signal_handler(number)
 
 

@@ -51,32 +51,37 @@ async def only_run(
     already done what this slot is for. Raises `VaultBusy` where one is at work.
     """
     with vault_lease(vault_path, new_id(), f"scheduled {kind}", actor(), file=SCHEDULED_FILE):
-        wanted = label(kind, slot)
         async for page in audit.entries(kinds=("operation-started",), newest_first=True):
             for entry in page:
-                started = entry.record
-                if not isinstance(started, OperationStarted) or started.what != _MAIN[kind]:
-                    continue
-                if started.arguments.get(ARGUMENT) == wanted:
+                if _is_main(entry.record, kind) and _slot_of(entry.record, kind) == slot:
                     yield False
                     return
         yield True
 
 
 async def last_begun(audit: AuditLog, kind: Timed, now: datetime) -> Begun | None:
-    """The scheduled run that began last, but for one of a slot that is yet to come."""
+    """The scheduled run that last began what its slot is for, by the same rule as `only_run`; those
+    of slots that are yet to come are left out.
+    """
+    slot: datetime | None = None
     operations: list[str] = []
-    found: datetime | None = None
+    is_begun = False
     async for page in audit.entries(kinds=("operation-started",), newest_first=True):
         for entry in page:
-            slot = _slot_of(entry.record, kind)
-            if found is None and slot is not None and slot <= now:
-                found = slot
-            if found is not None and slot == found:
-                operations.append(entry.operation_id)
-            elif found is not None and slot is not None:
-                return await _begun(audit, found, operations)
-    return None if found is None else await _begun(audit, found, operations)
+            its = _slot_of(entry.record, kind)
+            if its is None or its > now:
+                continue
+            if its != slot:
+                if slot is not None and is_begun:
+                    return await _begun(audit, slot, operations)
+                slot, operations, is_begun = its, [], False
+            operations.append(entry.operation_id)
+            is_begun = is_begun or _is_main(entry.record, kind)
+    return await _begun(audit, slot, operations) if slot is not None and is_begun else None
+
+
+def _is_main(record: object, kind: Timed) -> bool:
+    return isinstance(record, OperationStarted) and record.what == _MAIN[kind]
 
 
 def _slot_of(record: object, kind: Timed) -> datetime | None:

@@ -25,7 +25,7 @@ def unit_file(options: Sequence[str]) -> str:
             "[Unit]",
             "Description=s3gc: keep the registry of references true",
             "Wants=network-online.target",
-            "After=network-online.target",
+            "After=network-online.target time-sync.target",
             "",
             "[Service]",
             f"User={getpass.getuser()}",

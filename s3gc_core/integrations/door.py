@@ -22,6 +22,8 @@ PATIENCE_SECONDS = 15.0
 _LOOK_SECONDS = 0.05
 # An answer about health is good for so long: nobody needs a token to ask.
 HEALTH_SECONDS = 5.0
+# So long databases may take to tell how their streams stand.
+HEALTH_PATIENCE_SECONDS = 5.0
 # As many may listen to events at the same time.
 STREAMS = 16
 # Journals among which a job's operations are looked for.
@@ -72,19 +74,26 @@ class Door:
             await self._stack.aclose()
 
     async def failing(self) -> list[str]:
-        """What does not work: `vault`, `follower`, `stream:NAME`. Looks once in some seconds."""
+        """What does not work: `vault`, `streams`, `follower`,
+        `stream:NAME`. Looks once in some seconds."""
         async with self._looking:
             if self._health is None or monotonic() - self._health[0] > HEALTH_SECONDS:
-                self._health = monotonic(), await self._look()
+                found = await self._look()
+                # As of its end: who waited for a look that took long needs none of its own.
+                self._health = monotonic(), found
             return self._health[1]
 
     async def _look(self) -> list[str]:
         try:
             collector = await self.collector()
             await collector.audit.head()
-            streams = await collector.stream_status()
         except S3gcError:
             return ["vault"]
+        try:
+            async with asyncio.timeout(HEALTH_PATIENCE_SECONDS):
+                streams = await collector.begun_streams()
+        except (S3gcError, TimeoutError):
+            return ["streams"]
         service = await asyncio.to_thread(service_of, self.config)
         failed = service is not None and service.follower.state == "failed"
         # What waits for its follower is read by the next scan: nothing is wrong with it.

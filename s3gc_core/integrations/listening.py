@@ -16,6 +16,7 @@ from s3gc_core.clock import Clock
 from s3gc_core.config import Config
 from s3gc_core.errors import ApiNotListening, ConfigurationError, Problem
 from s3gc_core.integrations.admin import of_http
+from s3gc_core.integrations.connections import Connection
 from s3gc_core.integrations.plugin import PREFIX, setup_s3gc_plugin
 from s3gc_core.service import PROGRAM
 
@@ -47,7 +48,7 @@ async def serve_api(
     profiles are to be served in different places, and `ApiNotListening`.
     """
     host, port = _address(profiles)
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     # What is below no profile's prefix, such as a path with a line's end in it.
     app.add_exception_handler(HTTPException, of_http)
     environ = os.environ if environ is None else environ
@@ -58,6 +59,8 @@ async def serve_api(
         server = _Server(
             uvicorn.Config(
                 app,
+                http=Connection,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,

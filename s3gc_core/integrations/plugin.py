@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from s3gc_core import log
 from s3gc_core.clock import Clock
@@ -44,6 +45,8 @@ def setup_s3gc_plugin(
 
     @asynccontextmanager
     async def lifespan(started: Any) -> AsyncIterator[Any]:
+        # An application may be started again after its end, as tests do.
+        door.is_closing = False
         try:
             await _refuse_one_stream(app)
             async with own(started) as state:
@@ -79,22 +82,22 @@ def setup_s3gc_from_env(
 
 @asynccontextmanager
 async def s3gc_lifespan(
-    app: FastAPI, config: Config, prefix: str = PREFIX, **more: Any
+    app: FastAPI,
+    config: Config,
+    prefix: str = PREFIX,
+    *,
+    environ: Mapping[str, str] | None = None,
+    program: Sequence[str] = PROGRAM,
+    clock: Clock | None = None,
 ) -> AsyncIterator[None]:
-    """The same within a lifespan that is written by hand; `more` as for `setup_s3gc_plugin`."""
-    door = _mount(
-        app,
-        config,
-        prefix,
-        more.pop("environ", None),
-        more.pop("program", PROGRAM),
-        more.pop("clock", None),
-    )
+    """The same within a lifespan that is written by hand: mounted as long as the block lasts."""
+    door = _mount(app, config, prefix, environ, program, clock)
     try:
         await _refuse_one_stream(app)
         yield
     finally:
         await door.close()
+        _unmount(app, prefix, door)
 
 
 def get_s3gc_config(app: FastAPI, prefix: str = PREFIX) -> Config:
@@ -126,6 +129,17 @@ def _mount(
     door: Door = admin.state.door
     app.state.s3gc[prefix] = door
     return door
+
+
+def _unmount(app: FastAPI, prefix: str, door: Door) -> None:
+    del app.state.s3gc[prefix]
+    ours = [r for r in app.router.routes if isinstance(r, Mount) and _door_of(r) is door]
+    for route in ours:
+        app.router.routes.remove(route)
+
+
+def _door_of(route: Mount) -> object:
+    return getattr(getattr(route.app, "state", None), "door", None)
 
 
 def _configs(app: FastAPI) -> dict[str, Config]:

@@ -17,7 +17,7 @@ from s3gc_core.collector import Collector
 from s3gc_core.errors import S3gcError
 from s3gc_core.integrations.door import Door
 from s3gc_core.integrations.looking import Id, Opened
-from s3gc_core.integrations.scrubbing import SCRUBBER
+from s3gc_core.integrations.scrubbing import scrubbed
 from s3gc_core.jobs import JobEvents, Standing
 
 telling = APIRouter()
@@ -27,7 +27,8 @@ telling = APIRouter()
 LONGEST_SECONDS = 3600.0
 SILENCE_SECONDS = 15.0
 LOOK_SECONDS = 0.25
-_OFFSETS = Annotated[int, Query(ge=0, le=1 << 40)]
+_LARGEST = 1 << 40
+_OFFSETS = Annotated[int, Query(ge=0, le=_LARGEST)]
 _OVER = frozenset({Standing.ENDED, Standing.INTERRUPTED, Standing.UNREADABLE})
 
 
@@ -67,13 +68,13 @@ async def events(
     request: Request,
     operation_id: Id,
     after: _OFFSETS = 0,
-    last_event_id: Annotated[str | None, Header(max_length=20)] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, le=_LARGEST)] = None,
 ) -> EventStream:
     """What an operation told since `after` (an event's id; the header Last-Event-ID wins), and
     what it tells until it ends.
     """
-    if last_event_id and last_event_id.isascii() and last_event_id.isdigit():
-        after = int(last_event_id)
+    if last_event_id is not None:
+        after = last_event_id
     collector = await door.collector()
     first = await collector.job_events(operation_id, after)
     door.begin_stream()
@@ -107,7 +108,7 @@ async def _stream(
             told = await collector.job_events(operation_id, told.offset)
     except S3gcError as error:
         # The answer has begun: it is told in it.
-        yield _event("error", {"error": error.name, "detail": SCRUBBER.scrubbed(error.what)})
+        yield _event("error", {"error": error.name, "detail": error.what})
 
 
 async def _ended(collector: Collector, operation_id: str) -> Standing | None:
@@ -119,5 +120,5 @@ async def _ended(collector: Collector, operation_id: str) -> Standing | None:
 
 
 def _event(kind: str, data: object) -> str:
-    text = json.dumps(data, ensure_ascii=True).replace("\x7f", "\\u007f")
+    text = json.dumps(scrubbed(data), ensure_ascii=True).replace("\x7f", "\\u007f")
     return f"event: {kind}\ndata: {text}\n\n"

@@ -25,7 +25,7 @@ _UNIT = """\
 [Unit]
 Description=s3gc: schedule, follower, drills and replica
 Wants=network-online.target
-After=network-online.target
+After=network-online.target time-sync.target
 
 [Service]
 Type=notify

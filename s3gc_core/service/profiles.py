@@ -31,8 +31,14 @@ async def refuse_shared(profiles: Sequence[Profile]) -> None:
 
 async def shared(profiles: Sequence[Profile]) -> list[Problem]:
     """Where two profiles share a vault, a file of anchors, or a change stream (as a copied vault
-    would): what one records, the other would take for its own.
+    would): what one records, the other would take for its own. Two of one name are told apart by
+    nothing.
     """
+    names = [profile.name for profile in profiles]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        allowed = "a name for each: files of other names"
+        return [Problem("profile", f"{name}, twice", allowed) for name in twice]
     return _twice({profile.name: await _own(profile) for profile in profiles})
 
 

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from s3gc_core import log
 from s3gc_core.actions.scheduled import Begun, Timed, last_begun
 from s3gc_core.config_schedule import Schedule
-from s3gc_core.errors import CancelRequested, ExitCode, NoSuchOperation
+from s3gc_core.errors import ExitCode, S3gcError
 from s3gc_core.jobs import (
     LEASE_FILE,
     SCHEDULED_FILE,
@@ -33,6 +34,8 @@ from s3gc_core.service.station import Station
 LOOK_SECONDS = 0.5
 # A run that left no record is tried again after so long: from, up to.
 BACK_OFF_SECONDS = (30.0, 900.0)
+# A clock that goes back by more was wrong: what is due next is asked anew.
+_SET_BACK = timedelta(minutes=1)
 # How long a run may take to come to a safe point, and then to end at all.
 SAFE_SECONDS, END_SECONDS = 20.0, 10.0
 
@@ -67,13 +70,20 @@ class ScheduledRuns:
                     pause = await self._run(next_one.slot)
             if next_one.is_now:
                 await asyncio.sleep(pause)
-            while not next_one.is_now and self._station.clock.now() < next_one.at:
-                left = (next_one.at - self._station.clock.now()).total_seconds()
-                await asyncio.sleep(max(0.0, min(left, LOOK_SECONDS)))
+            else:
+                await self._until(next_one.at)
+
+    async def _until(self, at: datetime) -> None:
+        """Wait; but not for what a clock that was ahead, and is set back now, has made of it."""
+        before = self._station.clock.now()
+        while before - _SET_BACK < (now := self._station.clock.now()) < at:
+            before = max(before, now)
+            await asyncio.sleep(min((at - now).total_seconds(), LOOK_SECONDS))
 
     async def _next(self) -> Due:
         """What is due, by the audit log: nothing here remembers what ran."""
         now = self._station.clock.now()
+        self._station.state.first_at = min(self._station.first_at, now)
         last = await self._last(now)
         slot = last.slot if last else None
         found = due(slot, self._station.first_at, now, self._schedule, self._jitter)
@@ -104,7 +114,12 @@ class ScheduledRuns:
         while True:
             await self._while_held(SCHEDULED_FILE)
             await self._while_held(LEASE_FILE)
-            outcome = await _ended(await to_the_end(self._start(slot)))
+            try:
+                outcome = await _ended(await to_the_end(self._start(slot)))
+            except S3gcError:
+                # Its number may be another process's by now.
+                self._station.timed(self._kind).running_pid = None
+                raise
             self._station.timed(self._kind).running_pid = None
             is_recorded = await self._tell_end(slot, outcome)
             if is_recorded and outcome.exit_code != ExitCode.BUSY:
@@ -179,7 +194,9 @@ def _ask(station: Station, pid: int) -> bool:
         if is_its and job.standing not in (Standing.ENDED, Standing.INTERRUPTED):
             try:
                 request_cancel(station.vault, job.operation_id)
-            except (NoSuchOperation, CancelRequested):
+            except (S3gcError, OSError) as error:
+                # A signal needs no room on the disk.
+                log.info("run_not_asked_to_end", pid=pid, reason=str(error))
                 return False
             return True
     return False

@@ -69,8 +69,13 @@ class Served:
         """Ask what is under way to end; returns within a bounded time."""
         ending = [end_scheduled(self.station)]
         ending += [child.end() for child in (self._follower, self._shipper) if child is not None]
-        await asyncio.gather(*ending)
-        self.station.note()
+        try:
+            ends = await asyncio.gather(*ending, return_exceptions=True)
+        finally:
+            self.station.note()
+        for error in ends:
+            if error is not None:
+                raise error
 
     def kill(self) -> None:
         """End at once what cannot go on by itself."""
@@ -172,4 +177,9 @@ async def _stop(
             await beside.aclose()
     except TimeoutError:
         served[0].station.tell("part-failed", "the admin API did not end in time")
-    await asyncio.gather(*(one.end() for one in served))
+    ends = await asyncio.gather(*(one.end() for one in served), return_exceptions=True)
+    for one, error in zip(served, ends, strict=True):
+        if isinstance(error, S3gcError | OSError):
+            one.station.tell("part-failed", f"ending: {error}")
+        elif error is not None:
+            raise error

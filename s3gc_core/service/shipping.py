@@ -11,6 +11,8 @@ from s3gc_core.service.station import Station
 
 # How often to look whether the replica lacks anything; and how much longer after failures, up to.
 LOOK_SECONDS, MOST_SECONDS = 60.0, 900.0
+# How long a shipment may take to end once it is asked to.
+END_SECONDS = 20.0
 
 
 class ReplicaKeeper:
@@ -39,11 +41,16 @@ class ReplicaKeeper:
             await asyncio.sleep(pause)
 
     async def end(self) -> None:
-        """End a shipment; the next one goes on where it was."""
+        """End a shipment, within a bounded time; the next one goes on where it was."""
         process = self._process
         if process is not None and process.returncode is None:
             process.terminate()
-            await process.wait()
+            try:
+                async with asyncio.timeout(END_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
 
     def kill(self) -> None:
         """End it at once."""

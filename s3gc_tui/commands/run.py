@@ -11,14 +11,16 @@ from s3gc_core.actions.granting import GrantAnswer
 from s3gc_core.actions.scheduled import Timed
 from s3gc_core.collector import Collector
 from s3gc_core.config import Mode
-from s3gc_core.errors import ExitCode, S3gcError
+from s3gc_core.errors import ExitCode, Refused, S3gcError
 from s3gc_core.judgement import Plan
 from s3gc_tui.commands import execute, scan
 from s3gc_tui.context import EXIT_OF, Context
 
 
 async def run(context: Context) -> ExitCode:
-    """Execute what is approved, scan, and execute what grants cover."""
+    """Execute what is approved, scan, and execute what grants cover. A plan that is refused keeps
+    nothing from being scanned, and is told last.
+    """
     slot = context.args.scheduled
     async with context.collector() as collector, collector.of_schedule(Timed.RUN, slot) as is_open:
         if not is_open:
@@ -35,16 +37,25 @@ async def run(context: Context) -> ExitCode:
 
 async def _cycle(context: Context, collector: Collector) -> ExitCode:
     codes: list[ExitCode] = []
+    refused: Refused | None = None
     plan = None
     if collector.config.mode is not Mode.DRY_RUN:
         plan = await collector.approved_plan()
     if plan is not None:
-        codes.append(await _execute(context, collector, plan))
+        try:
+            codes.append(await _execute(context, collector, plan))
+        except Refused as error:
+            # It stays so until somebody acts: the scan must not wait for that.
+            log.warning("execution_refused", plan_id=plan.plan_id, error=error.name)
+            refused = error
     summary = await collector.scan()
     if collector.config.mode is Mode.EXECUTE and summary.plan_id is not None:
         for covered in await _approve(context, collector, summary.plan_id):
             codes.append(await _execute(context, collector, covered))
-    scanned = scan.tell(context, summary)
+    if refused is not None:
+        raise refused
+    outcome = "partial" if ExitCode.PARTIAL in codes else None
+    scanned = scan.tell(context, summary, executed=outcome)
     return next((code for code in (scanned, *codes) if code is not ExitCode.DONE), ExitCode.DONE)
 
 

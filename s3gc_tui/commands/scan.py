@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from s3gc_core.errors import ConfigurationError, ExitCode, Problem
 from s3gc_core.judgement import ScanSummary, versioning_note
 from s3gc_tui import records
@@ -23,7 +26,7 @@ async def run(context: Context) -> ExitCode:
                     context.emit(records.candidate(judged))
                 new += len(page)
             found = {"since": since.plan_id, "new": new}
-    return tell(context, summary, **found)
+    return tell(context, summary, found)
 
 
 def accepted(context: Context) -> tuple[list[str], str]:
@@ -37,13 +40,19 @@ def accepted(context: Context) -> tuple[list[str], str]:
     return accept, reason
 
 
-def tell(context: Context, summary: ScanSummary, **more: object) -> ExitCode:
-    """Emit a scan's summary."""
-    outcome = "done"
+def tell(
+    context: Context,
+    summary: ScanSummary,
+    more: Mapping[str, object] = MappingProxyType({}),
+    *,
+    executed: str | None = None,
+) -> ExitCode:
+    """Emit a scan's summary, with `more` at its end; `executed` is the outcome of what was executed
+    beside it, where that is worse than done.
+    """
+    outcome = executed or ("done" if summary.orphans else "nothing-to-do")
     if summary.blocked:
         outcome = "blocked"
-    elif not summary.orphans:
-        outcome = "nothing-to-do"
     return context.summary(
         outcome,
         summary.scan_id,

@@ -44,7 +44,13 @@ async def run(context: Context) -> ExitCode:
         text = ": ".join(filter(None, (f"{event.profile} {words}", event.detail)))
         record = {name: value for name, value in (event.record or {}).items() if name != "type"}
         known = {"type": "service", "profile": event.profile, "service_event": event.event}
-        context.emit({**record, **known, "detail": event.detail, "text": text})
+        try:
+            context.emit({**record, **known, "detail": event.detail, "text": text})
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # A full disk under our output is no reason to end what it tells of.
+            log.warning("service_event_not_told", service_event=event.event, reason=error.strerror)
 
     await serve(profiles, told, api=_api(profiles))
     return context.summary()

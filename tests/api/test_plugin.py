@@ -61,6 +61,28 @@ async def test_within_a_lifespan_written_by_hand(quiet: Config) -> None:
         assert get_s3gc_config(app) == quiet
 
 
+@pytest.mark.parametrize("how", ["by hand", "two lines"])
+async def test_an_application_may_be_started_again(quiet: Config, how: str) -> None:
+    @asynccontextmanager
+    async def own(app: FastAPI) -> AsyncIterator[None]:
+        async with s3gc_lifespan(app, quiet, environ=ENVIRON):
+            yield
+
+    if how == "by hand":
+        app = FastAPI(lifespan=own)
+    else:
+        app = FastAPI()
+        setup_s3gc_plugin(app, quiet, environ=ENVIRON)
+    for _ in range(2):
+        async with app.router.lifespan_context(app):
+            assert (await ask(app)("GET", "/status"))["bucket"] == quiet.bucket
+            [door] = app.state.s3gc.values()
+            assert not door.is_closing
+        assert door.is_closing
+    with pytest.raises(TypeError, match="unknown"):
+        s3gc_lifespan(app, quiet, unknown=1)  # type: ignore[call-arg]
+
+
 async def test_by_the_environment_alone(quiet: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "S3_BUCKET": quiet.bucket,

@@ -57,6 +57,13 @@ async def test_a_file_of_anchors_is_one_vaults(tmp_path: Path) -> None:
         assert [problem.setting for problem in problems] == ["audit_anchor_file"]
 
 
+async def test_two_of_one_name_are_one_too_many(tmp_path: Path) -> None:
+    one, two = config(tmp_path / "1"), config(tmp_path / "2")
+    [problem] = await shared([Profile("photos", (), one), Profile("photos", (), two)])
+    assert (problem.setting, problem.value) == ("profile", "photos, twice")
+    assert await shared(profiles(a=one, b=two)) == []
+
+
 async def test_a_stream_is_one_vaults(tmp_path: Path) -> None:
     """As that of a vault that was copied: each would take changes away from the other."""
     one = await followed(tmp_path / "1", STREAM)

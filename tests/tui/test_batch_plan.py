@@ -182,6 +182,19 @@ async def test_run_deletes_only_what_was_approved_and_then_scans(small: SmallWor
     assert await small.world.keys() == EVERYTHING - {"gone/a.txt"}
 
 
+async def test_a_plan_that_is_refused_keeps_no_run_from_scanning(small: SmallWorld) -> None:
+    await small.approved("gone/a.txt")
+    later = small.world.clock.shift / timedelta(days=1)
+    before = (await small.cli.batch("status")).summary["audit_records"]
+    small.write_config(mode=Mode.EXECUTE, retention_days=1)
+    ran = await small.cli.batch("run", days=later)
+    assert (ran.code, refusal(ran.summary)) == (3, "plan-drifted")
+    operations = (await small.cli.batch("operations")).of("operation")
+    assert operations[0]["what"] == "scan"
+    assert (await small.cli.batch("status")).summary["audit_records"] > before
+    assert await small.world.keys() == EVERYTHING
+
+
 def refusal(summary: Record) -> str:
     """The name of the refusal, which `blocked` holds as well."""
     assert (summary["outcome"], summary["blocked"]) == ("blocked", [summary["error"]])
