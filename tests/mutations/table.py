@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutations.lossy import LOSSY
 from tests.mutations.mutation import Mutation
+from tests.mutations.transactions import TRANSACTIONS
 
 _CONTROLS = "tests/core/judgement/test_guard_controls.py::test_"
 _LAYER_CONTROLS = "tests/core/judgement/test_layer_controls.py::test_"
@@ -1125,4 +1126,5 @@ TABLE = (
     *HEALING,
     *LOSSY,
     *SERVICE,
+    *TRANSACTIONS,
 )
