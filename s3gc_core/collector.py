@@ -204,6 +204,17 @@ class Collector:
         return await signing.sign_log(config, clock or SystemClock())
 
     @staticmethod
+    async def remake_log_indexes(
+        config: Config, *, clock: Clock | None = None, session: Session = UNRESTRICTED
+    ) -> int:
+        """Make the audit log's indexes anew from its records; how many records it has.
+
+        Raises `AuditBroken`, `AuditIndexDamaged`, `VaultBusy`.
+        """
+        session.check("make the audit log's indexes anew")
+        return await signing.remake_log_indexes(config, clock or SystemClock())
+
+    @staticmethod
     def make_key(path: Path) -> str:
         """Write a new secret key for backups to a new file; its public key. For a thread.
 

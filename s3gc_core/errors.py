@@ -285,6 +285,13 @@ class AuditBroken(Refused):
     next_step = "stop; put back audit.db from its replica or a backup of the vault folder"
 
 
+class AuditIndexDamaged(Refused):
+    """The audit log's disk lost a part of an index; what the records say may be whole."""
+
+    why = "what an index hides looks as if it had never been: its backup would be cleared away"
+    next_step = "`s3gc vault audit reindex` checks the records and makes the indexes anew from them"
+
+
 class NoReplica(Refused):
     """No replica of the vault is configured, or nothing was ever shipped to it."""
 

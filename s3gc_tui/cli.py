@@ -326,7 +326,8 @@ def _restoring(add: Add) -> None:
     audit = actions.add_parser("audit", help="the audit log").add_subparsers(
         dest="audit_action", metavar="ACTION", required=True
     )
-    audit.add_parser("verify", help="check the whole hash chain")
+    audit.add_parser("verify", help="check the whole hash chain, and the indexes")
+    audit.add_parser("reindex", help="make damaged indexes anew from the records")
     audit.add_parser(
         "sign", help="check it, and sign its head: when signing was only now turned on"
     )

@@ -56,6 +56,8 @@ async def purge(
     so is a pack once nothing in it is needed.
     Raises `BucketUnreachable`: without an answer nothing goes.
     """
+    # Which backups share a place, and which are kept, is asked through indexes.
+    await audit.check_indexes()
     purged = size = sole = young = 0
     changed: set[str] = set()
     async for page in audit.backups():

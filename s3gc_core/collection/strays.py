@@ -6,7 +6,7 @@ import asyncio
 
 from s3gc_core.vault import AuditLog, BackupFiles, Intent
 from s3gc_core.vault.manifest import MANIFEST
-from s3gc_core.vault.places import place_of
+from s3gc_core.vault.places import PART, place_of
 from s3gc_core.vault.tar import end_of
 
 
@@ -19,13 +19,16 @@ async def tidy(
     `changed` says that the manifest, if there is one, may no longer be right.
 
     The bytes come before the records in the durable order, so what has no record was never relied
-    on. The operation must not be running.
+    on. The operation must not be running. Raises `AuditIndexDamaged` before any file is removed.
     """
     known = await audit.backup_paths(operation_id)
     # All its backups may lie in packs of others; it has its manifest all the same.
     listed = bool(known) or await _has_backups(audit, operation_id)
     expected = known | {place_of(operation_id, MANIFEST)} if listed else known
     strays = await asyncio.to_thread(files.strays, operation_id, expected)
+    if any(stray.name != MANIFEST and not stray.name.endswith(PART) for stray in strays):
+        # What is known came through indexes: a record that one hides would cost its backup.
+        await audit.check_indexes()
     for stray in strays:
         await asyncio.to_thread(files.remove, stray)
     for path, end in (await _pack_ends(audit, operation_id)).items():

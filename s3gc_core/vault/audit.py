@@ -21,6 +21,7 @@ from s3gc_core.vault import audit_reading as reading
 from s3gc_core.vault.anchors import FILE as ANCHORS
 from s3gc_core.vault.anchors import Anchor, add_anchor, read_anchors
 from s3gc_core.vault.audit_checking import LogCheck, check_extends
+from s3gc_core.vault.audit_indexes import check_indexes
 from s3gc_core.vault.audit_removals import removed_since_scan
 from s3gc_core.vault.audit_schema import SCHEMA, guard
 from s3gc_core.vault.audit_totals import Totals, carried_on
@@ -63,6 +64,8 @@ class AuditLog:
         signing: Signing,
     ) -> None:
         self._places = tuple(anchor_places)
+        [(folder, _), *_] = self._places
+        self._file = folder / FILE
         self._signing = signing
         self._clock = clock
         self._store = store
@@ -165,17 +168,22 @@ class AuditLog:
         return await self._read(reading.head)
 
     async def verify(self) -> int:
-        """Check the whole chain, all anchors and the index of open steps; how many records.
+        """Check the whole chain, all anchors, the open steps and the indexes; how many records.
 
         Reads in pages: others may append meanwhile. Raises `AuditBroken`, which names the first
-        bad record.
+        bad record, and `AuditIndexDamaged`.
         """
         anchored = [await asyncio.to_thread(read_anchors, *place) for place in self._places]
         check = LogCheck(anchor for anchors in anchored for anchor in anchors)
         while not await self._read(check.page):
             pass
         await self._check_signed([one for anchors in anchored for one in anchors])
+        await self.check_indexes()
         return check.checked
+
+    async def check_indexes(self) -> None:
+        """Compare every index with the records. Raises `AuditIndexDamaged`, `VaultUnreachable`."""
+        await asyncio.to_thread(check_indexes, self._file)
 
     async def signed_upto(self) -> int | None:
         """The last record that a trusted signature speaks of: what follows it, anybody may have

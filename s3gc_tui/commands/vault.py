@@ -193,6 +193,9 @@ async def _audit(context: Context) -> ExitCode:
     if context.args.audit_action == "sign":
         signed = await Collector.sign_log(context.config(), session=context.session())
         return context.summary(signed_upto=signed)
+    if context.args.audit_action == "reindex":
+        records = await Collector.remake_log_indexes(context.config(), session=context.session())
+        return context.summary(records=records, chain="unbroken")
     async with context.collector() as collector:
         records = await collector.audit.verify()
         told: dict[str, int] = {}
