@@ -127,17 +127,17 @@ async def _repair(
     asked = len(damaged)
     whole: list[BackupState] = []
     operation_id, _ = split_place(path, packed=is_pack(path))
-    # Of a sample only some were looked at; none of the others may be lost either.
-    async for page in parts.audit.backups(operation_id):
-        for backup in page:
-            place = (backup.operation_id, backup.intent.key)
-            if backup.intent.backup.path != path or place in known:
-                continue
-            wrong = await _wrong(parts, backup)
-            if wrong is None:
-                whole.append(backup)
-            else:
-                damaged.append((backup, wrong))
+    # Of a sample only some were looked at; none of the others may be lost either, whosever it is.
+    async for backup in parts.audit.backups_in(operation_id):
+        place = (backup.operation_id, backup.intent.key)
+        if backup.intent.backup.path != path or place in known:
+            continue
+        known.add(place)
+        wrong = await _wrong(parts, backup)
+        if wrong is None:
+            whole.append(backup)
+        else:
+            damaged.append((backup, wrong))
     still = await repair_file(
         replica,
         parts.config.vault_path,

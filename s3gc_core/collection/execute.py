@@ -396,8 +396,13 @@ class Execution:
         Returns the keys that a restore, which heals beside us, has claimed: no intent is recorded.
         """
         pending, self._pending = self._pending, []
-        # Cancelled, it is waited for: what was heard of deletes must not be lost with it.
-        return await to_the_end(self.audit.claim(self.operation_id, [*pending, *records]))
+        try:
+            # Cancelled, it is waited for: what was heard of deletes must not be lost with it.
+            return await to_the_end(self.audit.claim(self.operation_id, [*pending, *records]))
+        except S3gcError:
+            # Nor with a disk that was full for a moment: the next commit has it, or the last one.
+            self._pending = [*pending, *self._pending]
+            raise
 
 
 def _as_read(intent: Intent) -> ObjectState:

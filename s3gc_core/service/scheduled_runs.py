@@ -183,6 +183,9 @@ async def _end(station: Station, pid: int) -> None:
         os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
         return
+    except PermissionError:
+        station.tell("run-left", f"process {pid} is another user's, and goes on")
+        return
     if not await _gone(pid, END_SECONDS):
         station.tell("run-left", f"process {pid} is still at work, and goes on")
 

@@ -173,12 +173,22 @@ class AuditLog:
         Reads in pages: others may append meanwhile. Raises `AuditBroken`, which names the first
         bad record, and `AuditIndexDamaged`.
         """
+        # SQLite compares its indexes beside us, without Python's lock.
+        checked, indexes = await asyncio.gather(
+            self._verify_records(), self.check_indexes(), return_exceptions=True
+        )
+        if isinstance(checked, BaseException):
+            raise checked
+        if isinstance(indexes, BaseException):
+            raise indexes
+        return checked
+
+    async def _verify_records(self) -> int:
         anchored = [await asyncio.to_thread(read_anchors, *place) for place in self._places]
         check = LogCheck(anchor for anchors in anchored for anchor in anchors)
         while not await self._read(check.page):
             pass
         await self._check_signed([one for anchors in anchored for one in anchors])
-        await self.check_indexes()
         return check.checked
 
     async def check_indexes(self) -> None:
@@ -336,14 +346,19 @@ class AuditLog:
         """What lies in an operation's folder, relative to the vault, of recorded, not purged
         backups: its own, and those of others that use its packs again.
         """
-        paths: set[str] = set()
+        return {state.intent.backup.path async for state in self.backups_in(operation_id)}
+
+    async def backups_in(self, operation_id: str) -> AsyncIterator[BackupState]:
+        """The recorded, not purged backups that lie in an operation's folder, each at least once:
+        its own, and those of others that use its packs again.
+        """
         start, folder = reading.FIRST, place_of(operation_id, "")
         while page := await self._read(reading.intents_in_folder, operation_id, start, PAGE):
             states = await self._read(reading.states_of, sorted({key for _, key in page}))
-            found = (state.intent.backup.path for of_key in states.values() for state in of_key)
-            paths.update(path for path in found if path.startswith(folder))
+            for state in (state for of_key in states.values() for state in of_key):
+                if state.intent.backup.path.startswith(folder):
+                    yield state
             start = page[-1][0]
-        return paths
 
     async def copies(self, hashes: Collection[str]) -> dict[str, list[BackupState]]:
         """Kept backups of these bytes by SHA-256 (hex), newest first: see `reading.copies_of`."""

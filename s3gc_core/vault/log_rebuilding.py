@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from s3gc_core.errors import VaultNotEmpty
+from s3gc_core.errors import VaultNotEmpty, VaultUnreachable
 from s3gc_core.local_store import LocalStore
 from s3gc_core.vault import audit_reading as reading
 from s3gc_core.vault.audit import FILE
+from s3gc_core.vault.audit_indexes import check_indexes
 from s3gc_core.vault.audit_schema import SCHEMA, guard
 from s3gc_core.vault.chain import ChainCheck, Row
 from s3gc_core.vault.failures import database_failure, disk_failure
@@ -71,9 +72,13 @@ class LogRebuilding:
         return self._chain.seq, self._chain.hash.hex()
 
     async def take_place(self) -> None:
-        """Make it the vault's audit log, durably. Raises `VaultNotEmpty` where there is one."""
+        """Make it the vault's audit log, durably. Raises `VaultNotEmpty` where there is one, and
+        `VaultUnreachable` where the disk does not take all of it.
+        """
         await self.close()
         await refuse_a_log(self._vault)
+        # As it is on the disk: closing says nothing of a disk that became full at the last moment.
+        await asyncio.to_thread(check_indexes, self._vault / _BESIDE)
         await asyncio.to_thread(_move, self._vault)
 
     async def close(self) -> None:
@@ -102,6 +107,12 @@ def _remove(vault: Path, name: str) -> None:
 
 
 def _move(vault: Path) -> None:
+    try:
+        unwritten = (vault / f"{_BESIDE}-wal").stat().st_size
+    except FileNotFoundError:
+        unwritten = 0
+    if unwritten:
+        raise VaultUnreachable(f"{vault}: {unwritten} bytes of the log are not in their place yet")
     _remove(vault, FILE)
     try:
         with open_folder(vault) as folder:
