@@ -49,6 +49,8 @@ _REPAIRING = "tests/core/replica/test_repairing.py::test_"
 _REBUILDING = "tests/core/replica/test_rebuilding.py::test_"
 _UNDONE = "tests/core/references/test_undone_escapes.py::test_"
 _FOREIGN = "tests/core/references/test_foreign_urls.py::test_"
+_SPELLINGS = "tests/core/references/test_spellings.py::test_"
+_URLS = "tests/core/references/test_codec_urls.py::test_"
 _SERVING = "tests/service/long_serving.py::test_"
 _SHARING = "tests/api/test_sharing.py::test_"
 
@@ -189,6 +191,39 @@ PLANS = (
         "return",
         (_UNDONE + "what_is_escaped_in_any_way_is_found", _UNDONE + "a_server_s_rows_are_found"),
         function="copies",
+    ),
+    Mutation(
+        "steps up in what refers to a key",
+        "s3gc_core/references/path_steps.py",
+        "return path",
+        (
+            _SPELLINGS + "each_rule",
+            _SPELLINGS + "what_a_reference_meets",
+            _URLS + "urls",
+            "tests/stories/test_near_misses.py::test_one_row",
+        ),
+        function="without_dots",
+    ),
+    Mutation(
+        "steps up in texts",
+        "s3gc_core/references/path_steps.py",
+        "return text",
+        (_UNDONE + "what_is_escaped_in_any_way_is_found",),
+        function="without_dots_in",
+    ),
+    Mutation(
+        "steps up to another bucket",
+        "s3gc_core/references/codecs/url.py",
+        "for form in (path,):",
+        (_URLS + "urls",),
+        before='for form in dict.fromkeys((path, without_dots(_DOT.sub(".", path)))):',
+    ),
+    Mutation(
+        "steps up where near misses meet",
+        "s3gc_core/references/spellings.py",
+        "",
+        (_SPELLINGS + "folding", _SPELLINGS + "what_a_reference_meets"),
+        before='if "./" in folded:\n        folded = without_dots(folded)',
     ),
     Mutation(
         "lines with escapes become rows",

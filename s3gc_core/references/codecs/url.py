@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from s3gc_core.references.codecs import resizers
 from s3gc_core.references.codecs.bucket_names import BucketNames, plain_host
 from s3gc_core.references.codecs.hosts import Serves, below_bucket, host_of
+from s3gc_core.references.path_steps import without_dots
 from s3gc_core.references.spellings import spellings
 
 # What begins a URL that may name an object.
@@ -23,6 +24,7 @@ _OTHER_SCHEME = re.compile(r"(?!https?:|s3[an]?:|ftps?:|wss?:)[a-z][a-z0-9+.\-]*
 _WITH_HOST = re.compile(r"(?:(?:https?|s3[an]?):)?//[^/\\\s]|arn:aws", re.IGNORECASE)
 # What tidying up a path leaves of a URL's two slashes.
 _ONE_SLASH = re.compile(r"((?:https?|s3[an]?):/)(?=[^/\\\s])", re.IGNORECASE)
+_DOT = re.compile("%2e", re.IGNORECASE)
 _HIDDEN_SCHEME = re.compile(r"[%\\&\"'<`\0\ufeff]")
 _ARN = re.compile(
     r"arn:aws[a-z\-]*:s3[a-z\-]*:[a-z0-9\-]*:\d*:"
@@ -132,7 +134,10 @@ class _Reading:
             else:
                 # Where there is no path, a query may follow the host at once.
                 host, question, query = authority.partition("?")
-                self._http(host, f"?{query}" if question else path)
+                path = f"?{query}" if question else path
+                # The steps of a path are taken before a server sees it: they may lead to a bucket.
+                for form in dict.fromkeys((path, without_dots(_DOT.sub(".", path)))):
+                    self._http(host, form)
 
     def _other(self, text: str) -> None:
         if text.startswith("/"):

@@ -30,8 +30,12 @@ NFD = unicodedata.normalize("NFD", NFC)
         ("./a.jpg", {"./a.jpg", "a.jpg"}),
         ("a/./b.jpg", {"a/./b.jpg", "a/b.jpg"}),
         ("a/././b.jpg", {"a/././b.jpg", "a/b.jpg"}),
-        ("./../a.jpg", {"./../a.jpg"}),
-        ("a/./../b.jpg", {"a/./../b.jpg"}),
+        ("./../a.jpg", {"./../a.jpg", "a.jpg"}),
+        ("../../a/b.jpg", {"../../a/b.jpg", "a/b.jpg"}),
+        ("a/./../b.jpg", {"a/./../b.jpg", "b.jpg"}),
+        ("a/b/../c.jpg", {"a/b/../c.jpg", "a/c.jpg"}),
+        ("a/%2E%2e/b.jpg", {"a/%2E%2e/b.jpg", "a/../b.jpg", "b.jpg"}),
+        ("a/..b/c../d.jpg", {"a/..b/c../d.jpg"}),
         ('"a.jpg"', {'"a.jpg"', "a.jpg"}),
         ("<a.jpg>", {"<a.jpg>", "a.jpg"}),
         ("\"a.jpg'", {"\"a.jpg'"}),
@@ -112,6 +116,9 @@ def test_no_text_has_more_than_some_hundred_spellings(text: str) -> None:
         (NFD, unicodedata.normalize("NFKC", "m\u00fcller/\u00e9.png")),
         ("\ufb01le.jpg", "file.jpg"),
         ("a /+b.jpg", "a/b.jpg"),
+        ("../A/b.jpg", "a/b.jpg"),
+        ("x\\y\\..\\b.jpg", "x/b.jpg"),
+        ("x/%2e%2e/b.jpg", "b.jpg"),
         ("", ""),
     ],
 )
@@ -152,6 +159,8 @@ def test_near_forms(key: str, forms: list[str]) -> None:
     [
         ("/srv/u/A.jpg", {"srv/u/a.jpg", "u/a.jpg", "a.jpg"}, {"x/a.jpg", "v/u/a.jpg"}),
         ("a.jpg", {"a.jpg", "x/a.jpg", "x/y/A.JPG"}, {"aa.jpg", "a.jpg/x"}),
+        ("../u/a.jpg", {"u/a.jpg", "x/u/a.jpg", "x/y/../u/a.jpg"}, {"x/a.jpg", "u/x/a.jpg"}),
+        ("x/v/../u/a.jpg", {"x/u/a.jpg", "y/x/u/a.jpg"}, {"y/u/a.jpg", "v/a.jpg"}),
         ("x/word", {"x/word", "y/x/word"}, {"word", "y/word"}),
     ],
 )

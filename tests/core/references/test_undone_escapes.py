@@ -39,6 +39,13 @@ WRITTEN = [
     (KEY, json.dumps([PHP])),
     (KEY, json.dumps([json.dumps([PHP])])),
     (KEY, html.escape(json.dumps({"u": f"https:\\/\\/h\\/{quote(KEY, safe='')}"}))),
+    (KEY, KEY.replace("/2024", "/x/../2024")),
+    (KEY, KEY.replace("/2024", "/x/y/../../2024").replace("/", "%2F")),
+    (KEY, KEY.replace("/2024", "/my drafts/../2024").replace("/", "\\/")),
+    (KEY, KEY.replace("/2024", "/x/..//./2024").replace("/", "\\")),
+    (KEY, KEY.replace("/2024", "/./2024")),
+    (KEY, f"x <img src=/v/../{KEY}>"),
+    (KEY, f"https://h/{KEY.replace('/2024', '/x/%2e%2E/2024')}?v=1"),
     ("docs/R&D plan.pdf", '{"p":"docs/R\\u0026D plan.pdf"}'),
     ("docs/R&D plan.pdf", "docs/R&amp;amp;D plan.pdf"),
     ("docs/R&D plan.pdf", quote_plus("docs/R&D plan.pdf").replace("%", "%25")),
@@ -65,7 +72,11 @@ def test_what_is_escaped_in_any_way_is_found(key: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["plain", KEY, f"https://h/{KEY}", KEY.replace("/", "%2F"), "a & b", "1 + 1", "x:/y"]
+    "text",
+    [
+        *("plain", KEY, f"https://h/{KEY}", KEY.replace("/", "%2F"), "a & b", "1 + 1", "x:/y"),
+        *("and so on ...", "/.hidden/x", "a../b", "../a.jpg", "./a.jpg"),
+    ],
 )
 def test_of_what_is_not_escaped_no_copy_is_made(text: str) -> None:
     assert list(escaped_places(text.encode(), spaces=False)) == []
@@ -73,7 +84,7 @@ def test_of_what_is_not_escaped_no_copy_is_made(text: str) -> None:
 
 def test_values_and_lines_keep_their_number() -> None:
     """Whatever stands escaped, nothing becomes a border of values or lines."""
-    text = b"\0%00%0A\\u0000\\n&#0;&#10;&NewLine;\n+//\0\\x00\\x0a%250a\0"
+    text = b"\0%00%0A\\u0000\\n&#0;&#10;&NewLine;\n+//\0\\x00\\x0a%250a/../x/../\0"
     for copy in copies(text, spaces=True):
         assert (copy.count(b"\0"), copy.count(b"\n")) == (3, 1), copy
 
@@ -93,7 +104,7 @@ async def test_a_server_s_rows_are_found(app_database: AppDatabase) -> None:
     app = app_database
     await app.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, c TEXT)")
     written = [of_its_own(number) for number in range(len(WRITTEN))]
-    rows = [(n, f"an ordinary note {n}") for n in range(3_000)]
+    rows = [(n, f"an ordinary note {n}") for n in range(len(WRITTEN) * 80)]
     for number, (_, text) in enumerate(written):
         rows[number * 80] = (number * 80, text)
     await app.executemany("INSERT INTO t VALUES (?, ?)", rows)
