@@ -247,6 +247,45 @@ PLANS = (
         before="if begin is None or not _PATH_END.match(text, end):",
     ),
     Mutation(
+        "access points instead of a bucket",
+        "s3gc_core/references/codecs/url.py",
+        "names.any_bucket",
+        (_URLS + "urls", _FOREIGN + "whatever_may_be_ours_counts"),
+        before="names.any_bucket or is_alias(bucket)",
+    ),
+    Mutation(
+        "access points in the place of a bucket in a path",
+        "s3gc_core/references/codecs/hosts.py",
+        "names.any_bucket",
+        (_URLS + "urls", _FOREIGN + "whatever_may_be_ours_counts"),
+        before="names.any_bucket or is_alias(named)",
+    ),
+    Mutation(
+        "an application beside its endpoint",
+        "s3gc_core/references/codecs/hosts.py",
+        "return Serves.BUCKETS, False",
+        (
+            _URLS + "the_application_beside_its_endpoint",
+            _URLS + "the_configured_endpoint",
+            _FOREIGN
+            + "below_the_endpoint_s_path_a_bucket_may_stand_before_the_key_and_nothing_else",
+        ),
+        before="return (Serves.BELOW if names.endpoint_path else Serves.BUCKETS), False",
+    ),
+    Mutation(
+        "a CDN below the endpoint's name",
+        "s3gc_core/references/codecs/hosts.py",
+        'if host.endswith(f".{endpoint}"):\n'
+        '            own = host == f"{bucket}.{endpoint}"\n'
+        "            return (Serves.THIS if own else Serves.ANOTHER), False",
+        (
+            _URLS + "a_virtual_host_serves_its_own_bucket",
+            _URLS + "the_configured_endpoint",
+            _FOREIGN + "whatever_may_be_ours_counts",
+        ),
+        before='if host == f"{bucket}.{endpoint}":\n            return Serves.THIS, False',
+    ),
+    Mutation(
         "plan drift",
         "s3gc_core/judgement/conditions.py",
         "return",

@@ -38,7 +38,7 @@ VALUE_CODECS = [codec for codec in Codec if codec not in (Codec.TEMPLATE, Codec.
         (Codec.URL, f"http://{ENDPOINT}/photos/a.jpg", {"a.jpg"}),
         (Codec.URL, f"http://{ENDPOINT}/other/a.jpg", set()),
         (Codec.URL, f"http://photos.{ENDPOINT}/a.jpg", {"a.jpg"}),
-        (Codec.URL, f"http://other.{ENDPOINT}/a.jpg", set()),
+        (Codec.URL, f"http://other.{ENDPOINT}/a.jpg", {"a.jpg"}),
         (Codec.URL, "https://img.example.net/p/a.jpg", {"p/a.jpg"}),
         (Codec.URL, "https://img.example.net/photos/a.jpg", {"photos/a.jpg", "a.jpg"}),
         (Codec.URL, "https://cdn.example.org/static/a.jpg", {"static/a.jpg", "a.jpg"}),

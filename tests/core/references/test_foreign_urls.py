@@ -48,6 +48,12 @@ def test_another_bucket_is_passed_over(text: str) -> None:
         f"s3://other/x.jpg {KEY}",
         f's3://other/x.jpg","{KEY}',
         f"s3://other/x.jpg,s3://ours/{KEY}",
+        f"s3://point-abc-s3alias/{KEY}",
+        f"s3a://mfzwi23gnjvgw.mrap/{KEY}",
+        f"https://s3.us-east-1.amazonaws.com/point-abc-s3alias/{KEY}",
+        f"http://127.0.0.1:9000/resize-abc--ol-s3/{KEY}",
+        f"arn:aws:s3:::point-abc-s3alias/{KEY}",
+        f"http://img.127.0.0.1:9000/{KEY}",
         f"https://other.s3.amazonaws.com/r?url=https://ours.s3.amazonaws.com/{KEY}",
         f"https://other.s3.amazonaws.com/r?url=https%3A%2F%2Fours.s3.amazonaws.com%2F{KEY}",
     ],
@@ -98,13 +104,16 @@ def test_a_key_that_is_not_all_of_the_path_counts(behind: str) -> None:
     ("url", "found"),
     [
         ("http://store.test:9000/s3/other/{}", False),
-        ("http://store.test:9000/other/{}", False),
-        ("http://other.store.test:9000/{}", False),
+        ("http://store.test:9000/other/{}", True),
+        ("http://store.test:9000/s3x/{}", True),
+        ("http://other.store.test:9000/{}", True),
         ("http://store.test:9000/s3/other/a/{}", True),
         ("http://store.test:9000/s3/other/x.jpg/{}", True),
         ("http://store.test:9000/s3/ours/{}", True),
         ("http://other.store.test:9000/a/{}", True),
     ],
 )
-def test_a_bucket_may_stand_before_the_key_and_nothing_else(url: str, found: bool) -> None:
+def test_below_the_endpoint_s_path_a_bucket_may_stand_before_the_key_and_nothing_else(
+    url: str, found: bool
+) -> None:
     assert is_found(url.format(KEY), BELOW) is found
