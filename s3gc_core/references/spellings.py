@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 import xxhash
 
+from s3gc_core.references.legacy_text import read_again
 from s3gc_core.references.path_steps import without_dots
 
 # A value in which no rule below can find another spelling: the fast path of nearly all rows.
@@ -73,8 +74,8 @@ def spellings(text: str) -> set[str]:
 
 
 def fold(key: str) -> str:
-    """Case, Unicode form, escapes, plus signs, slashes and steps (`../`) folded: where near misses
-    meet.
+    """Case, Unicode form, escapes, plus signs, slashes, steps (`../`) and UTF-8 read as Latin-1
+    folded: where near misses meet.
     """
     folded = html.unescape(unquote(key)) if "%" in key or "&" in key else key
     folded = folded.replace("+", " ")
@@ -82,7 +83,7 @@ def fold(key: str) -> str:
     if folded.isascii():
         folded = folded.lower()
     else:
-        folded = unicodedata.normalize("NFKC", folded.casefold())
+        folded = unicodedata.normalize("NFKC", read_again(folded).casefold())
     folded = folded.replace("\\", "/")
     # Spaces at a name's ends too: its path's last steps are folded as the name alone is.
     if "//" in folded or "/ " in folded or " /" in folded:
@@ -161,6 +162,7 @@ _RULES: tuple[Callable[[str], str], ...] = (
     without_dots,
     lambda text: unquote(text, errors="surrogateescape"),
     lambda text: text.replace("+", " "),
+    read_again,
     html.unescape,
     _unescape_json,
     lambda text: text.replace("\\", "/"),

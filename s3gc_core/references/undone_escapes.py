@@ -26,16 +26,16 @@ _CONTROLS = {b"b": b"\b", b"f": b"\f", b"n": b"\r", b"r": b"\r", b"t": b"\t"}
 # Slashes of any kind and number, but those behind a URL's scheme and those that escape a quote.
 _SCHEME = re.compile(rb":[\\/]{2,}")
 _SLASHES = re.compile(rb"(?<!:)(?<!:/)[\\/]{2,}(?![\"'\\/])|\\(?![\"'\\/])")
+# A step of a path behind its slash.
+_STEP = rb"\.\.?(?:/|%2[Ff])"
 # What is more than a slash in the path of a URL, which is looked for without a copy. Of each the
 # byte without which it is nowhere: that is looked for ten times as fast.
 _BACKSLASH = (b"\\", re.compile(rb"\\"))
 _MARKS = (
-    (b"%", re.compile(rb"%(?!2[Ff][^/%])")),
+    (b"%", re.compile(rb"%%(?!2[Ff](?!%b)[^/%%])" % _STEP)),
     (b"%", re.compile(rb"/%2[Ff]")),
     (b"&", re.compile(rb"&[#A-Za-z]")),
-    (b"/", re.compile(rb"//(?<!://)")),
-    (b"/.", re.compile(rb"/\.\.?(?:/|%2[Ff])")),
-    (b"%", re.compile(rb"%2[Ff]\.\.?(?:/|%2[Ff])")),
+    (b"/", re.compile(rb"/(?:/(?<!://)|%b)" % _STEP)),
 )
 _SPACE = (b"+", re.compile(rb"\+"))
 

@@ -81,6 +81,8 @@ async def test_a_page_of_candidates(registry: Registry) -> None:
         ("../2026/cat.jpg", "uploads/2026/cat.jpg", True),
         ("uploads/2025/../2026/cat.jpg", "uploads/2026/cat.jpg", True),
         ("../2025/cat.jpg", "uploads/2026/cat.jpg", False),
+        ("caf\u00c3\u00a9.jpg", "uploads/caf\u00e9.jpg", True),
+        ("caf\u00e9.jpg", "caf\u00c3\u00a9.jpg", True),
         ("at.jpg", "uploads/2026/cat.jpg", False),
         ("cat", "uploads/2026/cat.jpg", False),
         ("readme", "docs/readme", False),
