@@ -326,6 +326,13 @@ PLANS = (
         before="return (Serves.BELOW if names.endpoint_path else Serves.BUCKETS), False",
     ),
     Mutation(
+        "a pattern that names another bucket's host",
+        "s3gc_core/references/codecs/url.py",
+        "elif False:",
+        (_FOREIGN + "the_name_that_a_bucket_had_may_be_told",),
+        before="elif self._names.url_patterns:",
+    ),
+    Mutation(
         "a CDN below the endpoint's name",
         "s3gc_core/references/codecs/hosts.py",
         'if host.endswith(f".{endpoint}"):\n'

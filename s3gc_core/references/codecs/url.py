@@ -192,6 +192,10 @@ class _Reading:
             host.serves is Serves.BELOW and is_outside(path, self._names)
         ):
             self.unknown_path(path, plain_host(authority))
+        elif self._names.url_patterns:
+            # Whoever names a host in a pattern knows better: a bucket that was renamed.
+            place = f"//{plain_host(authority)}/{path}"
+            self._inside(resizers.of_patterns(self._names.patterns, "//", place))
         if "?" in path and host.serves is not Serves.UNKNOWN:
             self._inside(resizers.urls_in_query(path))
         if host.website and host.serves is not Serves.ANOTHER:

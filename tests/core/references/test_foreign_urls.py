@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from s3gc_core.config import Codec
 from s3gc_core.config_create import create_config
-from s3gc_core.references import BucketNames, ColumnId, KeySearch
+from s3gc_core.references import BucketNames, ColumnId, KeySearch, keys_of_value
 
 KEY = "photos/a-key-of-ours.jpg"
 NAMES = BucketNames.of(create_config(bucket="ours", endpoint_url="http://127.0.0.1:9000"))
@@ -60,6 +63,32 @@ def test_another_bucket_is_passed_over(text: str) -> None:
 )
 def test_whatever_may_be_ours_counts(text: str) -> None:
     assert is_found(text)
+
+
+FORMER = [
+    f"https://former.s3.amazonaws.com/{KEY}",
+    f"https://former.s3.amazonaws.com/{KEY}?v=1",
+    f"https://s3.eu-west-1.amazonaws.com/former/{KEY}",
+    f"http://127.0.0.1:9000/former/{KEY}",
+    f"s3://former/{KEY}",
+]
+
+
+@pytest.mark.parametrize("url", FORMER)
+def test_the_name_that_a_bucket_had_may_be_told(url: str) -> None:
+    """Rows of before a move count for nothing until somebody says so: by a base or a pattern."""
+    before = url.partition(KEY)[0]
+    told = [replace(NAMES, url_patterns=(f"{before}{{key}}",))]
+    if not before.startswith("s3:"):
+        told.append(replace(NAMES, cdn_bases=(before,)))
+    for names in (NAMES, *told):
+        found = names is not NAMES
+        assert is_found(f"see {url} here", names) is found
+        for codec in (Codec.URL, Codec.AUTO):
+            assert (KEY in keys_of_value(codec, url, names)) is found
+        # Nobody told of these.
+        assert not is_found(url.replace("former", "other"), names)
+        assert KEY not in keys_of_value(Codec.AUTO, url.replace("former", "other"), names)
 
 
 ELSEWHERE = "https://other.s3.amazonaws.com/x.jpg"
