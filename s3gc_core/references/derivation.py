@@ -118,7 +118,7 @@ def folded(keys: Sequence[str]) -> list[str]:
         and text.count("\n") == len(keys) - 1
         and not any(
             mark in framed
-            for mark in ("%", "&", "+", "\\", "//", "/ ", " /", "\n/", "/\n", "\n ", " \n")
+            for mark in ("%", "&", "+", "\\", "//", "/ ", " /", "./", "\n/", "/\n", "\n ", " \n")
         )
     ):
         return text.lower().split("\n")

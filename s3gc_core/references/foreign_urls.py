@@ -52,8 +52,8 @@ def _is_bucket_before(before: re.Match[bytes], names: BucketNames) -> bool:
         return True
     serves = host_of(before["host"].decode(), names).serves
     folders = before["folders"].decode()
-    if serves is not Serves.BUCKETS:
+    if serves not in (Serves.BUCKETS, Serves.BELOW):
         return not folders
-    if names.endpoint_path:
+    if serves is Serves.BELOW:
         folders = folders.removeprefix(f"{names.endpoint_path}/")
     return folders.count("/") == 1 and folders.endswith("/")

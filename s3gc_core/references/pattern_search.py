@@ -20,7 +20,7 @@ from s3gc_core.references.form_finder import FormFinder
 from s3gc_core.references.spellings import key_hashes
 from s3gc_core.references.token_borders import MentionKind, kind_of
 from s3gc_core.references.undone_escapes import copies, escaped_places
-from s3gc_core.references.written_forms import ESCAPES, SLASHES, escaped_forms, is_odd, plain_forms
+from s3gc_core.references.written_forms import ESCAPES, SLASHES, escaped_forms, is_odd, sought_forms
 
 _BORDER = re.compile(b"\0")
 # Beginnings of keys that are the end of an escaped slash, right behind a percent sign.
@@ -70,7 +70,7 @@ class KeySearch:
         self._plain = (
             FormFinder(list(map(str.encode, keys)), range(len(keys)))
             if together.isascii() and "\0" not in together  # the same, in a third of the time
-            else _finder(enumerate(keys), plain_forms)
+            else _finder(enumerate(keys), sought_forms)
         )
         # Of most keys nothing but the slash is ever escaped; the others are looked for beside them,
         # from the first text on that has an escape.
@@ -202,7 +202,7 @@ class KeySearch:
 
 
 def _finder(
-    keys: Iterable[tuple[int, str]], forms_of: Callable[[str], Iterable[str]]
+    keys: Iterable[tuple[int, str]], forms_of: Callable[[str], Iterable[str | bytes]]
 ) -> FormFinder:
     forms = [(form, number) for number, key in keys for form in forms_of(key)]
     patterns = [_bytes(form).replace(b"\0", b"\n") for form, _ in forms]

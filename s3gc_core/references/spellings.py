@@ -16,6 +16,9 @@ from urllib.parse import unquote
 
 import xxhash
 
+from s3gc_core.references.legacy_text import read_again
+from s3gc_core.references.path_steps import without_dots
+
 # A value in which no rule below can find another spelling: the fast path of nearly all rows.
 _PLAIN = re.compile(r"[A-Za-z0-9_.\-][A-Za-z0-9_.\-/=@~,:]*+", re.ASCII)
 # A URL, be its slashes one or two; a letter alone is a drive (`C:/data/a.jpg`).
@@ -71,18 +74,22 @@ def spellings(text: str) -> set[str]:
 
 
 def fold(key: str) -> str:
-    """Case, Unicode form, escapes, plus signs and slashes folded: where near misses meet."""
+    """Case, Unicode form, escapes, plus signs, slashes, steps (`../`) and UTF-8 read as Latin-1
+    folded: where near misses meet.
+    """
     folded = html.unescape(unquote(key)) if "%" in key or "&" in key else key
     folded = folded.replace("+", " ")
     # For ASCII, nearly all keys, lower() is the same and several times as fast.
     if folded.isascii():
         folded = folded.lower()
     else:
-        folded = unicodedata.normalize("NFKC", folded.casefold())
+        folded = unicodedata.normalize("NFKC", read_again(folded).casefold())
     folded = folded.replace("\\", "/")
     # Spaces at a name's ends too: its path's last steps are folded as the name alone is.
     if "//" in folded or "/ " in folded or " /" in folded:
         folded = re.sub(r" */[/ ]*", "/", folded)
+    if "./" in folded:
+        folded = without_dots(folded)
     return folded.strip("/ ")
 
 
@@ -145,13 +152,6 @@ def _unquoted(text: str) -> str:
     return inside if inside and (text[0] + text[-1]) in ('""', "''", "``", "<>") else text
 
 
-def _without_dots(text: str) -> str:
-    """Without steps that go nowhere (`./`). One that goes up (`../`) leads we do not know where."""
-    if "./" not in text or "../" in text:
-        return text
-    return re.sub(r"(?:^|(?<=/))(?:\./)+", "", text)
-
-
 # Padding of fixed-width columns, and a byte order mark, besides white space.
 _AROUND = " \t\r\n\v\f\0\x85\xa0\ufeff\u2028\u2029"
 
@@ -159,9 +159,10 @@ _RULES: tuple[Callable[[str], str], ...] = (
     lambda text: text.strip().strip(_AROUND),
     _unquoted,
     lambda text: text.lstrip("/"),
-    _without_dots,
+    without_dots,
     lambda text: unquote(text, errors="surrogateescape"),
     lambda text: text.replace("+", " "),
+    read_again,
     html.unescape,
     _unescape_json,
     lambda text: text.replace("\\", "/"),

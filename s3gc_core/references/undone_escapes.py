@@ -1,4 +1,5 @@
-"""Copies of a text with its escapes undone, in which keys stand as they are. Pure.
+"""Copies of a text with its escapes undone, and steps of paths taken, in which keys stand as they
+are. Pure.
 
 What applications write is escaped in more ways than can be listed: by one after the other (JSON in
 JSON, a URL in a query), in part, or by rules of their own. Here the escapes are undone instead,
@@ -10,6 +11,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+
+from s3gc_core.references.path_steps import without_dots_in
 
 # Escapes inside of escapes: JSON in JSON, a URL in the query of a URL in HTML.
 _ROUNDS = 3
@@ -23,14 +26,16 @@ _CONTROLS = {b"b": b"\b", b"f": b"\f", b"n": b"\r", b"r": b"\r", b"t": b"\t"}
 # Slashes of any kind and number, but those behind a URL's scheme and those that escape a quote.
 _SCHEME = re.compile(rb":[\\/]{2,}")
 _SLASHES = re.compile(rb"(?<!:)(?<!:/)[\\/]{2,}(?![\"'\\/])|\\(?![\"'\\/])")
+# A step of a path behind its slash.
+_STEP = rb"\.\.?(?:/|%2[Ff])"
 # What is more than a slash in the path of a URL, which is looked for without a copy. Of each the
 # byte without which it is nowhere: that is looked for ten times as fast.
 _BACKSLASH = (b"\\", re.compile(rb"\\"))
 _MARKS = (
-    (b"%", re.compile(rb"%(?!2[Ff][^/%])")),
+    (b"%", re.compile(rb"%%(?!2[Ff](?!%b)[^/%%])" % _STEP)),
     (b"%", re.compile(rb"/%2[Ff]")),
     (b"&", re.compile(rb"&[#A-Za-z]")),
-    (b"/", re.compile(rb"//(?<!://)")),
+    (b"/", re.compile(rb"/(?:/(?<!://)|%b)" % _STEP)),
 )
 _SPACE = (b"+", re.compile(rb"\+"))
 
@@ -53,7 +58,8 @@ def copies(text: bytes, *, spaces: bool) -> Iterator[bytes]:
     for once in (text, text.replace(b"+", b" ")) if spaces else (text,):
         copy = once
         for _ in range(_ROUNDS + 1):
-            for one in (copy, _with_single_slashes(copy)):
+            single = _with_single_slashes(copy)
+            for one in (copy, single, without_dots_in(copy), without_dots_in(single)):
                 if one not in seen:
                     seen.add(one)
                     yield one

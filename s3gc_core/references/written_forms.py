@@ -12,8 +12,10 @@ import unicodedata
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
+from s3gc_core.references.legacy_text import legacy_bytes, misread
+
 # A plain key without folders has one form, with folders four; one of all oddities some thirty.
-MOST_FORMS = 24
+MOST_FORMS = 30
 # What browsers and JavaScript (encodeURI, encodeURIComponent) leave as it is (RFC 3986, pchar).
 _PATH = "/!$&'()*+,;=:@"
 _COMPONENT = "!*'()"
@@ -27,11 +29,28 @@ _CODE = re.compile(r"\\u[0-9a-f]{4}")
 
 
 def plain_forms(key: str) -> list[str]:
-    """The key, and where its Unicode can be composed in another way, that; none of it escaped."""
+    """The key, and where its Unicode can be composed in another way, that; each also misread as
+    Latin-1. None of it escaped.
+    """
     if key.isascii():
         return [key]
+    normal = _normal_forms(key)
+    return list(dict.fromkeys([*normal, *(form for one in normal for form in misread(one))]))
+
+
+def _normal_forms(key: str) -> list[str]:
     normal = (unicodedata.normalize(form, key) for form in ("NFC", "NFD"))
     return list(dict.fromkeys([key, *normal]))
+
+
+def sought_forms(key: str) -> list[str | bytes]:
+    """`plain_forms`, and the key in Windows-1252 where that has its characters and it is not the
+    same.
+    """
+    plain: list[str | bytes] = list(plain_forms(key))
+    if not key.isascii() and (legacy := legacy_bytes(unicodedata.normalize("NFC", key))):
+        plain.append(legacy)
+    return plain
 
 
 def escaped_forms(key: str) -> list[str]:
@@ -40,7 +59,8 @@ def escaped_forms(key: str) -> list[str]:
         return [key.replace("/", slash.decode()) for slash in SLASHES] if "/" in key else []
     plain = plain_forms(key)
     found: dict[str, None] = {}
-    for form in plain:
+    # What is misread and escaped is found once its escapes are undone.
+    for form in _normal_forms(key):
         found |= dict.fromkeys(_escaped(form))
     for form in plain:
         found.pop(form, None)

@@ -50,6 +50,8 @@ _REPAIRING = "tests/core/replica/test_repairing.py::test_"
 _REBUILDING = "tests/core/replica/test_rebuilding.py::test_"
 _UNDONE = "tests/core/references/test_undone_escapes.py::test_"
 _FOREIGN = "tests/core/references/test_foreign_urls.py::test_"
+_SPELLINGS = "tests/core/references/test_spellings.py::test_"
+_URLS = "tests/core/references/test_codec_urls.py::test_"
 _SERVING = "tests/service/long_serving.py::test_"
 _SHARING = "tests/api/test_sharing.py::test_"
 
@@ -192,6 +194,92 @@ PLANS = (
         function="copies",
     ),
     Mutation(
+        "steps up in what refers to a key",
+        "s3gc_core/references/path_steps.py",
+        "return path",
+        (
+            _SPELLINGS + "each_rule",
+            _SPELLINGS + "what_a_reference_meets",
+            _URLS + "urls",
+            "tests/stories/test_near_misses.py::test_one_row",
+        ),
+        function="without_dots",
+    ),
+    Mutation(
+        "steps up in texts",
+        "s3gc_core/references/path_steps.py",
+        "return text",
+        (_UNDONE + "what_is_escaped_in_any_way_is_found",),
+        function="without_dots_in",
+    ),
+    Mutation(
+        "steps up to another bucket",
+        "s3gc_core/references/codecs/url.py",
+        "for form in (path,):",
+        (_URLS + "urls",),
+        before='for form in dict.fromkeys((path, without_dots(_DOT.sub(".", path)))):',
+    ),
+    Mutation(
+        "steps up where near misses meet",
+        "s3gc_core/references/spellings.py",
+        "",
+        (_SPELLINGS + "folding", _SPELLINGS + "what_a_reference_meets"),
+        before='if "./" in folded:\n        folded = without_dots(folded)',
+    ),
+    Mutation(
+        "UTF-8 read as Latin-1, and text in Latin-1",
+        "s3gc_core/references/legacy_text.py",
+        "return text",
+        (
+            _SPELLINGS + "each_rule",
+            _SPELLINGS + "folding",
+            "tests/core/references/test_legacy_text.py::test_what_was_misread_is_read_again",
+        ),
+        function="read_again",
+    ),
+    Mutation(
+        "UTF-8 read as Latin-1, among spellings",
+        "s3gc_core/references/spellings.py",
+        "    html.unescape,\n    _unescape_json,",
+        (_SPELLINGS + "each_rule",),
+        before="    read_again,\n    html.unescape,\n    _unescape_json,",
+    ),
+    Mutation(
+        "UTF-8 read as Latin-1, among near misses",
+        "s3gc_core/references/spellings.py",
+        "folded.casefold()",
+        (_SPELLINGS + "folding",),
+        before="read_again(folded).casefold()",
+    ),
+    Mutation(
+        "UTF-8 read as Latin-1, in free text",
+        "s3gc_core/references/codecs/free_text.py",
+        "",
+        ("tests/core/references/test_free_text_names.py::test_the_name_is_found",),
+        before="layers |= {read_again(layer) for layer in layers}",
+    ),
+    Mutation(
+        "UTF-8 read as Latin-1, in the search",
+        "s3gc_core/references/legacy_text.py",
+        "return",
+        (
+            _UNDONE + "what_is_escaped_in_any_way_is_found",
+            _UNDONE + "a_server_s_rows_are_found",
+            _UNDONE + "a_connection_in_latin_1_that_wrote_utf_8",
+        ),
+        function="misread",
+    ),
+    Mutation(
+        "text in Latin-1, in the search",
+        "s3gc_core/references/legacy_text.py",
+        "return None",
+        (
+            _UNDONE + "what_is_escaped_in_any_way_is_found",
+            _UNDONE + "a_connection_in_latin_1_that_wrote_utf_8",
+        ),
+        function="legacy_bytes",
+    ),
+    Mutation(
         "lines with escapes become rows",
         "s3gc_core/references/pattern_search.py",
         "",
@@ -211,6 +299,52 @@ PLANS = (
         "if begin is None:",
         (_FOREIGN + "a_key_that_is_not_all_of_the_path_counts",),
         before="if begin is None or not _PATH_END.match(text, end):",
+    ),
+    Mutation(
+        "access points instead of a bucket",
+        "s3gc_core/references/codecs/url.py",
+        "names.any_bucket",
+        (_URLS + "urls", _FOREIGN + "whatever_may_be_ours_counts"),
+        before="names.any_bucket or is_alias(bucket)",
+    ),
+    Mutation(
+        "access points in the place of a bucket in a path",
+        "s3gc_core/references/codecs/hosts.py",
+        "names.any_bucket",
+        (_URLS + "urls", _FOREIGN + "whatever_may_be_ours_counts"),
+        before="names.any_bucket or is_alias(named)",
+    ),
+    Mutation(
+        "an application beside its endpoint",
+        "s3gc_core/references/codecs/hosts.py",
+        "return Serves.BUCKETS, False",
+        (
+            _URLS + "the_application_beside_its_endpoint",
+            _URLS + "the_configured_endpoint",
+            _FOREIGN
+            + "below_the_endpoint_s_path_a_bucket_may_stand_before_the_key_and_nothing_else",
+        ),
+        before="return (Serves.BELOW if names.endpoint_path else Serves.BUCKETS), False",
+    ),
+    Mutation(
+        "a pattern that names another bucket's host",
+        "s3gc_core/references/codecs/url.py",
+        "elif False:",
+        (_FOREIGN + "the_name_that_a_bucket_had_may_be_told",),
+        before="elif self._names.url_patterns:",
+    ),
+    Mutation(
+        "a CDN below the endpoint's name",
+        "s3gc_core/references/codecs/hosts.py",
+        'if host.endswith(f".{endpoint}"):\n'
+        '            own = host == f"{bucket}.{endpoint}"\n'
+        "            return (Serves.THIS if own else Serves.ANOTHER), False",
+        (
+            _URLS + "a_virtual_host_serves_its_own_bucket",
+            _URLS + "the_configured_endpoint",
+            _FOREIGN + "whatever_may_be_ours_counts",
+        ),
+        before='if host == f"{bucket}.{endpoint}":\n            return Serves.THIS, False',
     ),
     Mutation(
         "plan drift",

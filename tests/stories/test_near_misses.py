@@ -14,6 +14,8 @@ NEAR = {
     "a path below a missing folder": ("media/photos/2024/bay.jpg", "photos/2024/bay.jpg"),
     "an absolute path before it": ("photos/2024/cliff.jpg", "/srv/app/data/photos/2024/cliff.jpg"),
     "another host's path before it": ("photos/dune.jpg", "https://h.example/v1/photos/dune.jpg"),
+    "a step up before it": ("blog/images/beach.jpg", "../images/beach.jpg"),
+    "a step up, in Markdown": ("blog/images/surf.jpg", "![x](posts/../../images/surf.jpg)"),
     "full-width letters": ("photos/abc.jpg", "photos/\uff41\uff42\uff43.jpg"),
 }
 # Alike, and still another object's.
@@ -21,6 +23,7 @@ FAR = {
     "an equal base name below another folder": ("x/cover.jpg", "y/cover.jpg"),
     "a longer name": ("images/a.jpg", "images2/a.jpg"),
     "a part of the name": ("photos/a.jpg", "photos/aa.jpg"),
+    "a step up to another folder": ("blog/images/b.jpg", "../pictures/b.jpg"),
     "a bare word": ("photos/draft", "draft"),
     "another ending": ("photos/e.jpg", "photos/e.jpeg"),
 }

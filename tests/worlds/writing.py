@@ -75,11 +75,36 @@ def no(characters: str, *, inside: Callable[[str], bool] = anything) -> Callable
     return lambda key: inside(key) and not set(characters) & set(key)
 
 
+def as_windows(key: str) -> str:
+    """The key's UTF-8, taken for Windows-1252 as MySQL does, byte for byte."""
+    return "".join(bytes([code]).decode("cp1252", "ignore") or chr(code) for code in key.encode())
+
+
+def of_latin(key: str) -> bool:
+    """Whether Latin-1 has the key's characters, and its bytes are not also UTF-8."""
+    try:
+        data = key.encode("latin-1")
+        found = re.findall(rb"[\x80-\xff]+", data)
+        return bool(found) and not any(_is_utf_8(part) for part in found)
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_utf_8(data: bytes) -> bool:
+    try:
+        return bool(data.decode())
+    except UnicodeDecodeError:
+        return False
+
+
 KEY: tuple[Way, ...] = (
     one("plain", str),
     one("leading slash", lambda key: "/" + key),
     one("leading slash, percent-encoded", lambda key: "/" + path(key)),
     one("dot slash", lambda key: "./" + key),
+    one("a step up", lambda key: "../" + key),
+    one("a step up from a folder", lambda key: f"posts/../{key}"),
+    one("steps up, percent-encoded", lambda key: quote(f"a/b/../../{key}", safe="")),
     one("percent-encoded", path),
     one("percent-encoded, slashes too", lambda key: quote(key, safe="")),
     one("percent-encoded in lower case", lower_hex),
@@ -98,6 +123,9 @@ KEY: tuple[Way, ...] = (
     one("backslashes", lambda key: key.replace("/", "\\")),
     # Where a colon stands before the slash, a URL comes out.
     one("double slashes", lambda key: key.replace("/", "//"), lambda key: ":/" not in key),
+    one("UTF-8 read as Latin-1", lambda key: key.encode().decode("latin-1"), trimmed),
+    one("UTF-8 read as Windows-1252", as_windows, trimmed),
+    one("percent-encoded in Latin-1", lambda key: quote(key, encoding="latin-1"), of_latin),
     one("spaces around", lambda key: f"  {key} \n", trimmed),
 )
 

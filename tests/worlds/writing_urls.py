@@ -62,6 +62,8 @@ URL: tuple[Way, ...] = (
     one("URL percent-encoded twice", under(f"https://{_FIRST}/", lambda key: path(path(key)))),
     one("URL with + for a space", under(f"https://{_FIRST}/", _plus)),
     one("URL with a double slash", under(f"https://{_FIRST}//")),
+    one("URL with a step up", under(f"https://{_FIRST}/posts/../")),
+    one("URL with a step up, percent-encoded", under(f"https://{_FIRST}/posts/%2e%2e/")),
     one("s3 scheme, percent-encoded", under(f"s3://{BUCKET}/")),
     one("CDN", under(CDN_BASE)),
     one("CDN with a query", lambda key: f"{CDN_BASE}{path(key)}?w=200&amp;v=3"),

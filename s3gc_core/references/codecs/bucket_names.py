@@ -10,7 +10,7 @@ from s3gc_core.config import Config
 from s3gc_core.url_pattern import UrlPattern, parse_pattern
 
 # Names under which AWS serves an access point: nobody can tell from them which bucket is behind.
-_ALIASES = ("-s3alias", "--ol-s3", ".mrap")
+_ALIASES = ("-s3alias", "--ol-s3", "--op-s3", "--xa-s3", ".mrap")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from s3gc_core.references.codecs import documents, serialised
+from s3gc_core.references.legacy_text import read_again
 
 # Tokens: broken at white space; at white space and marks that enclose; only at marks that enclose
 # (so that a name with a space inside quotes or brackets stays whole).
@@ -65,6 +66,8 @@ def tokens(text: str) -> set[str]:
     layers |= {html.unescape(layer) for layer in layers}
     # A list of which the commas are escaped.
     layers |= {unquote(layer) for layer in layers if _ESCAPED_MARK.search(layer)}
+    # Half of a character that was misread may be a mark, or white space.
+    layers |= {read_again(layer) for layer in layers}
     found: set[str] = set()
     for layer in layers:
         found |= {line.strip() for line in _LINES.findall(layer) if _KEYLIKE.search(line)}

@@ -30,6 +30,7 @@ class Serves(Enum):
 
     THIS = auto()  # the bucket's keys
     BUCKETS = auto()  # a bucket's name, then its keys
+    BELOW = auto()  # the same below the endpoint's path; of its other paths nobody knows
     ANOTHER = auto()  # another bucket's keys
     UNKNOWN = auto()  # nobody knows: it may be a CDN before this bucket
 
@@ -70,11 +71,13 @@ def _serves(host: str, names: BucketNames) -> tuple[Serves, bool]:
     if endpoint := names.endpoint_host:
         if host == endpoint:
             # Some endpoints name the bucket already: both ways of reading the path count.
-            own = host.startswith(bucket + ".")
-            return (Serves.UNKNOWN if own else Serves.BUCKETS), False
-        if host.endswith("." + endpoint) and not names.any_bucket:
-            hosted = host.removesuffix("." + endpoint)
-            return (Serves.THIS if hosted == bucket else Serves.ANOTHER), False
+            if host.startswith(bucket + "."):
+                return Serves.UNKNOWN, False
+            # Beside its path there may be the application, or a CDN.
+            return (Serves.BELOW if names.endpoint_path else Serves.BUCKETS), False
+        # Other names below it may be other buckets, or other services of its domain.
+        if host == f"{bucket}.{endpoint}":
+            return Serves.THIS, False
     aws = _AWS_HOST.fullmatch(host.partition(":")[0])
     if aws is None:
         return Serves.UNKNOWN, False
@@ -86,11 +89,24 @@ def _serves(host: str, names: BucketNames) -> tuple[Serves, bool]:
     return (Serves.UNKNOWN if is_alias(aws["bucket"]) else Serves.ANOTHER), website
 
 
-def below_bucket(path: str, names: BucketNames) -> str | None:
-    """What follows the bucket in a path-style URL's path; None where it names another bucket."""
+def below_bucket(path: str, names: BucketNames) -> list[str]:
+    """What follows the bucket in a path-style URL's path; nothing where it names another bucket.
+
+    Where the endpoint has a path, it may be there or not.
+    """
     path = path.lstrip("/")
-    if names.endpoint_path and path.startswith(names.endpoint_path + "/"):
-        path = path[len(names.endpoint_path) + 1 :].lstrip("/")
-    first, _, below = path.partition("/")
-    own = first == names.bucket or unquote(first).lower() == names.bucket.lower()
-    return below if own or names.any_bucket else None
+    paths = [path]
+    if not is_outside(path, names):
+        paths.append(path[len(names.endpoint_path) + 1 :].lstrip("/"))
+    found = []
+    for one in paths:
+        first, _, below = one.partition("/")
+        named = unquote(first).lower()
+        if named == names.bucket.lower() or names.any_bucket or is_alias(named):
+            found.append(below)
+    return found
+
+
+def is_outside(path: str, names: BucketNames) -> bool:
+    """Whether a path is not below the endpoint's own."""
+    return not names.endpoint_path or not path.lstrip("/").startswith(names.endpoint_path + "/")

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from urllib.parse import unquote
 
 from s3gc_core.references.codecs import resizers
-from s3gc_core.references.codecs.bucket_names import BucketNames, plain_host
-from s3gc_core.references.codecs.hosts import Serves, below_bucket, host_of
+from s3gc_core.references.codecs.bucket_names import BucketNames, is_alias, plain_host
+from s3gc_core.references.codecs.hosts import Serves, below_bucket, host_of, is_outside
+from s3gc_core.references.path_steps import without_dots
 from s3gc_core.references.spellings import spellings
 
 # What begins a URL that may name an object.
@@ -23,6 +24,7 @@ _OTHER_SCHEME = re.compile(r"(?!https?:|s3[an]?:|ftps?:|wss?:)[a-z][a-z0-9+.\-]*
 _WITH_HOST = re.compile(r"(?:(?:https?|s3[an]?):)?//[^/\\\s]|arn:aws", re.IGNORECASE)
 # What tidying up a path leaves of a URL's two slashes.
 _ONE_SLASH = re.compile(r"((?:https?|s3[an]?):/)(?=[^/\\\s])", re.IGNORECASE)
+_DOT = re.compile("%2e", re.IGNORECASE)
 _HIDDEN_SCHEME = re.compile(r"[%\\&\"'<`\0\ufeff]")
 _ARN = re.compile(
     r"arn:aws[a-z\-]*:s3[a-z\-]*:[a-z0-9\-]*:\d*:"
@@ -132,7 +134,10 @@ class _Reading:
             else:
                 # Where there is no path, a query may follow the host at once.
                 host, question, query = authority.partition("?")
-                self._http(host, f"?{query}" if question else path)
+                path = f"?{query}" if question else path
+                # The steps of a path are taken before a server sees it: they may lead to a bucket.
+                for form in dict.fromkeys((path, without_dots(_DOT.sub(".", path)))):
+                    self._http(host, form)
 
     def _other(self, text: str) -> None:
         if text.startswith("/"):
@@ -149,8 +154,7 @@ class _Reading:
         match = _ARN.fullmatch(text)
         if match is None:
             return
-        named = match["bucket"]
-        if named is None or self._names.any_bucket or named.lower() == self._names.bucket.lower():
+        if match["bucket"] is None or self._may_be_ours(match["bucket"].lower()):
             self._path(match["key"])
 
     def _s3(self, rest: str, authority: str, path: str) -> None:
@@ -158,13 +162,21 @@ class _Reading:
             self._arn(rest)
             return
         host = plain_host(authority)
-        if not host or host == self._names.bucket.lower() or self._names.any_bucket:
+        if not host or self._may_be_ours(host):
             self._path(path)
             return
         serves = host_of(authority, self._names).serves
         if serves is Serves.THIS:
             self._path(path)
-        elif serves is Serves.BUCKETS and (below := below_bucket(path, self._names)) is not None:
+        elif serves in (Serves.BUCKETS, Serves.BELOW):
+            self._below(path)
+
+    def _may_be_ours(self, bucket: str) -> bool:
+        names = self._names
+        return bucket == names.bucket.lower() or names.any_bucket or is_alias(bucket)
+
+    def _below(self, path: str) -> None:
+        for below in below_bucket(path, self._names):
             self._path(below)
 
     def _http(self, authority: str, path: str) -> None:
@@ -174,12 +186,16 @@ class _Reading:
                 self._path(path[len(base) :])
         if host.serves is Serves.THIS:
             self._path(path)
-        elif host.serves is Serves.BUCKETS:
-            below = below_bucket(path, self._names)
-            if below is not None:
-                self._path(below)
-        elif host.serves is Serves.UNKNOWN:
+        elif host.serves in (Serves.BUCKETS, Serves.BELOW):
+            self._below(path)
+        if host.serves is Serves.UNKNOWN or (
+            host.serves is Serves.BELOW and is_outside(path, self._names)
+        ):
             self.unknown_path(path, plain_host(authority))
+        elif self._names.url_patterns:
+            # Whoever names a host in a pattern knows better: a bucket that was renamed.
+            place = f"//{plain_host(authority)}/{path}"
+            self._inside(resizers.of_patterns(self._names.patterns, "//", place))
         if "?" in path and host.serves is not Serves.UNKNOWN:
             self._inside(resizers.urls_in_query(path))
         if host.website and host.serves is not Serves.ANOTHER:

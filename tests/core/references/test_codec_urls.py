@@ -19,8 +19,10 @@ def url(text: str, names: BucketNames = AWS) -> set[str]:
 @pytest.mark.parametrize("place", HOSTED)
 def test_a_virtual_host_serves_its_own_bucket(place: str) -> None:
     assert host_of(place.format(bucket="photos"), NAMES).serves is Serves.THIS
+    # Below an endpoint of one's own there may be a CDN.
+    others = Serves.UNKNOWN if place.endswith(ENDPOINT) else Serves.ANOTHER
     for other in ("other", "photos2", "my.photos", "photos.x", "xphotos"):
-        assert host_of(place.format(bucket=other), NAMES).serves is Serves.ANOTHER
+        assert host_of(place.format(bucket=other), NAMES).serves is others
 
 
 @pytest.mark.parametrize("place", PATH_STYLE)
@@ -64,6 +66,18 @@ def test_of_other_hosts_nobody_knows(host: str) -> None:
         ("s3://photos.s3.amazonaws.com/a.jpg", {"a.jpg"}),
         ("s3://s3.amazonaws.com/other/a.jpg", set()),
         ("S3A://Photos/a.jpg", {"a.jpg"}),
+        ("https://photos.s3.amazonaws.com/a/../b.jpg", {"a/../b.jpg", "b.jpg"}),
+        ("https://photos.s3.amazonaws.com/../b.jpg", {"../b.jpg", "b.jpg"}),
+        ("https://s3.amazonaws.com/other/../photos/a.jpg", {"a.jpg"}),
+        ("https://s3.amazonaws.com/other/%2E%2e/photos/a.jpg", {"a.jpg"}),
+        ("https://s3.amazonaws.com/other/x/../a.jpg", set()),
+        ("s3://point-abc-s3alias/a.jpg", {"a.jpg"}),
+        ("s3a://Mfzwi23gnjvgw.mrap/a.jpg", {"a.jpg"}),
+        ("s3://zoned--use1-az4--xa-s3/a.jpg", {"a.jpg"}),
+        ("s3://other--use1-az4--x-s3/a.jpg", set()),
+        ("https://s3.us-east-1.amazonaws.com/point-abc-s3alias/a.jpg", {"a.jpg"}),
+        ("https://s3.us-east-1.amazonaws.com/point-abc%2Ds3alias/a.jpg", {"a.jpg"}),
+        ("arn:aws:s3:::point-abc-s3alias/a.jpg", {"a.jpg"}),
         ("arn:aws:s3:::photos", set()),
         ("arn:aws:s3:::photos/", set()),
         ("arn:aws:s3:::other/a.jpg", set()),
@@ -109,6 +123,9 @@ def test_behind_an_access_point_may_be_any_bucket(bucket: str, place: str) -> No
     assert "a/b.jpg" in url("arn:aws:s3:::anything/a/b.jpg", names)
 
 
+SUPABASE = "https://ref.supabase.co/storage/v1/s3"
+
+
 @pytest.mark.parametrize(
     ("endpoint", "text", "found"),
     [
@@ -121,12 +138,39 @@ def test_behind_an_access_point_may_be_any_bucket(bucket: str, place: str) -> No
         ("https://photos.fra1.example.com", "https://photos.fra1.example.com/photos/a.jpg", True),
         ("https://S3.Example.com:443/", "http://s3.example.com/photos/a.jpg", True),
         ("https://s3.example.com", "https://photos.s3.example.com/a.jpg", True),
-        ("https://s3.example.com", "https://other.s3.example.com/a.jpg", False),
+        ("https://s3.example.com", "https://img.s3.example.com/a.jpg", True),
+        ("https://s3.example.com", "https://s3.example.com/other/a.jpg", False),
+        ("https://s3.eu-west-1.amazonaws.com", "https://o.s3.eu-west-1.amazonaws.com/a.jpg", False),
+        ("https://example.com/photos", "https://example.com/photos/a.jpg", True),
+        ("https://example.com/photos", "https://example.com/photos/photos/a.jpg", True),
+        ("https://example.com/s3", "https://cdn.example.com/a.jpg", True),
+        ("https://example.com/s3", "https://example.com/s3/other/a.jpg", False),
+        ("https://example.com/s3", "https://s3.amazonaws.com/other/a.jpg", False),
+        (SUPABASE, f"{SUPABASE}/photos/a.jpg", True),
+        (SUPABASE, "https://ref.supabase.co/storage/v1/object/public/photos/a.jpg", True),
+        (SUPABASE, "https://ref.supabase.co/storage/v1/render/image/public/photos/a.jpg", True),
     ],
 )
 def test_the_configured_endpoint(endpoint: str, text: str, found: bool) -> None:
     names = BucketNames.of(Config("photos", endpoint_url=endpoint))
     assert ("a.jpg" in url(text, names)) is found
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("https://example.com/media/a.jpg", {"media/a.jpg"}),
+        ("https://example.com/a.jpg?v=1", {"a.jpg", "a.jpg?v=1"}),
+        ("https://example.com/s3x/a.jpg", {"s3x/a.jpg"}),
+        ("https://cdn.example.com/media/a.jpg", {"media/a.jpg"}),
+        ("https://photos.example.com/a.jpg", {"a.jpg"}),
+        ("https://example.com/s3/other/a.jpg", set()),
+    ],
+)
+def test_the_application_beside_its_endpoint(text: str, keys: set[str]) -> None:
+    """What is not below the endpoint's path may be a URL by which the application serves keys."""
+    names = BucketNames.of(Config("photos", endpoint_url="https://example.com/s3"))
+    assert url(text, names) == keys
 
 
 @pytest.mark.parametrize("base", ["https://c.example/img", "https://c.example/img/"])

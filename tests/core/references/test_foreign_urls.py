@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from s3gc_core.config import Codec
 from s3gc_core.config_create import create_config
-from s3gc_core.references import BucketNames, ColumnId, KeySearch
+from s3gc_core.references import BucketNames, ColumnId, KeySearch, keys_of_value
 
 KEY = "photos/a-key-of-ours.jpg"
 NAMES = BucketNames.of(create_config(bucket="ours", endpoint_url="http://127.0.0.1:9000"))
@@ -48,12 +51,44 @@ def test_another_bucket_is_passed_over(text: str) -> None:
         f"s3://other/x.jpg {KEY}",
         f's3://other/x.jpg","{KEY}',
         f"s3://other/x.jpg,s3://ours/{KEY}",
+        f"s3://point-abc-s3alias/{KEY}",
+        f"s3a://mfzwi23gnjvgw.mrap/{KEY}",
+        f"https://s3.us-east-1.amazonaws.com/point-abc-s3alias/{KEY}",
+        f"http://127.0.0.1:9000/resize-abc--ol-s3/{KEY}",
+        f"arn:aws:s3:::point-abc-s3alias/{KEY}",
+        f"http://img.127.0.0.1:9000/{KEY}",
         f"https://other.s3.amazonaws.com/r?url=https://ours.s3.amazonaws.com/{KEY}",
         f"https://other.s3.amazonaws.com/r?url=https%3A%2F%2Fours.s3.amazonaws.com%2F{KEY}",
     ],
 )
 def test_whatever_may_be_ours_counts(text: str) -> None:
     assert is_found(text)
+
+
+FORMER = [
+    f"https://former.s3.amazonaws.com/{KEY}",
+    f"https://former.s3.amazonaws.com/{KEY}?v=1",
+    f"https://s3.eu-west-1.amazonaws.com/former/{KEY}",
+    f"http://127.0.0.1:9000/former/{KEY}",
+    f"s3://former/{KEY}",
+]
+
+
+@pytest.mark.parametrize("url", FORMER)
+def test_the_name_that_a_bucket_had_may_be_told(url: str) -> None:
+    """Rows of before a move count for nothing until somebody says so: by a base or a pattern."""
+    before = url.partition(KEY)[0]
+    told = [replace(NAMES, url_patterns=(f"{before}{{key}}",))]
+    if not before.startswith("s3:"):
+        told.append(replace(NAMES, cdn_bases=(before,)))
+    for names in (NAMES, *told):
+        found = names is not NAMES
+        assert is_found(f"see {url} here", names) is found
+        for codec in (Codec.URL, Codec.AUTO):
+            assert (KEY in keys_of_value(codec, url, names)) is found
+        # Nobody told of these.
+        assert not is_found(url.replace("former", "other"), names)
+        assert KEY not in keys_of_value(Codec.AUTO, url.replace("former", "other"), names)
 
 
 ELSEWHERE = "https://other.s3.amazonaws.com/x.jpg"
@@ -98,13 +133,16 @@ def test_a_key_that_is_not_all_of_the_path_counts(behind: str) -> None:
     ("url", "found"),
     [
         ("http://store.test:9000/s3/other/{}", False),
-        ("http://store.test:9000/other/{}", False),
-        ("http://other.store.test:9000/{}", False),
+        ("http://store.test:9000/other/{}", True),
+        ("http://store.test:9000/s3x/{}", True),
+        ("http://other.store.test:9000/{}", True),
         ("http://store.test:9000/s3/other/a/{}", True),
         ("http://store.test:9000/s3/other/x.jpg/{}", True),
         ("http://store.test:9000/s3/ours/{}", True),
         ("http://other.store.test:9000/a/{}", True),
     ],
 )
-def test_a_bucket_may_stand_before_the_key_and_nothing_else(url: str, found: bool) -> None:
+def test_below_the_endpoint_s_path_a_bucket_may_stand_before_the_key_and_nothing_else(
+    url: str, found: bool
+) -> None:
     assert is_found(url.format(KEY), BELOW) is found

@@ -25,6 +25,9 @@ NAMES = BucketNames("photos")
         ("first line\r\n  a/my cat's.png\r\nlast line", "a/my cat's.png"),
         ('<img src="a&#47;q&#34;q&#46;jpg">', 'a/q"q.jpg'),
         ('a/my "cat" [2], (3).png', 'a/my "cat" [2], (3).png'),
+        # The second half of what was misread is white space, or a mark.
+        ("see a/voil\u00c3\u00a0.jpg left", "a/voil\u00e0.jpg"),
+        ("see \u00bba/\u00c3\u00bc\u00c3\u2026.jpg\u00ab", "a/\u00fc\u00c5.jpg"),
         ("image:9000/a/q.jpg", "9000/a/q.jpg"),
         ("a//image:9000/a/q.jpg", "9000/a/q.jpg"),
     ],
