@@ -106,14 +106,15 @@ class Parts:
         stores = await self.bucket.server_date()
         refuse(clock_skew(utc_now(), stores))
 
-    async def check_bucket_identity(self) -> None:
+    async def check_bucket_identity(self, *, may_be_anew: bool = True) -> None:
         """As `check_identity`, for the bucket alone: who needs an object back at once must not
-        wait for a database. Nor is asked whose bucket it is: it may have been lost and made anew.
+        wait for a database. Nor is asked whose bucket it is where it `may_be_anew`: lost, and made
+        once more.
         """
         bound = await identity_bound(self.audit)
         if bound is not None:
-            present = Identity(await self.bucket.identity(), bound.databases)
-            refuse(identity(bound, present))
+            marks = {} if may_be_anew else await self.bucket.marks()
+            refuse(identity(bound, Identity(await self.bucket.identity(), bound.databases, marks)))
 
     async def plan(self, plan_id: str) -> Plan:
         """A plan's head. Raises `NoSuchPlan`, `PlanGone`."""

@@ -283,12 +283,18 @@ async def _is_any(parts: Parts, operation_id: str | None, prefix: str) -> bool:
 
 
 async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> PurgeSummary:
-    """Remove backups past the horizon that nothing needs; never a sole copy."""
+    """Remove backups past the horizon that nothing needs; never a sole copy.
+
+    Raises `GuardBlocked` where the bucket is not the vault's own: what lives in another one makes
+    no backup needless.
+    """
     if parts.config.mode is Mode.DRY_RUN and not dry_run:
         raise DryRunRefused("backups are not removed in mode dry_run")
     days = parts.config.vault_horizon_days if older_than_days is None else older_than_days
     arguments = {"older_than_days": str(days), "dry_run": str(dry_run)}
     async with parts.operation("purge", arguments=arguments) as run:
+        await parts.bucket.check()
+        await parts.check_bucket_identity(may_be_anew=False)
         summary = await collection.purge(
             parts.bucket,
             parts.audit,

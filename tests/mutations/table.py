@@ -22,6 +22,7 @@ _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _AS_OF = "tests/core/collection/test_as_of.py::test_"
+_OTHER_BUCKET = "tests/core/collection/test_other_bucket.py::test_"
 _ELSEWHERE = "test_restore_elsewhere.py::test_what_was_backed_up_comes_back_from_the_vault_alone"
 _LATE = "tests/core/collection/test_late.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
@@ -909,6 +910,23 @@ VAULT = (
         "open_too=False,",
         ("tests/core/collection/" + _ELSEWHERE,),
         before="open_too=elsewhere,",
+    ),
+    Mutation(
+        "what lives in another bucket makes no backup needless",
+        "s3gc_core/actions/restoring.py",
+        "pass",
+        (
+            _OTHER_BUCKET + "what_lives_in_another_bucket_makes_no_backup_needless",
+            "tests/core/collection/test_identity_marks.py::test_another_mark_blocks",
+        ),
+        before="await parts.check_bucket_identity(may_be_anew=False)",
+    ),
+    Mutation(
+        "what lives in a bucket that was made anew makes no backup needless",
+        "s3gc_core/actions/restoring.py",
+        "await parts.check_bucket_identity()\n        summary",
+        ("tests/core/collection/test_identity_marks.py::test_another_mark_blocks",),
+        before="await parts.check_bucket_identity(may_be_anew=False)\n        summary",
     ),
     Mutation(
         "what was still there is looked at again",
