@@ -13,10 +13,9 @@ from pathlib import Path
 
 from s3gc_core import log
 from s3gc_core.bucket import Bucket
-from s3gc_core.collection import Recovered, note_late_deletes, recover
+from s3gc_core.collection import OF_ONE_OR_OF_ALL, Recovered, note_late_deletes, recover
 from s3gc_core.config import Mode
 from s3gc_core.errors import (
-    BucketUnreachable,
     GuardBlocked,
     OperationCancelled,
     Refused,
@@ -83,6 +82,7 @@ async def operation(
     arguments: Mapping[str, str] | None = None,
     healing: bool = False,
     elsewhere: bool = False,
+    may_be_anew: bool = False,
 ) -> AsyncIterator[OperationRun]:
     """Hold the vault for one operation, recover what an earlier one left, record start and end.
 
@@ -95,6 +95,8 @@ async def operation(
     healing is in the way. And an open step claims its key (`AuditLog.claim`).
 
     One that only writes `elsewhere` goes on where the bucket is away: recovery waits, and is told.
+    So it does where the bucket is not the vault's own, which each operation refuses for itself; one
+    that `may_be_anew` may have been lost and made once more.
     """
     operation_id, who = new_id(), actor()
     said = {**(arguments or {}), **job_argument()}
@@ -111,7 +113,9 @@ async def operation(
         async with AsyncExitStack() as alone:
             if await (_may_recover if healing else _healing_ended)(alone, vault_path, audit, state):
                 journal.step("recover")
-                recovered = await _recover(audit, files, bucket, journal, elsewhere=elsewhere)
+                recovered = await _recover(
+                    audit, files, bucket, journal, elsewhere=elsewhere, may_be_anew=may_be_anew
+                )
         to_recover, recovered = recovered is None, recovered or Recovered()
         if recovered.anything:
             log.warning("recovered", operations=recovered.operations, deleted=recovered.deleted)
@@ -140,33 +144,42 @@ async def recover_dead(
             return Recovered()
         if not await _may_recover(stack, vault_path, audit, state):
             return Recovered()
-        return await recover(bucket, audit, files)
+        return await recover(bucket, audit, files) or Recovered()
 
 
 async def _recover(
-    audit: AuditLog, files: BackupFiles, bucket: Bucket, journal: JobJournal, *, elsewhere: bool
+    audit: AuditLog,
+    files: BackupFiles,
+    bucket: Bucket,
+    journal: JobJournal,
+    *,
+    elsewhere: bool,
+    may_be_anew: bool,
 ) -> Recovered | None:
-    """Recover; None where the bucket is away, and what is to be done `elsewhere` does not wait."""
+    """Recover; None where the bucket is not the vault's own, or where it is away, and what is to be
+    done `elsewhere` does not wait.
+    """
     try:
-        if elsewhere and await audit.is_anything_open():
-            # Tells within seconds: whoever needs a file now must not wait out all retries.
-            await bucket.check()
-        recovered = await recover(bucket, audit, files)
-    except BucketUnreachable as error:
+        recovered = await recover(bucket, audit, files, may_be_anew=may_be_anew)
+    except OF_ONE_OR_OF_ALL as error:
         if not elsewhere:
             raise
         log.warning("recovery_pending", what=error.what)
         return None
+    if recovered is None:
+        return None
     await journal.close_interrupted()
-    await look_for_late_deletes(audit, bucket)
+    await look_for_late_deletes(audit, bucket, may_be_anew=may_be_anew)
     return recovered
 
 
-async def look_for_late_deletes(audit: AuditLog, bucket: Bucket) -> None:
+async def look_for_late_deletes(
+    audit: AuditLog, bucket: Bucket, *, may_be_anew: bool = False
+) -> None:
     """See `note_late_deletes`. Where the bucket is away a later look does it: it ends nothing."""
     try:
-        await note_late_deletes(bucket, audit)
-    except BucketUnreachable as error:
+        await note_late_deletes(bucket, audit, may_be_anew=may_be_anew)
+    except OF_ONE_OR_OF_ALL as error:
         log.warning("late_deletes_not_looked_for", what=error.what)
 
 

@@ -11,6 +11,7 @@ from s3gc_core.actions.replicating import Acknowledged, acknowledging, replicate
 from s3gc_core.actions.scheduled import ARGUMENT
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock, utc_now
+from s3gc_core.collection import unlike_bound
 from s3gc_core.config import Config
 from s3gc_core.databases import Database
 from s3gc_core.errors import NoSuchKey, NoSuchPlan, NothingTracked, PlanGone, S3gcError
@@ -54,6 +55,7 @@ class Parts:
         arguments: Mapping[str, str] | None = None,
         healing: bool = False,
         elsewhere: bool = False,
+        may_be_anew: bool = False,
     ) -> AsyncIterator[OperationRun]:
         """Hold the vault for one operation (see `operations.operation`), and ship it afterwards."""
         of_schedule = {ARGUMENT: self.scheduled} if self.scheduled else {}
@@ -70,6 +72,7 @@ class Parts:
                 arguments={**(arguments or {}), **of_schedule},
                 healing=healing,
                 elsewhere=elsewhere,
+                may_be_anew=may_be_anew,
             ) as run:
                 yield run
         except S3gcError:
@@ -111,10 +114,7 @@ class Parts:
         wait for a database. Nor is asked whose bucket it is where it `may_be_anew`: lost, and made
         once more.
         """
-        bound = await identity_bound(self.audit)
-        if bound is not None:
-            marks = {} if may_be_anew else await self.bucket.marks()
-            refuse(identity(bound, Identity(await self.bucket.identity(), bound.databases, marks)))
+        refuse(await unlike_bound(self.bucket, self.audit, may_be_anew=may_be_anew))
 
     async def plan(self, plan_id: str) -> Plan:
         """A plan's head. Raises `NoSuchPlan`, `PlanGone`."""

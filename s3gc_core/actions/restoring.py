@@ -52,12 +52,16 @@ async def restore(
     With `healing` beside a running operation. Raises `NoSuchKey` where the vault holds nothing of
     what was selected, `OperationCancelled` where a person ended it on its way, `VaultBusy`.
     """
-    await _refuse_nothing_found(parts, selection)
+    # What is still to be recovered may turn out to be gone.
+    await _refuse_nothing_found(parts, selection, elsewhere=True)
     words = _in_words(selection) | _lossy_in_words(accept_lossy)
     words |= {HEALING_ARGUMENT: str(healing)} if healing else {}
-    async with parts.operation("restore", arguments=words, healing=healing) as run:
+    async with parts.operation(
+        "restore", arguments=words, healing=healing, may_be_anew=True
+    ) as run:
         await parts.bucket.check()
         await parts.check_bucket_identity()
+        await _refuse_nothing_found(parts, selection)
         return await _restore_into(
             parts, parts.bucket, run, selection, None, overwrite, accept_lossy
         )

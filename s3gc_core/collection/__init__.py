@@ -12,6 +12,8 @@ from s3gc_core.collection.purge import PurgeSummary, purge
 from s3gc_core.collection.recovery import UNSEEN, Recovered, recover
 from s3gc_core.collection.restore import Restore, Selection, select
 from s3gc_core.collection.strays import tidy
+from s3gc_core.collection.unserved import OF_ONE_OR_OF_ALL, Unserved
+from s3gc_core.collection.whose import unlike_bound
 from s3gc_core.collection.write_back import (
     LOSSY_REFUSED,
     REPLACES,
@@ -23,6 +25,7 @@ from s3gc_core.collection.write_back import (
 
 __all__ = [
     "LOSSY_REFUSED",
+    "OF_ONE_OR_OF_ALL",
     "REPLACES",
     "UNSEEN",
     "Drill",
@@ -38,6 +41,7 @@ __all__ = [
     "ScratchFolder",
     "ScratchPrefix",
     "Selection",
+    "Unserved",
     "differences",
     "draw",
     "foresee",
@@ -51,4 +55,5 @@ __all__ = [
     "relative_name",
     "select",
     "tidy",
+    "unlike_bound",
 ]

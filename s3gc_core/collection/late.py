@@ -10,6 +10,7 @@ from datetime import timedelta
 from s3gc_core import log
 from s3gc_core.bucket import Bucket
 from s3gc_core.collection.recovery import UNSEEN
+from s3gc_core.collection.whose import may_conclude
 from s3gc_core.parallel import in_parallel
 from s3gc_core.vault import AuditLog, BackupState, Outcome, Result
 
@@ -22,13 +23,14 @@ MOST = 1_000
 _AT_ONCE = 16
 
 
-async def note_late_deletes(bucket: Bucket, audit: AuditLog) -> int:
+async def note_late_deletes(bucket: Bucket, audit: AuditLog, *, may_be_anew: bool = False) -> int:
     """Record as vanished what was still there after the delete of a recent operation, and is gone
     now: restores and healing then know it. Returns how many.
 
     Its application may have deleted it; nobody can tell, and a backup too many that can be
     restored does no harm. To be called while no execution runs. Raises `BucketUnreachable`: of a
-    bucket that is away nothing is concluded.
+    bucket that is away nothing is concluded, nor of one that is not the vault's own (see
+    `unlike_bound`).
     """
     left: list[BackupState] = []
     async for page in audit.left_by_deletes(LOOKS_BACK):
@@ -39,6 +41,8 @@ async def note_late_deletes(bucket: Bucket, audit: AuditLog) -> int:
         return 0
     # Where the bucket itself is gone each HEAD says so, too, of its key.
     await bucket.check()
+    if not await may_conclude(bucket, audit, may_be_anew=may_be_anew):
+        return 0
     at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def is_gone(state: BackupState) -> bool:

@@ -17,6 +17,7 @@ from s3gc_core.bucket import Bucket, ObjectChanged, ObjectUnreadable
 from s3gc_core.collection.classification import classify_intent, classify_restore
 from s3gc_core.collection.comparison import differences
 from s3gc_core.collection.strays import tidy
+from s3gc_core.collection.whose import may_conclude
 from s3gc_core.collection.write_back import LOSSY, is_compact_copy
 from s3gc_core.vault import (
     AuditLog,
@@ -52,13 +53,22 @@ class Recovered:
         return self != Recovered()
 
 
-async def recover(bucket: Bucket, audit: AuditLog, files: BackupFiles) -> Recovered:
-    """Classify and finish everything that ended operations left open.
+async def recover(
+    bucket: Bucket, audit: AuditLog, files: BackupFiles, *, may_be_anew: bool = False
+) -> Recovered | None:
+    """Classify and finish everything that ended operations left open; None where that has to wait,
+    as the bucket is not the vault's own (see `unlike_bound`).
 
     The caller holds the vault, so no operation is running. A step whose object cannot be looked at
-    stays open. Raises `BucketUnreachable` where the
-    bucket cannot be asked: without an answer nothing is concluded.
+    stays open. Raises `BucketUnreachable` where the bucket cannot be asked, or is not there:
+    without an answer nothing is concluded.
     """
+    if await audit.claimed():
+        # Where the bucket itself is gone each HEAD says so of its key; it also tells within
+        # seconds: whoever needs a file now must not wait out all retries.
+        await bucket.check()
+        if not await may_conclude(bucket, audit, may_be_anew=may_be_anew):
+            return None
     outcomes = dict.fromkeys(Outcome, 0)
     async for page in audit.unresolved_intents():
         for entry in page:

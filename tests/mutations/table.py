@@ -22,6 +22,7 @@ _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _AS_OF = "tests/core/collection/test_as_of.py::test_"
+_MARKS = "tests/core/collection/test_identity_marks.py::test_"
 _OTHER_BUCKET = "tests/core/collection/test_other_bucket.py::test_"
 _ELSEWHERE = "test_restore_elsewhere.py::test_what_was_backed_up_comes_back_from_the_vault_alone"
 _LATE = "tests/core/collection/test_late.py::test_"
@@ -697,7 +698,7 @@ DELETES = (
         "identity: the bucket's marks",
         GUARDS_FILE,
         "now = was",
-        ("tests/core/collection/test_identity_marks.py::test_another_mark_blocks",),
+        (_MARKS + "another_mark_blocks",),
         before="now = present.marks.get(mark, was)",
     ),
     Mutation(
@@ -917,7 +918,7 @@ VAULT = (
         "pass",
         (
             _OTHER_BUCKET + "what_lives_in_another_bucket_makes_no_backup_needless",
-            "tests/core/collection/test_identity_marks.py::test_another_mark_blocks",
+            _MARKS + "another_mark_blocks",
         ),
         before="await parts.check_bucket_identity(may_be_anew=False)",
     ),
@@ -925,8 +926,44 @@ VAULT = (
         "what lives in a bucket that was made anew makes no backup needless",
         "s3gc_core/actions/restoring.py",
         "await parts.check_bucket_identity()\n        summary",
-        ("tests/core/collection/test_identity_marks.py::test_another_mark_blocks",),
+        (_MARKS + "another_mark_blocks",),
         before="await parts.check_bucket_identity(may_be_anew=False)\n        summary",
+    ),
+    Mutation(
+        "recovery concludes nothing from another bucket",
+        "s3gc_core/collection/recovery.py",
+        "if False:\n            return None",
+        (_OTHER_BUCKET + "what_another_bucket_says_is_in_no_record",),
+        before="if not await may_conclude(bucket, audit, may_be_anew=may_be_anew):\n"
+        "            return None",
+    ),
+    Mutation(
+        "recovery concludes nothing from a bucket that was made anew",
+        "s3gc_core/collection/whose.py",
+        "marks: dict[str, str] = {}",
+        (_MARKS + "what_a_bucket_made_anew_says_is_concluded_by_a_restore_only",),
+        before="marks = {} if may_be_anew else await bucket.marks()",
+    ),
+    Mutation(
+        "recovery concludes nothing from a bucket that is not there",
+        "s3gc_core/collection/recovery.py",
+        "",
+        (_OTHER_BUCKET + "objects_of_a_bucket_that_is_not_there_are_not_gone",),
+        before="await bucket.check()",
+    ),
+    Mutation(
+        "a late look concludes nothing from another bucket",
+        "s3gc_core/collection/late.py",
+        "pass\n    at_once",
+        (_OTHER_BUCKET + "what_is_missing_in_another_bucket_was_not_deleted_late",),
+        before="return 0\n    at_once",
+    ),
+    Mutation(
+        "what is still to be recovered is no reason to refuse a restore",
+        "s3gc_core/actions/restoring.py",
+        "await _refuse_nothing_found(parts, selection)\n    words",
+        (_OTHER_BUCKET + "what_another_bucket_says_is_in_no_record",),
+        before="await _refuse_nothing_found(parts, selection, elsewhere=True)\n    words",
     ),
     Mutation(
         "what was still there is looked at again",
