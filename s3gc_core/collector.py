@@ -511,7 +511,7 @@ class Collector:
         """The backups of a selection, each with whether its file is there in its full size; with
         `elsewhere` those that a restore to another place would use.
         """
-        async for backups, _ in select(self.audit, selection, elsewhere=elsewhere):
+        async for backups, _ in select(self.audit, selection, open_too=elsewhere):
             yield await asyncio.to_thread(self._with_presence, backups)
 
     def _with_presence(self, page: list[DeletedObject]) -> list[tuple[DeletedObject, bool]]:

@@ -53,7 +53,7 @@ async def restore(
     what was selected, `OperationCancelled` where a person ended it on its way, `VaultBusy`.
     """
     # What is still to be recovered may turn out to be gone.
-    await _refuse_nothing_found(parts, selection, elsewhere=True)
+    await _refuse_nothing_found(parts, selection)
     words = _in_words(selection) | _lossy_in_words(accept_lossy)
     words |= {HEALING_ARGUMENT: str(healing)} if healing else {}
     async with parts.operation(
@@ -88,7 +88,7 @@ async def restore_to_bucket(
 
     Raises as `restore`, and `ConfigurationError` where that is our own bucket.
     """
-    await _refuse_nothing_found(parts, selection, elsewhere=True)
+    await _refuse_nothing_found(parts, selection)
     arguments = {**_in_words(selection), **{f"to_{k}": v for k, v in _in_words(to).items()}}
     arguments |= _lossy_in_words(accept_lossy)
     async with (
@@ -146,6 +146,7 @@ async def _restore_into(
             elsewhere,
             accept_lossy,
             replica,
+            run.recovered.left_open,
         )
         log.info("restore_operation_started", bucket=bucket.name, **_in_words(selection))
         try:
@@ -192,7 +193,7 @@ async def foresee(
     accept_lossy: bool = False,
 ) -> AsyncGenerator[list[Foreseen], None]:
     """What `restore`, or with `to` `restore_to_bucket`, would do, key by key; changes nothing."""
-    await _refuse_nothing_found(parts, selection, elsewhere=to is not None)
+    await _refuse_nothing_found(parts, selection, open_too=to is not None)
     elsewhere = Elsewhere(to.name, to.prefix) if to else None
     at_once = asyncio.Semaphore(parts.config.max_concurrency)
     async with AsyncExitStack() as stack:
@@ -212,7 +213,7 @@ async def foresee(
                 )
             return Foreseen(backup.intent.key, found.outcome, found.reason, backup)
 
-        pages = select(parts.audit, selection, elsewhere=to is not None)
+        pages = select(parts.audit, selection, open_too=to is not None)
         async for backups, without in pages:
             page = await in_parallel(map(one, backups))
             if selection.as_of is not None and elsewhere is None:
@@ -228,7 +229,7 @@ async def restore_to_folder(
     """Write deleted objects into a folder, unless they are there; the bucket is not touched, and
     may be away: what is recorded in the vault is enough.
     """
-    await _refuse_nothing_found(parts, selection, elsewhere=True)
+    await _refuse_nothing_found(parts, selection)
     arguments = {**_in_words(selection), "to": str(folder)} | _lossy_in_words(accept_lossy)
     async with (
         parts.operation("restore", arguments=arguments, elsewhere=True) as run,
@@ -313,13 +314,13 @@ async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> 
 
 
 async def _refuse_nothing_found(
-    parts: Parts, selection: Selection, *, elsewhere: bool = False
+    parts: Parts, selection: Selection, *, open_too: bool = True
 ) -> None:
     for text in (*selection.keys, selection.prefix or ""):
         refuse_impossible_key(text)
     if selection.operation_id is not None:
         await parts.audit.operation(selection.operation_id)
-    async for backups, _ in select(parts.audit, selection, elsewhere=elsewhere):
+    async for backups, _ in select(parts.audit, selection, open_too=open_too):
         if backups:
             sealed = [b.intent.backup for b in backups if b.intent.backup.sealed]
             if sealed:

@@ -216,7 +216,7 @@ class FolderRestore:
         May wait, or raise `OperationCancelled`, between two batches, each of which is recorded.
         """
         folder = Folder(self.path, self.standby)
-        async for backups, _ in select(self.audit, selection, elsewhere=True):
+        async for backups, _ in select(self.audit, selection, open_too=True):
             for start in range(0, len(backups), _BATCH):
                 await self.journal.checkpoint()
                 written = await self._batch(folder, backups[start : start + _BATCH])
