@@ -118,9 +118,11 @@ async def _look_for_late(parts: Parts) -> None:
 
 async def _at_work(parts: Parts) -> frozenset[str]:
     """Keys that a running operation deletes just now. What a dead one left is recovered first."""
-    if lease_holder(parts.config.vault_path) is None:
+    holder = lease_holder(parts.config.vault_path)
+    if holder is None:
         return frozenset()
-    return await parts.audit.claimed()
+    claims = await parts.audit.claims()
+    return frozenset(key for key, of in claims.items() if of == holder.operation_id)
 
 
 async def _note_deletions(parts: Parts) -> None:

@@ -13,7 +13,13 @@ from pathlib import Path
 
 from s3gc_core import log
 from s3gc_core.bucket import Bucket
-from s3gc_core.collection import OF_ONE_OR_OF_ALL, Recovered, note_late_deletes, recover
+from s3gc_core.collection import (
+    OF_ONE_OR_OF_ALL,
+    Recovered,
+    note_late_deletes,
+    recover,
+    recover_restores,
+)
 from s3gc_core.config import Mode
 from s3gc_core.errors import (
     GuardBlocked,
@@ -92,7 +98,8 @@ async def operation(
     A restore that is `healing` works beside an operation, which may run for hours, or be paused:
     it holds not the vault but the vault's healing. Two things keep them apart. Recovery looks at
     what dead operations left, so it is done only by who holds both, and both are waited for where
-    healing is in the way. And an open step claims its key (`AuditLog.claim`).
+    healing is in the way; but who heals looks at what dead restores left, whoever runs. And an open
+    step claims its key (`AuditLog.claim`).
 
     One that only writes `elsewhere` goes on where the bucket is away: recovery waits, and is told.
     So it does where the bucket is not the vault's own, which each operation refuses for itself; one
@@ -116,6 +123,8 @@ async def operation(
                 recovered = await _recover(
                     audit, files, bucket, journal, elsewhere=elsewhere, may_be_anew=may_be_anew
                 )
+            elif healing:
+                recovered = await _recover_beside(audit, bucket, vault_path, may_be_anew)
         to_recover, recovered = recovered is None, recovered or Recovered()
         if recovered.anything:
             log.warning("recovered", operations=recovered.operations, deleted=recovered.deleted)
@@ -171,6 +180,18 @@ async def _recover(
     await journal.close_interrupted()
     await look_for_late_deletes(audit, bucket, may_be_anew=may_be_anew)
     return recovered
+
+
+async def _recover_beside(
+    audit: AuditLog, bucket: Bucket, vault_path: Path, may_be_anew: bool
+) -> Recovered | None:
+    """Recover the restores of who died healing, beside the operation that holds the vault: it may
+    do so for hours, or be paused.
+    """
+    # Before the open steps are read: what it opens and ends meanwhile is not ours either way.
+    holder = lease_holder(vault_path)
+    alive = {holder.operation_id} if holder is not None else set()
+    return await recover_restores(bucket, audit, alive, may_be_anew=may_be_anew)
 
 
 async def look_for_late_deletes(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -94,6 +94,27 @@ async def recover(
         files_removed,
         steps.left_open,
     )
+
+
+async def recover_restores(
+    bucket: Bucket, audit: AuditLog, alive: Collection[str], *, may_be_anew: bool = False
+) -> Recovered | None:
+    """As `recover`, of the restores alone that no operation that is `alive` left open; all else
+    waits.
+
+    The caller holds the vault's healing, so nobody but the `alive` has begun a step by now, and
+    what dead ones left changes no more. Returns and raises as `recover`.
+    """
+    steps, asked = _OpenSteps(bucket, audit), False
+    async for page in audit.unresolved_restores():
+        dead = [entry for entry in page if entry.operation_id not in alive]
+        if dead and not asked:
+            await bucket.check()
+            if not await may_conclude(bucket, audit, may_be_anew=may_be_anew):
+                return None
+            asked = True
+        await steps.resolve(dead)
+    return Recovered(restores=steps.restores, left_open=steps.left_open)
 
 
 @dataclass(slots=True)

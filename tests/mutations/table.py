@@ -988,10 +988,10 @@ VAULT = (
     Mutation(
         "recovery concludes nothing from another bucket",
         "s3gc_core/collection/recovery.py",
-        "if False:\n            return None",
+        "if False:\n            return None\n    steps = _OpenSteps(bucket, audit)\n",
         (_OTHER_BUCKET + "what_another_bucket_says_is_in_no_record",),
         before="if not await may_conclude(bucket, audit, may_be_anew=may_be_anew):\n"
-        "            return None",
+        "            return None\n    steps = _OpenSteps(bucket, audit)\n",
     ),
     Mutation(
         "recovery concludes nothing from a bucket that was made anew",
@@ -1003,9 +1003,9 @@ VAULT = (
     Mutation(
         "recovery concludes nothing from a bucket that is not there",
         "s3gc_core/collection/recovery.py",
-        "",
+        "if not await may_conclude",
         (_OTHER_BUCKET + "objects_of_a_bucket_that_is_not_there_are_not_gone",),
-        before="await bucket.check()",
+        before="await bucket.check()\n        if not await may_conclude",
     ),
     Mutation(
         "a late look concludes nothing from another bucket",
@@ -1163,6 +1163,34 @@ HEALING = (
         "return True",
         ("tests/stories/test_healing_beside.py::test_recovery_looks_at_no_operation_that_runs",),
         function="_may_recover",
+    ),
+    Mutation(
+        "who heals recovers what a dead healer left, whoever runs",
+        "s3gc_core/actions/operations.py",
+        "return Recovered()",
+        (_BESIDE + "what_a_dead_healer_left_is_brought_back_beside_an_operation",),
+        function="_recover_beside",
+    ),
+    Mutation(
+        "who heals recovers no restore that runs",
+        "s3gc_core/collection/recovery.py",
+        "dead = page",
+        (_BESIDE + "what_a_dead_healer_left_is_brought_back_beside_an_operation",),
+        before="dead = [entry for entry in page if entry.operation_id not in alive]",
+    ),
+    Mutation(
+        "who heals beside an operation concludes nothing from another bucket",
+        "s3gc_core/collection/recovery.py",
+        "if False:",
+        (_OTHER_BUCKET + "who_heals_beside_an_operation_concludes_nothing_from_another_bucket",),
+        before="if dead and not asked:",
+    ),
+    Mutation(
+        "only who runs is at work",
+        "s3gc_core/actions/healing.py",
+        "return frozenset(claims)",
+        (_BESIDE + "a_follower_brings_back_what_a_dead_healer_left",),
+        before="return frozenset(key for key, of in claims.items() if of == holder.operation_id)",
     ),
 )
 

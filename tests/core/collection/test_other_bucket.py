@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from s3gc_core.actions.operations import look_for_late_deletes, recover_dead
+from s3gc_core.actions.restoring import restore
 from s3gc_core.collection import Recovered, Selection
 from s3gc_core.collection.execute import Execution
 from s3gc_core.errors import (
@@ -17,6 +18,8 @@ from s3gc_core.errors import (
     ResultsUnbalanced,
     S3gcError,
 )
+from s3gc_core.jobs import vault_lease
+from s3gc_core.vault import RestoreIntent
 from s3gc_tui.demo.seaweed import SeaweedServer
 from tests.conftest import MakeBucket
 from tests.core.collection.test_purge import backed_up, purge
@@ -120,6 +123,28 @@ async def test_what_another_bucket_says_is_in_no_record(
     assert (restored.counts, restored.to_recover) == ({"restored": 2}, False)
     assert await world.outcomes(operation_id) == {"a": "deleted", "b": "deleted"}
     assert await other.keys() == await world.keys() == {"used", "a", "b"}
+
+
+async def test_who_heals_beside_an_operation_concludes_nothing_from_another_bucket(
+    clone: tuple[World, World],
+) -> None:
+    """Nor from one that is not there."""
+    world, other = clone
+    done = await world.collect()
+    async with world.collector() as collector:
+        await collector.audit.append("01DEAD", [RestoreIntent("a", done.operation_id)])
+    nowhere = replace(world, config=replace(world.config, bucket="misspelt"))
+    with vault_lease(world.config.vault_path, "01ALIVE", "execute", "me"):
+        for wrong, refused in ((other, GuardBlocked), (nowhere, BucketUnreachable)):
+            async with wrong.collector() as collector:
+                with pytest.raises(refused):
+                    await restore(collector._parts, Selection(keys=("a",)), healing=True)
+            async with world.collector() as collector:
+                assert await collector.audit.claims() == {"a": "01DEAD"}
+        async with world.collector() as collector:
+            done = await restore(collector._parts, Selection(keys=("a",)), healing=True)
+        assert done.counts == {"restored": 1}
+    assert await world.keys() == {"used", "a"}
 
 
 async def test_objects_of_a_bucket_that_is_not_there_are_not_gone(
