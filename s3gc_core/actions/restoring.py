@@ -18,6 +18,7 @@ from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts, refuse_impossible_key
 from s3gc_core.bucket import Bucket
 from s3gc_core.collection import (
+    PURGE,
     Elsewhere,
     FolderRestore,
     PurgeSummary,
@@ -297,19 +298,22 @@ async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> 
         raise DryRunRefused("backups are not removed in mode dry_run")
     days = parts.config.vault_horizon_days if older_than_days is None else older_than_days
     arguments = {"older_than_days": str(days), "dry_run": str(dry_run)}
-    async with parts.operation("purge", arguments=arguments) as run:
+    async with parts.operation(PURGE, arguments=arguments) as run:
         await parts.bucket.check()
         await parts.check_bucket_identity(may_be_anew=False)
         summary = await collection.purge(
             parts.bucket,
             parts.audit,
             parts.files,
+            run.journal,
             run.operation_id,
             now=parts.clock.now(),
             horizon=timedelta(days=days),
             dry_run=dry_run,
         )
         run.counts = {"purged": summary.purged, "sole_copies": summary.sole_copies}
+        if summary.unseen:
+            run.counts["unseen"] = summary.unseen
     return summary
 
 

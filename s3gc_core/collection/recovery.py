@@ -37,6 +37,8 @@ from s3gc_core.vault import (
 
 # A HEAD that tells of one object only that it cannot be looked at.
 UNSEEN = (ObjectChanged, ObjectUnreadable)
+# The operation that removes backups of others.
+PURGE = "purge"
 # What an operation is only said to have come to when its folder is tidy.
 _TIDY_ENDS = frozenset({"done", "partial"})
 
@@ -167,12 +169,15 @@ class _OpenSteps:
 async def _end_operations(audit: AuditLog, files: BackupFiles) -> tuple[int, int]:
     """End what ended without a word, and tidy what is untidy: operations, and files removed."""
     ended = removed = 0
-    for operation in await audit.operations():
+    operations = await audit.operations()
+    # A purge that died took manifests away, and may have left files of which it recorded the end.
+    purging = any(one.finished is None and one.started.what == PURGE for one in operations)
+    for operation in operations:
         if operation.finished is None:
             removed += await tidy(audit, files, operation.operation_id)
             await audit.append(operation.operation_id, [OperationFinished("interrupted")])
             ended += 1
-        elif await _was_left_untidy(files, operation):
+        elif purging or await _was_left_untidy(files, operation):
             removed += await tidy(audit, files, operation.operation_id)
     return ended, removed
 

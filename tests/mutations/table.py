@@ -23,6 +23,7 @@ _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _AS_OF = "tests/core/collection/test_as_of.py::test_"
 _MARKS = "tests/core/collection/test_identity_marks.py::test_"
+_PURGE = "tests/core/collection/test_purge.py::test_"
 _OTHER_BUCKET = "tests/core/collection/test_other_bucket.py::test_"
 _ELSEWHERE = "test_restore_elsewhere.py::test_what_was_backed_up_comes_back_from_the_vault_alone"
 _LATE = "tests/core/collection/test_late.py::test_"
@@ -984,6 +985,55 @@ VAULT = (
         "await parts.check_bucket_identity()\n        summary",
         (_MARKS + "another_mark_blocks",),
         before="await parts.check_bucket_identity(may_be_anew=False)\n        summary",
+    ),
+    Mutation(
+        "what cannot be looked at stops no purge",
+        "s3gc_core/collection/purge.py",
+        "except () as error:",
+        (_PURGE + "what_cannot_be_looked_at_keeps_its_backup_and_stops_no_other",),
+        before="except UNSEEN as error:",
+    ),
+    Mutation(
+        "what is removed in a moment stops no purge",
+        "s3gc_core/collection/purge.py",
+        "except ():",
+        (_PURGE + "what_cannot_be_looked_at_keeps_its_backup_and_stops_no_other",),
+        before="except ObjectGone:",
+    ),
+    Mutation(
+        "what the store cannot serve stops no purge",
+        "s3gc_core/collection/purge.py",
+        "except () as error:",
+        (_PURGE + "what_cannot_be_looked_at_keeps_its_backup_and_stops_no_other",),
+        before="except OF_ONE_OR_OF_ALL as error:",
+    ),
+    Mutation(
+        "a store that serves nothing purges nothing",
+        "s3gc_core/collection/purge.py",
+        "why = error.what",
+        (_PURGE + "a_purge_that_is_ended_early_leaves_no_manifest_that_is_wrong",),
+        before="why = await self._unserved.excuse(error)",
+    ),
+    Mutation(
+        "a purge that is ended early tidies what it changed",
+        "s3gc_core/collection/purge.py",
+        "if whole and of != self.operation_id:",
+        (_PURGE + "a_purge_that_is_ended_early_leaves_no_manifest_that_is_wrong",),
+        before="if of in self.changed or (whole and of != self.operation_id):",
+    ),
+    Mutation(
+        "a manifest goes before what it names",
+        "s3gc_core/vault/manifest.py",
+        "return",
+        (_PURGE + "a_purge_that_died_leaves_no_manifest_that_is_wrong",),
+        function="remove_manifest",
+    ),
+    Mutation(
+        "what a dead purge left is tidied",
+        "s3gc_core/collection/recovery.py",
+        "elif await _was_left_untidy",
+        (_PURGE + "a_purge_that_died_leaves_no_manifest_that_is_wrong",),
+        before="elif purging or await _was_left_untidy",
     ),
     Mutation(
         "recovery concludes nothing from another bucket",
