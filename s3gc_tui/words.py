@@ -12,8 +12,9 @@ LOSSY_IMAGES = (
 )
 # A restore to another place, while our own bucket is away.
 RECOVERY_PENDING = (
-    "What an earlier operation left open is still to be recovered: the bucket is away. Its backups"
-    " were restored as well, whether or not their objects are gone."
+    "What an earlier operation left open is still to be recovered: the bucket is away, or is"
+    " not the one this vault belongs to. Its backups were restored as well, whether or not their"
+    " objects are gone."
 )
 # Of a restore with `--overwrite`.
 OVERWRITTEN = "What is overwritten is not backed up first, and cannot be brought back by s3gc."

@@ -12,7 +12,7 @@ from s3gc_core import log
 from s3gc_core.actions.operations import look_for_late_deletes, recover_dead
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.restoring import restore
-from s3gc_core.collection import UNSEEN, Selection, select
+from s3gc_core.collection import OF_ONE_OR_OF_ALL, UNSEEN, Selection, Unserved, select
 from s3gc_core.config import Heal
 from s3gc_core.errors import IdentityMissing, IdentityWrong, NoSuchKey, S3gcError, VaultBusy
 from s3gc_core.jobs import lease_holder
@@ -41,7 +41,7 @@ async def heal(
     is deleting just now, or has deleted and not recorded yet, comes at a later look, as do `later`.
     """
     await _note_deletions(parts)
-    missing = [one for one in await parts.registry.returned() if not await _is_back(parts, one)]
+    missing, absent = await _not_back(parts, await parts.registry.returned())
     lossy = await _lossy_keys(parts, [one.key for one in missing if not one.told])
     fresh = [replace(one, lossy=one.key in lossy) for one in missing if not one.told]
     for one in fresh:
@@ -50,8 +50,8 @@ async def heal(
         alarm(one)
     await parts.registry.note_told([one.key for one in fresh])
     if missing and may_restore and parts.config.heal is Heal.RESTORE:
-        await _restore(parts, sorted({one.key for one in missing}.difference(later)))
-        missing = [one for one in missing if not await _is_back(parts, one)]
+        await _restore(parts, sorted(absent.difference(later)))
+        missing, _ = await _not_back(parts, missing)
     return missing
 
 
@@ -118,9 +118,11 @@ async def _look_for_late(parts: Parts) -> None:
 
 async def _at_work(parts: Parts) -> frozenset[str]:
     """Keys that a running operation deletes just now. What a dead one left is recovered first."""
-    if lease_holder(parts.config.vault_path) is None:
+    holder = lease_holder(parts.config.vault_path)
+    if holder is None:
         return frozenset()
-    return await parts.audit.claimed()
+    claims = await parts.audit.claims()
+    return frozenset(key for key, of in claims.items() if of == holder.operation_id)
 
 
 async def _note_deletions(parts: Parts) -> None:
@@ -139,16 +141,32 @@ def _deleted_key(entry: Entry) -> str | None:
     return record.key if isinstance(record, Result) and record.outcome in GONE else None
 
 
-async def _is_back(parts: Parts, one: Returned) -> bool:
-    upto = await parts.registry.vaulted_upto()
-    try:
-        if await parts.bucket.head(one.key) is None:
-            return False
-    except UNSEEN as error:
-        # Something is there, or not even that is told: it stays an alarm, and stops no other.
-        log.warning("healing_failed", what=error.what)
-        return False
-    return await parts.registry.forget_returned([one.key], upto)
+async def _not_back(
+    parts: Parts, returned: Sequence[Returned]
+) -> tuple[list[Returned], frozenset[str]]:
+    """What is not back, and of that the keys of which the bucket says that nothing is there.
+
+    Of others something is there, or not even that is told: each stays an alarm, and stops no other.
+    Raises `BucketUnreachable`, `StoreFailed` where the bucket itself does not answer.
+    """
+    missing: list[Returned] = []
+    absent: set[str] = set()
+    unserved = Unserved(parts.bucket)
+    for one in returned:
+        upto = await parts.registry.vaulted_upto()
+        try:
+            is_there = await parts.bucket.head(one.key) is not None
+        except UNSEEN as error:
+            log.warning("healing_failed", what=error.what)
+        except OF_ONE_OR_OF_ALL as error:
+            log.warning("healing_failed", what=await unserved.excuse(error))
+        else:
+            unserved.served()
+            if is_there and await parts.registry.forget_returned([one.key], upto):
+                continue
+            absent |= set() if is_there else {one.key}
+        missing.append(one)
+    return missing, frozenset(absent)
 
 
 async def _restore(parts: Parts, keys: Sequence[str]) -> None:

@@ -13,10 +13,15 @@ from pathlib import Path
 
 from s3gc_core import log
 from s3gc_core.bucket import Bucket
-from s3gc_core.collection import Recovered, note_late_deletes, recover
+from s3gc_core.collection import (
+    OF_ONE_OR_OF_ALL,
+    Recovered,
+    note_late_deletes,
+    recover,
+    recover_restores,
+)
 from s3gc_core.config import Mode
 from s3gc_core.errors import (
-    BucketUnreachable,
     GuardBlocked,
     OperationCancelled,
     Refused,
@@ -83,6 +88,7 @@ async def operation(
     arguments: Mapping[str, str] | None = None,
     healing: bool = False,
     elsewhere: bool = False,
+    may_be_anew: bool = False,
 ) -> AsyncIterator[OperationRun]:
     """Hold the vault for one operation, recover what an earlier one left, record start and end.
 
@@ -92,9 +98,12 @@ async def operation(
     A restore that is `healing` works beside an operation, which may run for hours, or be paused:
     it holds not the vault but the vault's healing. Two things keep them apart. Recovery looks at
     what dead operations left, so it is done only by who holds both, and both are waited for where
-    healing is in the way. And an open step claims its key (`AuditLog.claim`).
+    healing is in the way; but who heals looks at what dead restores left, whoever runs. And an open
+    step claims its key (`AuditLog.claim`).
 
     One that only writes `elsewhere` goes on where the bucket is away: recovery waits, and is told.
+    So it does where the bucket is not the vault's own, which each operation refuses for itself; one
+    that `may_be_anew` may have been lost and made once more.
     """
     operation_id, who = new_id(), actor()
     said = {**(arguments or {}), **job_argument()}
@@ -111,7 +120,11 @@ async def operation(
         async with AsyncExitStack() as alone:
             if await (_may_recover if healing else _healing_ended)(alone, vault_path, audit, state):
                 journal.step("recover")
-                recovered = await _recover(audit, files, bucket, journal, elsewhere=elsewhere)
+                recovered = await _recover(
+                    audit, files, bucket, journal, elsewhere=elsewhere, may_be_anew=may_be_anew
+                )
+            elif healing:
+                recovered = await _recover_beside(audit, bucket, vault_path, may_be_anew)
         to_recover, recovered = recovered is None, recovered or Recovered()
         if recovered.anything:
             log.warning("recovered", operations=recovered.operations, deleted=recovered.deleted)
@@ -140,33 +153,54 @@ async def recover_dead(
             return Recovered()
         if not await _may_recover(stack, vault_path, audit, state):
             return Recovered()
-        return await recover(bucket, audit, files)
+        return await recover(bucket, audit, files) or Recovered()
 
 
 async def _recover(
-    audit: AuditLog, files: BackupFiles, bucket: Bucket, journal: JobJournal, *, elsewhere: bool
+    audit: AuditLog,
+    files: BackupFiles,
+    bucket: Bucket,
+    journal: JobJournal,
+    *,
+    elsewhere: bool,
+    may_be_anew: bool,
 ) -> Recovered | None:
-    """Recover; None where the bucket is away, and what is to be done `elsewhere` does not wait."""
+    """Recover; None where the bucket is not the vault's own, or where it is away, and what is to be
+    done `elsewhere` does not wait.
+    """
     try:
-        if elsewhere and await audit.is_anything_open():
-            # Tells within seconds: whoever needs a file now must not wait out all retries.
-            await bucket.check()
-        recovered = await recover(bucket, audit, files)
-    except BucketUnreachable as error:
+        recovered = await recover(bucket, audit, files, may_be_anew=may_be_anew)
+    except OF_ONE_OR_OF_ALL as error:
         if not elsewhere:
             raise
         log.warning("recovery_pending", what=error.what)
         return None
+    if recovered is None:
+        return None
     await journal.close_interrupted()
-    await look_for_late_deletes(audit, bucket)
+    await look_for_late_deletes(audit, bucket, may_be_anew=may_be_anew)
     return recovered
 
 
-async def look_for_late_deletes(audit: AuditLog, bucket: Bucket) -> None:
+async def _recover_beside(
+    audit: AuditLog, bucket: Bucket, vault_path: Path, may_be_anew: bool
+) -> Recovered | None:
+    """Recover the restores of who died healing, beside the operation that holds the vault: it may
+    do so for hours, or be paused.
+    """
+    # Before the open steps are read: what it opens and ends meanwhile is not ours either way.
+    holder = lease_holder(vault_path)
+    alive = {holder.operation_id} if holder is not None else set()
+    return await recover_restores(bucket, audit, alive, may_be_anew=may_be_anew)
+
+
+async def look_for_late_deletes(
+    audit: AuditLog, bucket: Bucket, *, may_be_anew: bool = False
+) -> None:
     """See `note_late_deletes`. Where the bucket is away a later look does it: it ends nothing."""
     try:
-        await note_late_deletes(bucket, audit)
-    except BucketUnreachable as error:
+        await note_late_deletes(bucket, audit, may_be_anew=may_be_anew)
+    except OF_ONE_OR_OF_ALL as error:
         log.warning("late_deletes_not_looked_for", what=error.what)
 
 

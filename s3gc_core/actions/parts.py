@@ -11,6 +11,7 @@ from s3gc_core.actions.replicating import Acknowledged, acknowledging, replicate
 from s3gc_core.actions.scheduled import ARGUMENT
 from s3gc_core.bucket import Bucket
 from s3gc_core.clock import Clock, utc_now
+from s3gc_core.collection import unlike_bound
 from s3gc_core.config import Config
 from s3gc_core.databases import Database
 from s3gc_core.errors import NoSuchKey, NoSuchPlan, NothingTracked, PlanGone, S3gcError
@@ -54,6 +55,7 @@ class Parts:
         arguments: Mapping[str, str] | None = None,
         healing: bool = False,
         elsewhere: bool = False,
+        may_be_anew: bool = False,
     ) -> AsyncIterator[OperationRun]:
         """Hold the vault for one operation (see `operations.operation`), and ship it afterwards."""
         of_schedule = {ARGUMENT: self.scheduled} if self.scheduled else {}
@@ -70,6 +72,7 @@ class Parts:
                 arguments={**(arguments or {}), **of_schedule},
                 healing=healing,
                 elsewhere=elsewhere,
+                may_be_anew=may_be_anew,
             ) as run:
                 yield run
         except S3gcError:
@@ -106,14 +109,12 @@ class Parts:
         stores = await self.bucket.server_date()
         refuse(clock_skew(utc_now(), stores))
 
-    async def check_bucket_identity(self) -> None:
+    async def check_bucket_identity(self, *, may_be_anew: bool = True) -> None:
         """As `check_identity`, for the bucket alone: who needs an object back at once must not
-        wait for a database. Nor is asked whose bucket it is: it may have been lost and made anew.
+        wait for a database. Nor is asked whose bucket it is where it `may_be_anew`: lost, and made
+        once more.
         """
-        bound = await identity_bound(self.audit)
-        if bound is not None:
-            present = Identity(await self.bucket.identity(), bound.databases)
-            refuse(identity(bound, present))
+        refuse(await unlike_bound(self.bucket, self.audit, may_be_anew=may_be_anew))
 
     async def plan(self, plan_id: str) -> Plan:
         """A plan's head. Raises `NoSuchPlan`, `PlanGone`."""

@@ -18,6 +18,7 @@ from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts, refuse_impossible_key
 from s3gc_core.bucket import Bucket
 from s3gc_core.collection import (
+    PURGE,
     Elsewhere,
     FolderRestore,
     PurgeSummary,
@@ -52,10 +53,13 @@ async def restore(
     With `healing` beside a running operation. Raises `NoSuchKey` where the vault holds nothing of
     what was selected, `OperationCancelled` where a person ended it on its way, `VaultBusy`.
     """
+    # What is still to be recovered may turn out to be gone.
     await _refuse_nothing_found(parts, selection)
     words = _in_words(selection) | _lossy_in_words(accept_lossy)
     words |= {HEALING_ARGUMENT: str(healing)} if healing else {}
-    async with parts.operation("restore", arguments=words, healing=healing) as run:
+    async with parts.operation(
+        "restore", arguments=words, healing=healing, may_be_anew=True
+    ) as run:
         await parts.bucket.check()
         await parts.check_bucket_identity()
         await _refuse_nothing_deleted(parts, selection)
@@ -143,6 +147,7 @@ async def _restore_into(
             elsewhere,
             accept_lossy,
             replica,
+            run.recovered.left_open,
         )
         log.info("restore_operation_started", bucket=bucket.name, **_in_words(selection))
         try:
@@ -283,22 +288,31 @@ async def _is_any(parts: Parts, operation_id: str | None, prefix: str) -> bool:
 
 
 async def purge(parts: Parts, *, older_than_days: int | None, dry_run: bool) -> PurgeSummary:
-    """Remove backups past the horizon that nothing needs; never a sole copy."""
+    """Remove backups past the horizon that nothing needs; never a sole copy.
+
+    Raises `GuardBlocked` where the bucket is not the vault's own: what lives in another one makes
+    no backup needless.
+    """
     if parts.config.mode is Mode.DRY_RUN and not dry_run:
         raise DryRunRefused("backups are not removed in mode dry_run")
     days = parts.config.vault_horizon_days if older_than_days is None else older_than_days
     arguments = {"older_than_days": str(days), "dry_run": str(dry_run)}
-    async with parts.operation("purge", arguments=arguments) as run:
+    async with parts.operation(PURGE, arguments=arguments) as run:
+        await parts.bucket.check()
+        await parts.check_bucket_identity(may_be_anew=False)
         summary = await collection.purge(
             parts.bucket,
             parts.audit,
             parts.files,
+            run.journal,
             run.operation_id,
             now=parts.clock.now(),
             horizon=timedelta(days=days),
             dry_run=dry_run,
         )
         run.counts = {"purged": summary.purged, "sole_copies": summary.sole_copies}
+        if summary.unseen:
+            run.counts["unseen"] = summary.unseen
     return summary
 
 
@@ -320,7 +334,7 @@ async def _refuse_nothing_found(parts: Parts, selection: Selection) -> None:
 
 async def _refuse_nothing_deleted(parts: Parts, selection: Selection) -> None:
     """Raise `NoSuchKey` where recovery found all that was selected where it was."""
-    async for backups, without in select(parts.audit, selection):
+    async for backups, without in select(parts.audit, selection, open_too=True):
         if backups or without:
             return
     raise NoSuchKey("nothing of what was selected was deleted, as far as the bucket tells")

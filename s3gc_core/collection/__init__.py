@@ -9,9 +9,11 @@ from s3gc_core.collection.folder import FolderRestore, relative_name
 from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.collection.late import note_late_deletes
 from s3gc_core.collection.purge import PurgeSummary, purge
-from s3gc_core.collection.recovery import UNSEEN, Recovered, recover
+from s3gc_core.collection.recovery import PURGE, UNSEEN, Recovered, recover, recover_restores
 from s3gc_core.collection.restore import Restore, Selection, select
 from s3gc_core.collection.strays import tidy
+from s3gc_core.collection.unserved import OF_ONE_OR_OF_ALL, Unserved
+from s3gc_core.collection.whose import unlike_bound
 from s3gc_core.collection.write_back import (
     LOSSY_REFUSED,
     REPLACES,
@@ -23,6 +25,8 @@ from s3gc_core.collection.write_back import (
 
 __all__ = [
     "LOSSY_REFUSED",
+    "OF_ONE_OR_OF_ALL",
+    "PURGE",
     "REPLACES",
     "UNSEEN",
     "Drill",
@@ -38,6 +42,7 @@ __all__ = [
     "ScratchFolder",
     "ScratchPrefix",
     "Selection",
+    "Unserved",
     "differences",
     "draw",
     "foresee",
@@ -48,7 +53,9 @@ __all__ = [
     "placed",
     "purge",
     "recover",
+    "recover_restores",
     "relative_name",
     "select",
     "tidy",
+    "unlike_bound",
 ]

@@ -32,12 +32,12 @@ from s3gc_core.bucket import (
 )
 from s3gc_core.clock import Clock
 from s3gc_core.collection.backup import BackupRun, Backups, would_end
+from s3gc_core.collection.claims import why_claimed
 from s3gc_core.collection.classification import classify_intent
 from s3gc_core.collection.drift import drifted
 from s3gc_core.collection.last_check import LastCheck
 from s3gc_core.collection.overlap import Ahead, batches
 from s3gc_core.collection.recovery import UNSEEN
-from s3gc_core.collection.restore import CLAIMED
 from s3gc_core.collection.untruth import any_still_there
 from s3gc_core.config import Config, Images, Mode
 from s3gc_core.errors import S3gcError, VaultFull
@@ -217,7 +217,8 @@ class Execution:
         claimed = await self._commit([*backed_up.alarms, *backed_up.intents])
         # A vault that is copied without the end of its log must not be tidied by what is left.
         await to_the_end(self.audit.anchor(synced=False))
-        self._note([Result(key, Outcome.KEPT, CLAIMED) for key in sorted(claimed)])
+        why = await why_claimed(self.audit, self.config.vault_path, claimed, {})
+        self._note([Result(key, Outcome.KEPT, why[key]) for key in sorted(claimed)])
         await self.replica_has()
         if not self.journal.is_pause_wished():
             ahead.begin(following)

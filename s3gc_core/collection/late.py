@@ -10,6 +10,8 @@ from datetime import timedelta
 from s3gc_core import log
 from s3gc_core.bucket import Bucket
 from s3gc_core.collection.recovery import UNSEEN
+from s3gc_core.collection.unserved import OF_ONE_OR_OF_ALL, Unserved
+from s3gc_core.collection.whose import may_conclude
 from s3gc_core.parallel import in_parallel
 from s3gc_core.vault import AuditLog, BackupState, Outcome, Result
 
@@ -22,13 +24,14 @@ MOST = 1_000
 _AT_ONCE = 16
 
 
-async def note_late_deletes(bucket: Bucket, audit: AuditLog) -> int:
+async def note_late_deletes(bucket: Bucket, audit: AuditLog, *, may_be_anew: bool = False) -> int:
     """Record as vanished what was still there after the delete of a recent operation, and is gone
     now: restores and healing then know it. Returns how many.
 
     Its application may have deleted it; nobody can tell, and a backup too many that can be
-    restored does no harm. To be called while no execution runs. Raises `BucketUnreachable`: of a
-    bucket that is away nothing is concluded.
+    restored does no harm. To be called while no execution runs. Raises `BucketUnreachable`,
+    `StoreFailed`: of a bucket that is away nothing is concluded, nor of one that is not the
+    vault's own (see `unlike_bound`).
     """
     left: list[BackupState] = []
     async for page in audit.left_by_deletes(LOOKS_BACK):
@@ -39,15 +42,23 @@ async def note_late_deletes(bucket: Bucket, audit: AuditLog) -> int:
         return 0
     # Where the bucket itself is gone each HEAD says so, too, of its key.
     await bucket.check()
-    at_once = asyncio.Semaphore(_AT_ONCE)
+    if not await may_conclude(bucket, audit, may_be_anew=may_be_anew):
+        return 0
+    at_once, unserved = asyncio.Semaphore(_AT_ONCE), Unserved(bucket)
 
     async def is_gone(state: BackupState) -> bool:
         async with at_once:
             try:
-                return await bucket.head(state.intent.key) is None
+                gone = await bucket.head(state.intent.key) is None
             except UNSEEN as error:
-                log.info("late_delete_not_looked_at", key=state.intent.key, detail=error.what)
-                return False
+                why = error.what
+            except OF_ONE_OR_OF_ALL as error:
+                why = await unserved.excuse(error)
+            else:
+                unserved.served()
+                return gone
+        log.info("late_delete_not_looked_at", key=state.intent.key, detail=why)
+        return False
 
     looked_at = left[:MOST]
     gone = await in_parallel(map(is_gone, looked_at))

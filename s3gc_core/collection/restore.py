@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -16,6 +16,7 @@ import msgspec
 
 from s3gc_core import log
 from s3gc_core.bucket import Bucket, ObjectChanged, ObjectUnreadable, WriteDenied
+from s3gc_core.collection.claims import why_claimed
 from s3gc_core.collection.comparison import differences
 from s3gc_core.collection.unhiding import UNHIDDEN, unhide
 from s3gc_core.collection.write_back import (
@@ -42,8 +43,6 @@ from s3gc_core.vault import (
 
 # Objects restored at a time between two audit commits, each of which waits for the disk.
 _BATCH = 256
-# Why a key is left alone: its backup, or its object, may be another one in a moment.
-CLAIMED = "another operation is deleting it or bringing it back just now"
 
 _WRITTEN = frozenset({RestoreOutcome.RESTORED, RestoreOutcome.EXPORTED})
 _AS_INTENDED = _WRITTEN | {RestoreOutcome.ALREADY_THERE}
@@ -89,7 +88,7 @@ async def select(
     A key that is named gets any backup there is, whatever the log says became of its object: a
     delete whose answer came after our death is not known to anyone. So does a time: what was
     backed up and then kept or overwritten was the live object, too. With `open_too` also what is
-    still to be recovered: it may be gone.
+    still to be recovered: it may be gone, and a copy of it elsewhere does no harm.
     """
     async for page in audit.deleted_objects(
         keys=selection.keys,
@@ -118,6 +117,7 @@ class Restore:
     compact copies now, which only `accept_lossy` lets come back.
 
     `standby` has what is damaged or gone in the vault; `from_replica` objects came from there.
+    `left_open` is what recovery could not look at, and why.
     """
 
     bucket: Bucket
@@ -130,6 +130,7 @@ class Restore:
     elsewhere: Elsewhere | None = None
     accept_lossy: bool = False
     standby: Standby | None = None
+    left_open: Mapping[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     bytes_restored: int = 0
     unhidden: int = 0
@@ -143,9 +144,8 @@ class Restore:
         May wait, or raise `OperationCancelled`, between two batches, each of which is recorded.
         Raises `WriteDenied` where every object so far was denied: so would be all others.
         """
-        # A copy elsewhere of what may still be here does no harm; here, recovery came before.
-        open_too = self.elsewhere is not None
-        async for backups, without in select(self.audit, selection, open_too=open_too):
+        # What recovery had to leave open fails here, so that it is told.
+        async for backups, without in select(self.audit, selection, open_too=True):
             for start in range(0, len(backups), _BATCH):
                 await self.journal.checkpoint()
                 await self._restore_batch(backups[start : start + _BATCH])
@@ -154,7 +154,7 @@ class Restore:
 
     async def _restore_batch(self, batch: list[DeletedObject]) -> None:
         there = [placed(backup.intent, self.elsewhere) for backup in batch]
-        claimed: frozenset[str] = frozenset()
+        claimed: dict[str, str] = {}
         at_once = asyncio.Semaphore(self.concurrency)
 
         async def to_overwrite(intent: Intent) -> str | None:
@@ -168,12 +168,14 @@ class Restore:
                 RestoreIntent(backup.intent.key, backup.operation_id, etag)
                 for backup, etag in zip(batch, overwriting, strict=True)
             ]
-            claimed = await self.audit.claim(self.operation_id, intents)
+            left_to_others = await self.audit.claim(self.operation_id, intents)
+            vault, unseen = self.journal.vault_path, self.left_open
+            claimed = await why_claimed(self.audit, vault, left_to_others, unseen)
         denials: list[WriteDenied] = []
 
         async def one(backup: DeletedObject, intent: Intent, etag: str | None) -> Restored:
             if intent.key in claimed:
-                left = Written(RestoreOutcome.FAILED, None, CLAIMED)
+                left = Written(RestoreOutcome.FAILED, None, claimed[intent.key])
                 return left.of(backup.intent.key, backup.operation_id)
             async with at_once:
                 written = await self._unhidden(backup) if etag is None else None

@@ -69,6 +69,11 @@ class JobJournal:
         # Its own: the pool that all others share is full while backups are encoded.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="s3gc-job")
 
+    @property
+    def vault_path(self) -> Path:
+        """The vault that its operation works on."""
+        return self._vault_path
+
     @classmethod
     @asynccontextmanager
     async def open(

@@ -133,6 +133,10 @@ class AuditLog:
         """Keys of which any operation has an open step."""
         return frozenset(await self._read(reading.keys_claimed, ""))
 
+    async def claims(self) -> dict[str, str]:
+        """The operation that has an open step of a key, by key: the last where several have."""
+        return await self._read(reading.claims)
+
     async def is_anything_open(self) -> bool:
         """Whether an operation, running or dead, has an open step or no end."""
         return await self._read(reading.is_anything_open)

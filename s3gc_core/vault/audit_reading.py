@@ -96,6 +96,11 @@ def keys_claimed(connection: sqlite3.Connection, operation_id: str) -> set[str]:
     return {key for (key,) in connection.execute(query, (operation_id,))}
 
 
+def claims(connection: sqlite3.Connection) -> dict[str, str]:
+    """Keys with an open step -> the operation of the last one."""
+    return dict(connection.execute("SELECT key, operation_id FROM open_steps ORDER BY seq"))
+
+
 def is_anything_open(connection: sqlite3.Connection) -> bool:
     """Whether there is an open step, or an operation without its end."""
     query = (

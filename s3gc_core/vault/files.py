@@ -25,7 +25,7 @@ from s3gc_core.vault.encoding import Source
 from s3gc_core.vault.failures import BackupDamaged, BackupNotDurable, disk_failure
 from s3gc_core.vault.keyring import Keyring
 from s3gc_core.vault.links import link_backups
-from s3gc_core.vault.manifest import ManifestWriter, has_manifest
+from s3gc_core.vault.manifest import ManifestWriter, has_manifest, remove_manifest
 from s3gc_core.vault.packs import PACKED_BELOW, HeldBackup, PackAppender, end_pack
 from s3gc_core.vault.places import (
     BACKUPS,
@@ -264,6 +264,12 @@ class BackupFiles:
     def has_manifest(self, operation_id: str) -> bool:
         """Whether the operation has its manifest; one without a folder needs none."""
         return has_manifest(self._vault, operation_id)
+
+    def remove_manifest(self, operation_id: str) -> None:
+        """Remove the operation's manifest, durably: before what it names goes. One that is not
+        there is no error. Raises `VaultUnreachable`.
+        """
+        remove_manifest(self._vault, operation_id)
 
     def end_pack(self, path: str, end: int) -> None:
         """Cut a recorded pack where its last recorded backup ends, and seal it: see `packs`."""

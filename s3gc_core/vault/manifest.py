@@ -1,7 +1,7 @@
 """The manifest of an operation: a line for each of its backups, for `grep` and a text editor.
 
-Made from the audit log when the operation has ended, and made again whenever it is missing: nothing
-of ours reads it.
+Made from the audit log when the operation has ended, and made again where it is missing; removed
+before any backup that it names is. Nothing of ours reads it.
 """
 
 from __future__ import annotations
@@ -108,6 +108,18 @@ def has_manifest(vault: Path, operation_id: str) -> bool:
         return True
     except OSError as error:
         raise disk_failure("looking for a manifest", error) from error
+
+
+def remove_manifest(vault: Path, operation_id: str) -> None:
+    """Remove it, durably. One that is not there is no error. Raises `VaultUnreachable`."""
+    try:
+        with operation_folder(vault, operation_id) as folder:
+            os.unlink(MANIFEST, dir_fd=folder)
+            os.fsync(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise disk_failure("removing a manifest", error) from error
 
 
 def _is_there(folder: int) -> bool:

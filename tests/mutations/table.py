@@ -23,6 +23,9 @@ _DAY = "tests/core/judgement/test_day_budget.py::test_"
 _UNATTENDED = "tests/stories/test_unattended.py::test_"
 _HORIZON = "tests/core/judgement/test_vault_horizon.py::test_"
 _AS_OF = "tests/core/collection/test_as_of.py::test_"
+_MARKS = "tests/core/collection/test_identity_marks.py::test_"
+_PURGE = "tests/core/collection/test_purge.py::test_"
+_OTHER_BUCKET = "tests/core/collection/test_other_bucket.py::test_"
 _ELSEWHERE = "test_restore_elsewhere.py::test_what_was_backed_up_comes_back_from_the_vault_alone"
 _LATE = "tests/core/collection/test_late.py::test_"
 _UNSAFE = "tests/core/collection/test_unsafe_store.py::test_"
@@ -583,6 +586,62 @@ DELETES = (
         before="UNSEEN = (ObjectChanged, ObjectUnreadable)",
     ),
     Mutation(
+        "one object that the store cannot serve stops no recovery",
+        "s3gc_core/collection/recovery.py",
+        "except () as error:",
+        (_THROTTLED + "an_object_that_cannot_be_looked_at_leaves_its_step_open_and_no_other",),
+        before="except OF_ONE_OR_OF_ALL as error:",
+    ),
+    Mutation(
+        "a store that serves nothing recovers nothing",
+        "s3gc_core/collection/recovery.py",
+        "self._leave(record.key, error.what)",
+        (_THROTTLED + "a_store_that_serves_nothing_recovers_nothing",),
+        before="self._leave(record.key, await self._unserved.excuse(error))",
+    ),
+    Mutation(
+        "what goes elsewhere needs no recovery, whatever the store says",
+        "s3gc_core/actions/operations.py",
+        "except OF_ONE_OR_OF_ALL[:1] as error:\n        if not elsewhere:",
+        (_THROTTLED + "a_store_that_serves_nothing_recovers_nothing",),
+        before="except OF_ONE_OR_OF_ALL as error:\n        if not elsewhere:",
+    ),
+    Mutation(
+        "one object that the store cannot serve stops no late look",
+        "s3gc_core/collection/late.py",
+        "except () as error:",
+        (_THROTTLED + "an_object_that_cannot_be_looked_at_stops_no_late_look",),
+        before="except OF_ONE_OR_OF_ALL as error:",
+    ),
+    Mutation(
+        "one object that the store cannot serve stops no healing",
+        "s3gc_core/actions/healing.py",
+        "except () as error:",
+        (_THROTTLED + "an_object_that_cannot_be_looked_at_stops_no_healing",),
+        before="except OF_ONE_OR_OF_ALL as error:",
+    ),
+    Mutation(
+        "what cannot be looked at is not brought back, and stops no other",
+        "s3gc_core/actions/healing.py",
+        "sorted({one.key for one in missing}.difference(later))",
+        (_THROTTLED + "an_object_that_cannot_be_looked_at_stops_no_healing",),
+        before="sorted(absent.difference(later))",
+    ),
+    Mutation(
+        "what recovery had to leave open is told by a restore",
+        "s3gc_core/collection/restore.py",
+        "select(self.audit, selection)",
+        (_THROTTLED + "an_object_that_cannot_be_looked_at_leaves_its_step_open_and_no_other",),
+        before="select(self.audit, selection, open_too=True)",
+    ),
+    Mutation(
+        "who is dead brings nothing back just now",
+        "s3gc_core/collection/claims.py",
+        "return CLAIMED",
+        (_THROTTLED + "an_object_that_cannot_be_looked_at_leaves_its_step_open_and_no_other",),
+        function="_why",
+    ),
+    Mutation(
         "a log that was cut while a plan is executed",
         _EXECUTE_FILE,
         "pass",
@@ -831,7 +890,7 @@ DELETES = (
         "identity: the bucket's marks",
         GUARDS_FILE,
         "now = was",
-        ("tests/core/collection/test_identity_marks.py::test_another_mark_blocks",),
+        (_MARKS + "another_mark_blocks",),
         before="now = present.marks.get(mark, was)",
     ),
     Mutation(
@@ -1043,7 +1102,109 @@ VAULT = (
         "s3gc_core/collection/restore.py",
         "open_too=False,",
         ("tests/core/collection/" + _ELSEWHERE,),
-        before="open_too=elsewhere,",
+        before="open_too=open_too,",
+    ),
+    Mutation(
+        "what lives in another bucket makes no backup needless",
+        "s3gc_core/actions/restoring.py",
+        "pass",
+        (
+            _OTHER_BUCKET + "what_lives_in_another_bucket_makes_no_backup_needless",
+            _MARKS + "another_mark_blocks",
+        ),
+        before="await parts.check_bucket_identity(may_be_anew=False)",
+    ),
+    Mutation(
+        "what lives in a bucket that was made anew makes no backup needless",
+        "s3gc_core/actions/restoring.py",
+        "await parts.check_bucket_identity()\n        summary",
+        (_MARKS + "another_mark_blocks",),
+        before="await parts.check_bucket_identity(may_be_anew=False)\n        summary",
+    ),
+    Mutation(
+        "what cannot be looked at stops no purge",
+        "s3gc_core/collection/purge.py",
+        "except () as error:",
+        (_PURGE + "what_cannot_be_looked_at_keeps_its_backup_and_stops_no_other",),
+        before="except UNSEEN as error:",
+    ),
+    Mutation(
+        "what is removed in a moment stops no purge",
+        "s3gc_core/collection/purge.py",
+        "except ():",
+        (_PURGE + "what_cannot_be_looked_at_keeps_its_backup_and_stops_no_other",),
+        before="except ObjectGone:",
+    ),
+    Mutation(
+        "what the store cannot serve stops no purge",
+        "s3gc_core/collection/purge.py",
+        "except () as error:",
+        (_PURGE + "what_cannot_be_looked_at_keeps_its_backup_and_stops_no_other",),
+        before="except OF_ONE_OR_OF_ALL as error:",
+    ),
+    Mutation(
+        "a store that serves nothing purges nothing",
+        "s3gc_core/collection/purge.py",
+        "why = error.what",
+        (_PURGE + "a_purge_that_is_ended_early_leaves_no_manifest_that_is_wrong",),
+        before="why = await self._unserved.excuse(error)",
+    ),
+    Mutation(
+        "a purge that is ended early tidies what it changed",
+        "s3gc_core/collection/purge.py",
+        "if whole and of != self.operation_id:",
+        (_PURGE + "a_purge_that_is_ended_early_leaves_no_manifest_that_is_wrong",),
+        before="if of in self.changed or (whole and of != self.operation_id):",
+    ),
+    Mutation(
+        "a manifest goes before what it names",
+        "s3gc_core/vault/manifest.py",
+        "return",
+        (_PURGE + "a_purge_that_died_leaves_no_manifest_that_is_wrong",),
+        function="remove_manifest",
+    ),
+    Mutation(
+        "what a dead purge left is tidied",
+        "s3gc_core/collection/recovery.py",
+        "elif await _was_left_untidy",
+        (_PURGE + "a_purge_that_died_leaves_no_manifest_that_is_wrong",),
+        before="elif purging or await _was_left_untidy",
+    ),
+    Mutation(
+        "recovery concludes nothing from another bucket",
+        "s3gc_core/collection/recovery.py",
+        "if False:\n            return None\n    steps = _OpenSteps(bucket, audit)\n",
+        (_OTHER_BUCKET + "what_another_bucket_says_is_in_no_record",),
+        before="if not await may_conclude(bucket, audit, may_be_anew=may_be_anew):\n"
+        "            return None\n    steps = _OpenSteps(bucket, audit)\n",
+    ),
+    Mutation(
+        "recovery concludes nothing from a bucket that was made anew",
+        "s3gc_core/collection/whose.py",
+        "marks: dict[str, str] = {}",
+        (_MARKS + "what_a_bucket_made_anew_says_is_concluded_by_a_restore_only",),
+        before="marks = {} if may_be_anew else await bucket.marks()",
+    ),
+    Mutation(
+        "recovery concludes nothing from a bucket that is not there",
+        "s3gc_core/collection/recovery.py",
+        "if not await may_conclude",
+        (_OTHER_BUCKET + "objects_of_a_bucket_that_is_not_there_are_not_gone",),
+        before="await bucket.check()\n        if not await may_conclude",
+    ),
+    Mutation(
+        "a late look concludes nothing from another bucket",
+        "s3gc_core/collection/late.py",
+        "pass\n    at_once",
+        (_OTHER_BUCKET + "what_is_missing_in_another_bucket_was_not_deleted_late",),
+        before="return 0\n    at_once",
+    ),
+    Mutation(
+        "what is still to be recovered is no reason to refuse a restore",
+        "s3gc_core/actions/restoring.py",
+        "open_too: bool = False",
+        (_OTHER_BUCKET + "what_another_bucket_says_is_in_no_record",),
+        before="open_too: bool = True",
     ),
     Mutation(
         "what was still there is looked at again",
@@ -1187,6 +1348,34 @@ HEALING = (
         "return True",
         ("tests/stories/test_healing_beside.py::test_recovery_looks_at_no_operation_that_runs",),
         function="_may_recover",
+    ),
+    Mutation(
+        "who heals recovers what a dead healer left, whoever runs",
+        "s3gc_core/actions/operations.py",
+        "return Recovered()",
+        (_BESIDE + "what_a_dead_healer_left_is_brought_back_beside_an_operation",),
+        function="_recover_beside",
+    ),
+    Mutation(
+        "who heals recovers no restore that runs",
+        "s3gc_core/collection/recovery.py",
+        "dead = page",
+        (_BESIDE + "what_a_dead_healer_left_is_brought_back_beside_an_operation",),
+        before="dead = [entry for entry in page if entry.operation_id not in alive]",
+    ),
+    Mutation(
+        "who heals beside an operation concludes nothing from another bucket",
+        "s3gc_core/collection/recovery.py",
+        "if False:",
+        (_OTHER_BUCKET + "who_heals_beside_an_operation_concludes_nothing_from_another_bucket",),
+        before="if dead and not asked:",
+    ),
+    Mutation(
+        "only who runs is at work",
+        "s3gc_core/actions/healing.py",
+        "return frozenset(claims)",
+        (_BESIDE + "a_follower_brings_back_what_a_dead_healer_left",),
+        before="return frozenset(key for key, of in claims.items() if of == holder.operation_id)",
     ),
 )
 

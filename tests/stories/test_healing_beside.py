@@ -26,7 +26,16 @@ from s3gc_core.jobs import (
     vault_lease,
 )
 from s3gc_core.judgement import layers
-from s3gc_core.vault import AuditLog, Intent, Outcome, RestoreIntent, Result
+from s3gc_core.vault import (
+    AuditLog,
+    Intent,
+    OperationStarted,
+    Outcome,
+    Restored,
+    RestoreIntent,
+    RestoreOutcome,
+    Result,
+)
 from tests.core.jobs.journals import until, until_job
 from tests.stories.test_healing import deleted, link
 from tests.stories.test_jobs_at_safe_points import is_paused
@@ -196,6 +205,58 @@ async def test_recovery_looks_at_no_operation_that_runs(sqlite_world: World) -> 
             await collector.audit.append("01ALIVE", [Result("gone", Outcome.FAILED)])
             assert await heal(collector._parts, lambda _: None) == []
     assert await world.keys() == {"used", "other", "gone"}
+
+
+async def died_healing(collector: Collector, *keys: str) -> None:
+    """A healing restore was killed between its claim and the first object it writes."""
+    started = OperationStarted("restore", "me", "execute", arguments={"healing": "True"})
+    intents = [RestoreIntent(key, await deleted_by(collector, key)) for key in keys]
+    await collector.audit.append("01DEAD2", [started, *intents])
+
+
+async def deleted_by(collector: Collector, key: str) -> str:
+    [found] = [one async for page in collector.audit.deleted_objects(keys=(key,)) for one in page]
+    return found.operation_id
+
+
+async def test_what_a_dead_healer_left_is_brought_back_beside_an_operation(
+    sqlite_world: World,
+) -> None:
+    """The operation, here a restore, may run for ever; what it has open itself is its own."""
+    world = sqlite_world
+    await deleted(world, heal="restore")
+    vault = world.config.vault_path
+    async with world.collector() as collector:
+        await link(world, "gone")
+        await link(world, "other")
+        await collector.rebuild_registry()
+        await died_healing(collector, "gone")
+        with vault_lease(vault, "01ALIVE", "restore", "me", file=LEASE_FILE):
+            other = RestoreIntent("other", await deleted_by(collector, "other"))
+            await collector.audit.append("01ALIVE", [other])
+            left = await heal(collector._parts, lambda _: None)
+            assert ([one.key for one in left], await world.keys()) == (["other"], {"used", "gone"})
+            assert await collector.audit.claims() == {"other": "01ALIVE"}
+            # Its end is for who holds the vault to say.
+            dead = await collector.audit.operation("01DEAD2")
+            assert dead.finished is None
+        records = [e.record async for p in collector.audit.entries("01DEAD2") for e in p]
+        [ended] = [r for r in records if isinstance(r, Restored)]
+        assert (ended.key, ended.outcome, ended.inferred) == ("gone", RestoreOutcome.FAILED, True)
+        await collector.audit.verify()
+
+
+async def test_a_follower_brings_back_what_a_dead_healer_left(sqlite_world: World) -> None:
+    world = sqlite_world
+    followed_too = {"url": world.app.url, "cdc": True}
+    await deleted(world, heal="restore", database=followed_too)
+    async with world.collector() as collector:
+        await died_healing(collector, "gone", "other")
+    with vault_lease(world.config.vault_path, "01ALIVE", "execute", "me", file=LEASE_FILE):
+        async with followed(world):
+            await link(world, "gone")
+            await link(world, "other")
+            await until_there(world, {"used", "gone", "other"})
 
 
 async def left_open(collector: Collector, key: str, operation_id: str = "01DEAD1") -> Intent:

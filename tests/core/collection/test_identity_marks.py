@@ -9,6 +9,8 @@ import pytest
 
 from s3gc_core.errors import GuardBlocked
 from s3gc_core.vault import Bound
+from tests.core.collection.test_other_bucket import died, left_open
+from tests.core.collection.test_purge import purge
 from tests.core.judgement.controlled import put, rows
 from tests.servers.proxy import Exchange, Proxy
 from tests.world import World
@@ -67,7 +69,8 @@ async def test_another_mark_blocks(proxied: tuple[World, Proxy], mark: str, othe
     assert plan_id is not None
     assert await bound(world) == [FIRST]
     told(proxy, **{**FIRST, mark: other})
-    for action in (world.scan, partial(world.execute, plan_id)):
+    # Nor does what lives in it now make a backup needless.
+    for action in (world.scan, partial(world.execute, plan_id), partial(purge, world)):
         with pytest.raises(GuardBlocked, match=f"bucket-{mark} is {other}") as blocked:
             await action()
         assert list(blocked.value.guards) == [f"identity:bucket-{mark}"]
@@ -85,6 +88,25 @@ async def test_another_mark_blocks(proxied: tuple[World, Proxy], mark: str, othe
     # Who needs a file back after the bucket was lost is not asked whose bucket it is.
     told(proxy, **{**FIRST, mark: "yet another" if mark != "created" else "2026-03-03T00:00:00Z"})
     assert (await world.restore("orphan")).counts == {"restored": 1}
+
+
+async def test_what_a_bucket_made_anew_says_is_concluded_by_a_restore_only(
+    proxied: tuple[World, Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By any other server at the same place, too: all but who needs a file back refuse it."""
+    world, proxy = proxied
+    await rows(world, "used")
+    world.track({"t": ["k"]})
+    await put(world, "used", "a", "b")
+    world.days(10)
+    told(proxy, **FIRST)
+    operation_id = await died(world, monkeypatch, deleted=True)
+    told(proxy, **{**FIRST, "owner": "them"})
+    with pytest.raises(GuardBlocked):
+        await world.scan()
+    assert await left_open(world) == {"a", "b"}
+    assert (await world.restore(operation_id=operation_id)).counts == {"restored": 2}
+    assert await left_open(world) == frozenset()
 
 
 async def test_what_was_not_bound_yet_is_bound_by_the_next_scan(
