@@ -22,8 +22,8 @@ _COLUMNS = """
     SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE FROM information_schema.COLUMNS
     WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, ORDINAL_POSITION
 """
-# A UUID is all of many a key.
-_TEXT_LIKE = TEXT | BINARY | {"uuid"}
+# A UUID is all of many a key, and a word of an enumeration may be.
+_TEXT_LIKE = TEXT | BINARY | {"uuid", "enum", "set"}
 # The statement's time is up: MariaDB's error, and MySQL's.
 _TIME_UP = frozenset({1969, 3024})
 

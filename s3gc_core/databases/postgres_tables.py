@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 # `text_like` grows from the plain types to arrays, domains and composites of them; a UUID is all of
-# many a key, and a label path (ltree) may be. The estimate of a partitioned table is that of its
-# leaves; a relation never analyzed has -1, or nothing at all.
+# many a key, and a label path (ltree) or a word of an enumeration may be. The estimate of a
+# partitioned table is that of its leaves; a relation never analyzed has -1, or nothing at all.
 _TABLES = """
     WITH RECURSIVE text_like (type) AS (
-        SELECT oid FROM pg_catalog.pg_type WHERE typcategory = 'S'
+        SELECT oid FROM pg_catalog.pg_type WHERE typcategory = 'S' OR typtype = 'e'
             OR typname = ANY ('{json,jsonb,xml,bytea,hstore,uuid,ltree}')
         UNION
         SELECT outside.type FROM text_like inside CROSS JOIN LATERAL (

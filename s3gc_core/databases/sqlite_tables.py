@@ -14,12 +14,17 @@ from s3gc_core.databases.protocol import ListedTable, Row, TableRead, TextColumn
 from s3gc_core.databases.sqlite_catalogue import Table, ask, quote
 from s3gc_core.databases.sqlite_pages import page, select, where
 
-# Declared types are only hints. These are trusted to hold no text; any other, or none, may.
+# Declared types are only hints. Columns of these are listed where they do hold text: something that
+# is neither a number nor a time. Those of any other type, or of none, are listed anyway.
 _NO_TEXT = re.compile(
     r"\s*(TINY|SMALL|MEDIUM|BIG|UNSIGNED\s+BIG\s+)?INT(EGER|2|4|8)?\b"
     r"|\s*(REAL|DOUBLE|FLOAT|NUMERIC|NUMBER|DECIMAL|BOOL|BOOLEAN|DATE|DATETIME|TIME|TIMESTAMP)\b",
     re.IGNORECASE,
 )
+# A character that stands in no number, date or time.
+_NO_NUMBER = "*[^-0-9:., +TZ]*"
+# Columns that are looked at in one query: SQLite takes 2,000 results at most.
+_TESTS = 500
 # The module of a virtual table is not built into this SQLite.
 _NO_MODULE = re.compile("no such module")
 # Steps of SQLite's machine between two looks at the clock.
@@ -39,11 +44,10 @@ async def tables(connection: aiosqlite.Connection) -> list[ListedTable]:
     size = await _bytes(connection)
     listed = []
     for (name,) in names:
-        columns = tuple(
-            TextColumn(column, kind)
-            for column, kind in await _columns(connection, name)
-            if not _NO_TEXT.match(kind)
-        )
+        found = await _columns(connection, name)
+        numbers = [column for column, kind in found if _NO_TEXT.match(kind)]
+        without = set(numbers) - await _with_text(connection, name, numbers)
+        columns = tuple(TextColumn(*column) for column in found if column[0] not in without)
         if columns:
             canonical = naming.join_name("main", name)
             rows = estimates.get(name)
@@ -68,6 +72,21 @@ async def _columns(connection: aiosqlite.Connection, table: str) -> list[tuple[s
             raise
         # What such a virtual table stores lies in ordinary tables, which are listed.
         return []
+
+
+async def _with_text(connection: aiosqlite.Connection, table: str, columns: list[str]) -> set[str]:
+    """Those of the columns with a value that is text after all, in one pass of the table."""
+    found: set[str] = set()
+    for start in range(0, len(columns), _TESTS):
+        some = columns[start : start + _TESTS]
+        tests = (
+            f"max(typeof({name}) = 'blob'"
+            f" OR typeof({name}) = 'text' AND {name} GLOB '{_NO_NUMBER}')"
+            for name in map(quote, some)
+        )
+        [told] = await ask(connection, f"SELECT {', '.join(tests)} FROM main.{quote(table)}")
+        found |= {name for name, is_text in zip(some, told, strict=True) if is_text}
+    return found
 
 
 async def _estimates(connection: aiosqlite.Connection) -> dict[str, int]:

@@ -1202,9 +1202,9 @@ VAULT = (
     Mutation(
         "what is still to be recovered is no reason to refuse a restore",
         "s3gc_core/actions/restoring.py",
-        "open_too: bool = False",
+        "async for backups, _ in select(parts.audit, selection):",
         (_OTHER_BUCKET + "what_another_bucket_says_is_in_no_record",),
-        before="open_too: bool = True",
+        before="async for backups, _ in select(parts.audit, selection, open_too=True):",
     ),
     Mutation(
         "what was still there is looked at again",
@@ -1385,7 +1385,7 @@ SERVICE = (
         "s3gc_core/actions/scheduled.py",
         "if False:",
         (_SERVING + "a_slot_is_done_once_whoever_is_told_to",),
-        before="if started.arguments.get(ARGUMENT) == wanted:",
+        before="if _is_main(entry.record, kind) and _slot_of(entry.record, kind) == slot:",
     ),
     Mutation(
         "one scheduled run at a time",

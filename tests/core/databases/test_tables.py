@@ -152,11 +152,11 @@ async def test_text_like_types_of_postgres(on_postgres: AppDatabase) -> None:
     yes = [
         *["text", "varchar", "varchar(9)", "char(9)", "name", "citext", "json", "jsonb", "xml"],
         *["hstore", "bytea", "text[]", "varchar(9)[]", "json[]", "bytea[]", "key_text", "keys"],
-        *["pair", "pair[]", "nested", "uuid", "uuid[]", "ltree"],
+        *["pair", "pair[]", "nested", "uuid", "uuid[]", "ltree", "mood", "mood[]"],
     ]
     no = [
         *["int", "bigint", "numeric", "real", "bool", "date", "timestamptz", "interval"],
-        *["inet", "mood", "mood[]", "int[]", "point2", "point", "count_of", "tsvector", "bit(3)"],
+        *["inet", "int[]", "point2", "point", "count_of", "tsvector", "bit(3)"],
         *["int4range", "oid", "money"],
     ]
     names = {
@@ -246,8 +246,9 @@ async def test_text_like_types_of_mariadb(on_mariadb: AppDatabase) -> None:
     yes = [
         *["char(9)", "varchar(9)", "tinytext", "text", "mediumtext", "longtext", "binary(9)"],
         *["varbinary(9)", "tinyblob", "blob", "mediumblob", "longblob", "uuid"],
+        *["enum('a')", "set('a')"],
     ]
-    no = ["int(11)", "decimal(9,2)", "double", "date", "datetime", "enum('a')", "set('a')"]
+    no = ["int(11)", "decimal(9,2)", "double", "date", "datetime"]
     no += ["inet6", "bit(9)", "year(4)", "point"]
     body = ", ".join(f"c{i} {kind}" for i, kind in enumerate([*yes, *no]))
     await on_mariadb.execute(f"CREATE TABLE t ({body}, j JSON)")
@@ -336,3 +337,31 @@ async def test_a_virtual_table_without_its_module_hides_no_other(tmp_path: Path)
     assert found["t"] == ["k"]
     assert "words" not in found
     assert "c0" in found["words_content"]
+
+
+async def test_a_column_of_numbers_is_listed_where_it_holds_text(tmp_path: Path) -> None:
+    app = AppDatabase(f"sqlite:///{tmp_path / 'app.db'}")
+    kinds = ["INTEGER", "BIGINT", "NUMERIC", "REAL", "BOOLEAN", "DATE", "DATETIME", "TIMESTAMP"]
+    body = ", ".join(f"{kind.lower()} {kind}" for kind in kinds)
+    for table in ("numbers", "mixed", "bytes"):
+        await app.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, {body})")
+    marks = ", ".join("?" * len(kinds))
+    plain = (
+        7,
+        -7,
+        "1e5",
+        2.5,
+        True,
+        "2026-11-23",
+        "2026-11-23T12:00:00Z",
+        "2026-11-23 12:00:00.5 +01:00",
+    )
+    for number in range(3):
+        await app.execute(f"INSERT INTO numbers VALUES ({number}, {marks})", *plain)
+        await app.execute(f"INSERT INTO mixed VALUES ({number}, {marks})", *plain)
+        await app.execute(f"INSERT INTO bytes VALUES ({number}, {marks})", *plain)
+    await app.execute("INSERT INTO numbers (id) VALUES (9)")
+    for kind in kinds:
+        await app.execute(f"INSERT INTO mixed ({kind}) VALUES ('avatars/{kind}.jpg')")
+    await app.execute("INSERT INTO bytes (date) VALUES (?)", b"a/key.jpg")
+    assert await columns(app.url) == {"bytes": ["date"], "mixed": [k.lower() for k in kinds]}
