@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
 from pathlib import Path
@@ -19,6 +20,12 @@ from tests.servers.ministack import Ministack, running_ministack
 from tests.servers.postgres import PostgresServer
 from tests.servers.seaweed import S3Server, drop_bucket, running_seaweed
 from tests.world import World
+
+# A shell that starts tests in the background lets them ignore Ctrl-C; s3gc, which they start, would
+# keep to that, as to `nohup`.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 # A busy machine takes its time: no test fails by the clock.
 settings.register_profile("s3gc", deadline=None)
