@@ -13,6 +13,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 
 import msgspec
 
@@ -119,6 +120,7 @@ class Execution:
     _judged: Window = field(init=False)  # of the last judgement
     _backups: BackupRun = field(init=False)
     _told_level: int = field(init=False)
+    _told_check_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self._told_level = self.config.compression_level
@@ -279,7 +281,9 @@ class Execution:
         # Before the databases are asked, as it may have to wait for its turn. An older time only
         # makes objects look younger.
         bucket_now = await self.bucket.server_now()
+        began_at = monotonic()
         answer = await self.last_check.of([item.key for item in batch])
+        self._tell_slow_check(monotonic() - began_at)
         self._judged = Window(JUDGED_LASTS_SECONDS)
         self._judged.begin()
         found = answer.found
@@ -296,6 +300,13 @@ class Execution:
         reasons = {j.object.key: j.reason for j in judged if j.verdict is not ObjectVerdict.ORPHAN}
         cleared = [item for item in batch if item.key not in reasons]
         return cleared, [Result(key, Outcome.KEPT, why) for key, why in reasons.items()]
+
+    def _tell_slow_check(self, seconds: float) -> None:
+        """Of a database that is not followed, the answer is as old as the reading took."""
+        if seconds > max(JUDGED_LASTS_SECONDS, 2 * self._told_check_seconds):
+            self._told_check_seconds = seconds
+            mend = 'follow the database (cdc = true), or give columns of plain keys codec = "key"'
+            log.warning("last_check_took_long", seconds=round(seconds, 1), mend=mend)
 
     async def _delete(self, intents: Sequence[Intent]) -> dict[str, str]:
         """Delete, and account for every key; returns why of those the store did nothing about."""
