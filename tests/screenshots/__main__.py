@@ -38,18 +38,18 @@ async def main() -> None:
         gates.mkdir()
         open_gates(gates, *range(1, 3))
         async with Collector.open(world.config, clock=world.clock, session=UNRESTRICTED) as whole:
-            async with sitting(gateway(world, whole, UNRESTRICTED), WIDE, neutral) as kim:
-                await first_cycle(kim)
-                await second_cycle(kim, gates)
-                await looks_around(kim)
-            async with sitting(gateway(world, whole, UNRESTRICTED), NARROW, neutral) as kim:
-                await narrow(kim)
+            async with sitting(gateway(world, whole, UNRESTRICTED), WIDE, neutral) as ops:
+                await first_cycle(ops)
+                await second_cycle(ops, gates)
+                await looks_around(ops)
+            async with sitting(gateway(world, whole, UNRESTRICTED), NARROW, neutral) as ops:
+                await narrow(ops)
         async with (
             Collector.open(world.config, clock=world.clock, session=READ_ONLY) as half,
-            sitting(gateway(world, half, READ_ONLY), WIDE, neutral) as kim,
+            sitting(gateway(world, half, READ_ONLY), WIDE, neutral) as ops,
         ):
-            await kim.sees("READ-ONLY", "ORPHAN", "=>", "deleted")
-            await kim.take("main-read-only-160x48")
+            await ops.sees("READ-ONLY", "ORPHAN", "=>", "deleted")
+            await ops.take("main-read-only-160x48")
 
 
 def gateway(world: World, collector: Collector, session: Session) -> ShownGateway:
@@ -67,141 +67,141 @@ def open_gates(gates: Path, *numbers: int) -> None:
         (gates / str(number)).touch()
 
 
-async def scan(kim: Operator) -> None:
+async def scan(ops: Operator) -> None:
     """One scan, watched to its end, and shown."""
-    before = kim.last_scan()
-    await kim.press("s")
-    await kim.sees("SCAN", "DONE")
-    await kim.press("escape")
-    await kim.sees("1 Candidates")
+    before = ops.last_scan()
+    await ops.press("s")
+    await ops.sees("SCAN", "DONE")
+    await ops.press("escape")
+    await ops.sees("1 Candidates")
     # The list stays as it is while it is looked at, until `r`.
-    while kim.last_scan() == before or not kim.has_the_last_scan():
-        if "r to show" in kim.text():
-            await kim.press("r")
-        await kim.pilot.pause(0.1)
-    await kim.sees("ORPHAN")
+    while ops.last_scan() == before or not ops.has_the_last_scan():
+        if "r to show" in ops.text():
+            await ops.press("r")
+        await ops.pilot.pause(0.1)
+    await ops.sees("ORPHAN")
 
 
-async def approve(kim: Operator, prefix: str, reason: str) -> None:
+async def approve(ops: Operator, prefix: str, reason: str) -> None:
     """Mark all orphans with a prefix, and begin to give a reason."""
-    await kim.command(f"filter {prefix}")
-    await kim.sees(f"{prefix}", without="KEEP:exclusion")
-    await kim.press("plus")
-    await kim.sees("marked")
-    await kim.press("a")
-    await kim.sees("To approve, give a reason")
+    await ops.command(f"filter {prefix}")
+    await ops.sees(f"{prefix}", without="KEEP:exclusion")
+    await ops.press("plus")
+    await ops.sees("marked")
+    await ops.press("a")
+    await ops.sees("To approve, give a reason")
     # Keys that come at once are not taken: they were meant for another screen.
     await asyncio.sleep(0.6)
-    await kim.type(reason)
+    await ops.type(reason)
 
 
-async def first_cycle(kim: Operator) -> None:
+async def first_cycle(ops: Operator) -> None:
     """A plan of some covers is executed, so that there is a history."""
-    await kim.sees("no scan yet")
-    await scan(kim)
-    await approve(kim, "covers/", "covers of deleted accounts")
-    await kim.press("enter")
-    await kim.sees("approved", "ctrl+x execute")
-    await confirm(kim, "photos 6")
-    await kim.press("enter")
-    await kim.sees("EXECUTE", "DONE", "deleted 6")
-    await kim.press("escape")
-    await kim.press("escape")
-    await kim.sees("1 Candidates")
+    await ops.sees("no scan yet")
+    await scan(ops)
+    await approve(ops, "covers/", "covers of deleted accounts")
+    await ops.press("enter")
+    await ops.sees("approved", "ctrl+x execute")
+    await confirm(ops, "photos 6")
+    await ops.press("enter")
+    await ops.sees("EXECUTE", "DONE", "deleted 6")
+    await ops.press("escape")
+    await ops.press("escape")
+    await ops.sees("1 Candidates")
 
 
-async def confirm(kim: Operator, phrase: str) -> None:
+async def confirm(ops: Operator, phrase: str) -> None:
     """Open the execute dialog and type what it asks for."""
-    await kim.press("ctrl+x")
-    await kim.sees("not yet matching")
+    await ops.press("ctrl+x")
+    await ops.sees("not yet matching")
     await asyncio.sleep(0.6)
-    await kim.type(phrase)
+    await ops.type(phrase)
 
 
-async def second_cycle(kim: Operator, gates: Path) -> None:
+async def second_cycle(ops: Operator, gates: Path) -> None:
     """Mark, approve, execute; a picture of each screen on the way."""
-    await kim.command("filter")
-    await kim.sees("KEEP:exclusion", "avatars/10.jpg")
-    await scan(kim)
-    await kim.sees("KEEP:exclusion", "avatars/10.jpg")
-    await kim.press("g", "v", "j", "j", "j", "j", "v", "j", "j")
-    await kim.sees("marked 5", "=> ORPHAN")
-    await kim.take("main-160x48")
-    await kim.press("t")
-    await kim.sees("FOLDER / KEY")
-    await kim.press("g", "j", "j", "l")
-    await kim.sees("> posts/", "> 16/")
-    await kim.press("j", "l")
-    await kim.sees("settings.json")
-    await kim.take("tree-160x48")
-    await kim.press("t", "backslash")
-    await kim.command("filter")
-    await kim.pilot.resize_terminal(*MIDDLE)
-    await looks_at_an_object(kim)
-    await approve(kim, "posts/", "posts that were taken down")
-    await kim.take("approve")
-    await kim.press("enter")
-    await kim.sees("approved", "ctrl+x execute")
-    await kim.take("plan")
-    await confirm(kim, "photos 3")
-    await kim.take("execute")
-    await kim.type("0")
-    await kim.press("enter")
-    await kim.sees("EXECUTE", "RUNNING", "20 / 30")
-    await kim.take("job-running")
+    await ops.command("filter")
+    await ops.sees("KEEP:exclusion", "avatars/10.jpg")
+    await scan(ops)
+    await ops.sees("KEEP:exclusion", "avatars/10.jpg")
+    await ops.press("g", "v", "j", "j", "j", "j", "v", "j", "j")
+    await ops.sees("marked 5", "=> ORPHAN")
+    await ops.take("main-160x48")
+    await ops.press("t")
+    await ops.sees("FOLDER / KEY")
+    await ops.press("g", "j", "j", "l")
+    await ops.sees("> posts/", "> 16/")
+    await ops.press("j", "l")
+    await ops.sees("settings.json")
+    await ops.take("tree-160x48")
+    await ops.press("t", "backslash")
+    await ops.command("filter")
+    await ops.pilot.resize_terminal(*MIDDLE)
+    await looks_at_an_object(ops)
+    await approve(ops, "posts/", "posts that were taken down")
+    await ops.take("approve")
+    await ops.press("enter")
+    await ops.sees("approved", "ctrl+x execute")
+    await ops.take("plan")
+    await confirm(ops, "photos 3")
+    await ops.take("execute")
+    await ops.type("0")
+    await ops.press("enter")
+    await ops.sees("EXECUTE", "RUNNING", "20 / 30")
+    await ops.take("job-running")
     open_gates(gates, *range(3, 10))
-    await kim.sees("DONE", "deleted 30")
-    await kim.take("job-ended")
-    await kim.press("escape")
-    await kim.press("escape")
-    await kim.sees("1 Candidates")
+    await ops.sees("DONE", "deleted 30")
+    await ops.take("job-ended")
+    await ops.press("escape")
+    await ops.press("escape")
+    await ops.sees("1 Candidates")
 
 
-async def looks_at_an_object(kim: Operator) -> None:
+async def looks_at_an_object(ops: Operator) -> None:
     """Detail and preview of one of the posts' pictures."""
-    await kim.command("filter posts/")
-    await kim.sees("posts/12/image-1.png", without="KEEP:exclusion")
-    await kim.press("g", "enter")
-    await kim.sees("posts/12/image-1.png", "exclusion", "q back")
-    await kim.take("detail")
-    await kim.press("escape")
-    await kim.press("i")
-    await kim.sees("enter")
-    await kim.press("enter")
-    await kim.sees("▀")
-    await kim.take("preview")
-    await kim.press("escape")
+    await ops.command("filter posts/")
+    await ops.sees("posts/12/image-1.png", without="KEEP:exclusion")
+    await ops.press("g", "enter")
+    await ops.sees("posts/12/image-1.png", "exclusion", "q back")
+    await ops.take("detail")
+    await ops.press("escape")
+    await ops.press("i")
+    await ops.sees("enter")
+    await ops.press("enter")
+    await ops.sees("▀")
+    await ops.take("preview")
+    await ops.press("escape")
 
 
-async def looks_around(kim: Operator) -> None:
+async def looks_around(ops: Operator) -> None:
     """References, help, and what can be done about what was deleted."""
-    await kim.press("f")
-    await kim.sees("[1 Coverage]", "tracked", "v view")
-    await kim.take("references")
-    await kim.press("escape")
-    await kim.press("question_mark")
-    await kim.sees("Works in the list of candidates")
-    await kim.take("help")
-    await kim.press("escape")
-    await kim.press("5")
-    await kim.sees("5 History", "deleted 30")
-    await kim.press("g", "enter")
-    await kim.sees("deleted", "posts/")
-    await kim.take("operation")
-    await kim.press("u")
-    await kim.sees("restore", "posts/12/image-1.png", without="wait:")
-    await kim.take("restore")
+    await ops.press("f")
+    await ops.sees("[1 Coverage]", "tracked", "v view")
+    await ops.take("references")
+    await ops.press("escape")
+    await ops.press("question_mark")
+    await ops.sees("Works in the list of candidates")
+    await ops.take("help")
+    await ops.press("escape")
+    await ops.press("5")
+    await ops.sees("5 History", "deleted 30")
+    await ops.press("g", "enter")
+    await ops.sees("deleted", "posts/")
+    await ops.take("operation")
+    await ops.press("u")
+    await ops.sees("restore", "posts/12/image-1.png", without="wait:")
+    await ops.take("restore")
 
 
-async def narrow(kim: Operator) -> None:
+async def narrow(ops: Operator) -> None:
     """What is left of it on a small terminal: one pane at a time."""
-    await kim.sees("ORPHAN", "1 of ")
-    await kim.press("space", "j", "space", "j")
-    await kim.sees("marked 2")
-    await kim.take("main-80x24")
-    await kim.press("3")
-    await kim.sees("3 Plans and jobs", "ENDED")
-    await kim.take("jobs-80x24")
+    await ops.sees("ORPHAN", "1 of ")
+    await ops.press("space", "j", "space", "j")
+    await ops.sees("marked 2")
+    await ops.take("main-80x24")
+    await ops.press("3")
+    await ops.sees("3 Plans and jobs", "ENDED")
+    await ops.take("jobs-80x24")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-USER, HOST = "kim", "gc-host-1"
+USER, HOST = "ops", "gc-host-1"
 FREE_BYTES = 212 << 30
 # When the first picture was taken, as all of them say.
 BEGIN = datetime(2026, 11, 21, 8, 30)  # noqa: DTZ001 - UTC, compared with what is read off a screen

@@ -124,6 +124,6 @@ async def sitting(
     """A dashboard of that many columns and rows, and its operator."""
     app = Dashboard(gateway.about.bucket, lambda: nullcontext(gateway))
     async with app.run_test(size=size) as pilot:
-        kim = Operator(app, pilot, neutral)
-        await kim._until(lambda: app._main is not None)
-        yield kim
+        ops = Operator(app, pilot, neutral)
+        await ops._until(lambda: app._main is not None)
+        yield ops

@@ -92,7 +92,7 @@ async def test_it_comes_back_while_the_execution_that_deleted_it_waits(
             if phase == "execute" and done == 1:
                 holder = lease_holder(vault)
                 assert holder is not None
-                request_pause(vault, holder.operation_id, "kim@there")
+                request_pause(vault, holder.operation_id, "ops@there")
 
         async with Collector.open(world.config, clock=world.clock, progress=watcher) as collector:
             plan = await collector.approve(summary.plan_id, reason="a test")
@@ -104,7 +104,7 @@ async def test_it_comes_back_while_the_execution_that_deleted_it_waits(
             await link(world, gone)
             await until_there(world, keys)
             assert not executing.done()
-            request_resume(vault, job.operation_id, "kim@there")
+            request_resume(vault, job.operation_id, "ops@there")
             ended = await asyncio.wait_for(executing, 60)
         assert (ended.outcome, ended.counts) == ("done", {"deleted": 3})
         assert await world.keys() == {"used", gone}

@@ -159,7 +159,7 @@ async def test_a_pause_changes_nothing_but_the_time(scene: Scene) -> None:
     started = scene.start()
     scene.open_gates(1)
     job = await scene.until_done(1)
-    request_pause(scene.vault, job.operation_id, "kim@there")
+    request_pause(scene.vault, job.operation_id, "ops@there")
     assert list_jobs(scene.vault, 1)[0].standing is Standing.PAUSING
     scene.open_gates(2, 3, 4)
     await until_job(scene.vault, paused)
@@ -182,7 +182,7 @@ async def test_a_pause_changes_nothing_but_the_time(scene: Scene) -> None:
         ("compared", "4 objects with the plan"),
         ("asked", "main:files.k"),
         ("phase", "execute"),
-        ("paused", "kim@there"),
+        ("paused", "ops@there"),
         ("resumed", "ana@there"),
         ("ended", "done"),
     ]
@@ -192,7 +192,7 @@ async def test_a_cancelled_execution_can_be_gone_on_with(scene: Scene) -> None:
     started = scene.start()
     scene.open_gates(1)
     job = await scene.until_done(1)
-    request_cancel(scene.vault, job.operation_id, "kim@there")
+    request_cancel(scene.vault, job.operation_id, "ops@there")
     assert list_jobs(scene.vault, 1)[0].standing is Standing.CANCELLING
     scene.open_gates(2, 3, 4)
     assert await scene.until_ended(started) == 4
@@ -252,7 +252,7 @@ async def test_a_job_that_never_becomes_an_operation(scene: Scene) -> None:
 async def test_a_job_that_is_told_to_end_by_a_signal_is_no_interruption(scene: Scene) -> None:
     started = scene.start()
     job = await until_job(scene.vault, begun)
-    request_pause(scene.vault, job.operation_id, "kim@there")
+    request_pause(scene.vault, job.operation_id, "ops@there")
     scene.open_gates(1)
     await until_job(scene.vault, paused)
     os.kill(started.pid, signal.SIGTERM)

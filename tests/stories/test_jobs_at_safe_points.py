@@ -46,7 +46,7 @@ def wishing(world: World, request: Request, at: str) -> AbstractAsyncContextMana
             holder = lease_holder(world.config.vault_path)
             assert holder is not None
             wished.append(holder.operation_id)
-            request(world.config.vault_path, holder.operation_id, "kim@there")
+            request(world.config.vault_path, holder.operation_id, "ops@there")
 
     return Collector.open(world.config, clock=world.clock, progress=watcher)
 
@@ -79,7 +79,7 @@ async def with_orphans(world: World) -> None:
 async def test_a_cancelled_scan_leaves_no_plan(sqlite_world: World, phase: str) -> None:
     await with_orphans(sqlite_world)
     async with wishing(sqlite_world, request_cancel, phase) as collector:
-        with pytest.raises(OperationCancelled, match="kim@there"):
+        with pytest.raises(OperationCancelled, match="ops@there"):
             await collector.scan()
         assert await collector.plans() == []
         assert await collector.last_scan() is None
@@ -97,7 +97,7 @@ async def test_a_scan_is_cancelled_before_its_plan_at_the_latest(
         totals = type(catalogue).totals
 
         async def late(self: object, scan_id: str) -> object:
-            request_cancel(sqlite_world.config.vault_path, scan_id, "kim@there")
+            request_cancel(sqlite_world.config.vault_path, scan_id, "ops@there")
             return await totals(catalogue, scan_id)
 
         monkeypatch.setattr(type(catalogue), "totals", late)
@@ -114,7 +114,7 @@ async def test_a_scan_that_waited_finds_the_same(sqlite_world: World, phase: str
         job = await until_job(sqlite_world.config.vault_path, is_paused)
         # A reference that appears meanwhile is seen: by this scan, or by the last judgement.
         assert not scanning.done()
-        request_resume(sqlite_world.config.vault_path, job.operation_id, "kim@there")
+        request_resume(sqlite_world.config.vault_path, job.operation_id, "ops@there")
         summary = await asyncio.wait_for(scanning, 30)
     assert (summary.orphans, summary.blocked) == (len(ORPHANS), [])
     assert set(await sqlite_world.verdicts()) == ORPHANS
@@ -128,7 +128,7 @@ async def test_a_scan_does_not_wait_in_a_snapshot(sqlite_world: World) -> None:
         job = await until_job(sqlite_world.config.vault_path, is_paused)
         assert job.state is not None
         assert [phase.name for phase in job.state.phases] == ["list", "catch up", "compare"]
-        request_resume(sqlite_world.config.vault_path, job.operation_id, "kim@there")
+        request_resume(sqlite_world.config.vault_path, job.operation_id, "ops@there")
         assert (await asyncio.wait_for(scanning, 30)).orphans == len(ORPHANS)
 
 
@@ -166,7 +166,7 @@ async def test_the_reading_of_a_database_can_be_cancelled(
         if len(readings) != reading:
             return
         job = await until_job(vault, lambda job: True)
-        request_cancel(vault, job.operation_id, "kim@there")
+        request_cancel(vault, job.operation_id, "ops@there")
         # The journal looks at the wishes on its own while a database is read, whenever it writes.
         wished = datetime.now(UTC)
         seen = await until_job(vault, lambda job: heartbeat(job) > wished)
@@ -195,7 +195,7 @@ async def test_a_plan_that_does_not_outlive_a_pause(sqlite_world: World) -> None
         assert list((await sqlite_world.outcomes(job.operation_id)).values()) == ["deleted"]
         lifetime = sqlite_world.config.plan_lifetime_hours / 24
         sqlite_world.days(lifetime)
-        request_resume(vault, job.operation_id, "kim@there")
+        request_resume(vault, job.operation_id, "ops@there")
         with pytest.raises(PlanExpired):
             await asyncio.wait_for(executing, 30)
     assert len(await sqlite_world.keys() & ORPHANS) == len(ORPHANS) - 1
@@ -210,7 +210,7 @@ async def test_a_plan_that_outlives_a_pause(sqlite_world: World) -> None:
         executing = asyncio.create_task(collector.execute(plan_id, confirm=plan.confirmation))
         job = await until_job(vault, is_paused)
         sqlite_world.days(sqlite_world.config.plan_lifetime_hours / 24 - 0.1)
-        request_resume(vault, job.operation_id, "kim@there")
+        request_resume(vault, job.operation_id, "ops@there")
         summary = await asyncio.wait_for(executing, 30)
     assert (summary.outcome, summary.counts) == ("done", {"deleted": len(ORPHANS)})
 

@@ -104,7 +104,7 @@ async def test_a_cancel_does_not_wait_for_the_end_of_a_long_object(
         nonlocal calls
         calls += 1
         if calls == 2:
-            raise OperationCancelled("cancelled by kim@there")
+            raise OperationCancelled("cancelled by ops@there")
 
     with monkeypatch.context() as patched:
         patched.setattr(JobJournal, "refuse_if_cancelled", wished)

@@ -61,14 +61,14 @@ async def test_pause_and_resume(tmp_path: Path) -> None:
         settled.append(standing(tmp_path).value)
 
     async with kept(tmp_path) as journal:
-        request_pause(tmp_path, FIRST, "kim@there")
+        request_pause(tmp_path, FIRST, "ops@there")
         # Asked for, and not yet done: only a safe point does it.
         assert standing(tmp_path) is Standing.PAUSING
         going_on = asyncio.create_task(journal.checkpoint(settle))
         shown = await until_job(tmp_path, is_shown_paused)
         assert shown.standing is Standing.PAUSED
         assert shown.state is not None
-        assert (shown.state.control_by, shown.state.control_why) == ("kim@there", "")
+        assert (shown.state.control_by, shown.state.control_why) == ("ops@there", "")
         first = shown.state.heartbeat_at
 
         def lives_on(job: Job) -> bool:
@@ -89,7 +89,7 @@ async def test_pause_and_resume(tmp_path: Path) -> None:
     events = job_events(tmp_path, FIRST).events
     assert [(event.kind, event.by) for event in events] == [
         (EventKind.BEGAN, "me@here"),
-        (EventKind.PAUSED, "kim@there"),
+        (EventKind.PAUSED, "ops@there"),
         (EventKind.RESUMED, "ana@there"),
         (EventKind.ENDED, ""),
     ]
@@ -98,12 +98,12 @@ async def test_pause_and_resume(tmp_path: Path) -> None:
 async def test_cancel(tmp_path: Path) -> None:
     async def operation() -> None:
         async with kept(tmp_path) as journal:
-            request_cancel(tmp_path, FIRST, "kim@there")
+            request_cancel(tmp_path, FIRST, "ops@there")
             assert standing(tmp_path) is Standing.CANCELLING
             await journal.checkpoint()
             pytest.fail("it went on")
 
-    with pytest.raises(OperationCancelled, match="cancelled by kim@there") as cancelled:
+    with pytest.raises(OperationCancelled, match="cancelled by ops@there") as cancelled:
         await operation()
     assert cancelled.value.exit_code is ExitCode.PARTIAL
     [ended] = list_jobs(tmp_path)
@@ -112,14 +112,14 @@ async def test_cancel(tmp_path: Path) -> None:
     assert (ended.state.outcome, ended.state.error) == ("cancelled", "operation-cancelled")
     assert ended.state.control is ControlState.CANCELLING
     assert [(e.kind, e.by) for e in job_events(tmp_path, FIRST).events][1:] == [
-        (EventKind.CANCELLED, "kim@there"),
+        (EventKind.CANCELLED, "ops@there"),
         (EventKind.ENDED, ""),
     ]
 
 
 async def test_cancel_while_paused(tmp_path: Path) -> None:
     async with kept(tmp_path) as journal:
-        request_pause(tmp_path, FIRST, "kim@there")
+        request_pause(tmp_path, FIRST, "ops@there")
         async with waiting(journal) as going_on:
             await until_job(tmp_path, is_shown_paused)
             request_cancel(tmp_path, FIRST, "ana@there")
@@ -138,11 +138,11 @@ async def test_cancel_where_waiting_is_not_allowed(tmp_path: Path) -> None:
         for rows in range(2000):
             read(rows)
             if rows == 100:
-                request_cancel(tmp_path, FIRST, "kim@there")
+                request_cancel(tmp_path, FIRST, "ops@there")
             await asyncio.sleep(0.01)
 
     async with kept(tmp_path) as journal:
-        request_pause(tmp_path, FIRST, "kim@there")
+        request_pause(tmp_path, FIRST, "ops@there")
         with pytest.raises(OperationCancelled):
             await reading(journal.rows_read("catch up"))
     assert 100 < rows < 1999
@@ -175,7 +175,7 @@ async def test_doubt_begins_nothing_new(tmp_path: Path, content: bytes) -> None:
             assert shown.state.control_why.startswith("control.json cannot be read: ")
             assert shown.standing is Standing.PAUSED
             assert not going_on.done()
-            request_resume(tmp_path, FIRST, "kim@there")
+            request_resume(tmp_path, FIRST, "ops@there")
             assert await asyncio.wait_for(going_on, 30) is True
     paused = [e for e in job_events(tmp_path, FIRST).events if e.kind is EventKind.PAUSED]
     assert [event.reason.startswith("control.json cannot be read") for event in paused] == [True]
@@ -198,19 +198,19 @@ async def test_only_what_runs_takes_wishes(tmp_path: Path) -> None:
         for request in requests:
             for operation_id in (FIRST, "", "..", f"../jobs/{SECOND}"):
                 with pytest.raises(NoSuchOperation):
-                    request(tmp_path, operation_id, "kim@there")
+                    request(tmp_path, operation_id, "ops@there")
     for request in requests:
         with pytest.raises(NoSuchOperation):
-            request(tmp_path, SECOND, "kim@there")
+            request(tmp_path, SECOND, "ops@there")
     assert not (job_folder(tmp_path, SECOND) / "control.json").exists()
 
 
 async def test_the_end_cannot_be_taken_back(tmp_path: Path) -> None:
     async with kept(tmp_path):
-        request_cancel(tmp_path, FIRST, "kim@there")
+        request_cancel(tmp_path, FIRST, "ops@there")
         before = control_file(tmp_path).read_bytes()
         for request in (request_pause, request_resume):
-            with pytest.raises(CancelRequested, match="kim@there"):
+            with pytest.raises(CancelRequested, match="ops@there"):
                 request(tmp_path, FIRST, "ana@there")
         request_cancel(tmp_path, FIRST, "ana@there")
         assert control_file(tmp_path).read_bytes() == before

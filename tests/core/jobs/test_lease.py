@@ -255,11 +255,11 @@ def test_an_actor_that_no_file_of_users_knows(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("who", "name"),
     [
-        ("kim@ops-1", "kim"),
-        ("kim@ops-2 from 10.0.0.7", "kim"),
-        ("kim@example.org@ops-1 from ::1", "kim@example.org"),
-        ("grant 01KAJ0000000000000000GRANT of kim@ops-1 from 10.0.0.7", "kim"),
-        ("kim", "kim"),
+        ("ops@ops-1", "ops"),
+        ("ops@ops-2 from 10.0.0.7", "ops"),
+        ("ops@example.org@ops-1 from ::1", "ops@example.org"),
+        ("grant 01KAJ0000000000000000GRANT of ops@ops-1 from 10.0.0.7", "ops"),
+        ("ops", "ops"),
     ],
 )
 def test_a_person_is_the_same_on_every_host(who: str, name: str) -> None:

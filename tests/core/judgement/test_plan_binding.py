@@ -210,7 +210,7 @@ async def test_who_approved_may_not_execute_where_two_are_needed(
     # From somewhere else she is still the same person.
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.7 1 10.0.0.8 22")
     await is_refused(world, plan, SecondPersonNeeded)
-    monkeypatch.setenv("SUDO_USER", "kim")
+    monkeypatch.setenv("SUDO_USER", "ops")
     assert await execute(world, plan) == {"deleted": 3}
 
 

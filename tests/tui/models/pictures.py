@@ -23,7 +23,7 @@ ABOUT = About(
     cdc=False,
     vault_path="/srv/s3gc/vault",
     plan_lifetime=timedelta(hours=24),
-    actor="kim@ops-1",
+    actor="ops@ops-1",
 )
 SCAN_ID = "01KAJ0000000000000000SCAN1"
 PLAN_ID = "01KAJ0000000000000000PLK7Q"
@@ -68,7 +68,7 @@ def job(standing: Standing = Standing.RUNNING, **changes: Any) -> Job:
     state = JobState(
         operation_id=EXECUTE_ID,
         what="execute",
-        actor="kim@ops-1",
+        actor="ops@ops-1",
         mode="execute",
         pid=4711,
         host="ops-1",

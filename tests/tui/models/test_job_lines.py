@@ -61,7 +61,7 @@ def test_a_running_one(width: int) -> None:
         == f"""\
  EXECUTE  {EXECUTE_ID}  RUNNING
  plan      {PLAN_ID}  (mode execute)
- by        kim@ops-1, process 4711 on ops-1
+ by        ops@ops-1, process 4711 on ops-1
  since     2026-11-21 08:32 UTC
 
  execute            [#########.......]  23,511 / 41,220  57%  delete
@@ -173,7 +173,7 @@ def event(kind: EventKind, **fields: str) -> JobEvent:
 
 def test_events_newest_last() -> None:
     events = [
-        event(EventKind.BEGAN, subject="execute", by="kim@ops-1"),
+        event(EventKind.BEGAN, subject="execute", by="ops@ops-1"),
         event(EventKind.PHASE, subject="execute"),
         event(EventKind.OBJECT, subject="changed", key="thumbs/a.webp", reason="another ETag"),
         event(EventKind.PAUSED, by="ana@ops-2"),
@@ -182,7 +182,7 @@ def test_events_newest_last() -> None:
     assert (
         plain_text(event_lines(events, 80))
         == """\
- 08:00:07 execute began by kim@ops-1
+ 08:00:07 execute began by ops@ops-1
  08:00:07 phase execute
  08:00:07 changed       thumbs/a.webp  another ETag
  08:00:07 paused by ana@ops-2

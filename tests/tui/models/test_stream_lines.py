@@ -16,7 +16,7 @@ from s3gc_tui.models.picture import Picture, StreamsLook
 from tests.tui.models.hostile import HOSTILE, assert_tame
 from tests.tui.models.pictures import ABOUT, NOW, picture
 
-FOLLOWER = LeaseHolder("01KAJ0000000000000000FOLLO", "follow", "kim@ops-1", 4711, NOW)
+FOLLOWER = LeaseHolder("01KAJ0000000000000000FOLLO", "follow", "ops@ops-1", 4711, NOW)
 SCAN = replace(FOLLOWER, what="scan")
 
 
@@ -161,8 +161,8 @@ def test_the_next_step(status: StreamStatus, is_followed: bool, step: str) -> No
 @pytest.mark.parametrize(
     ("shown", "words"),
     [
-        (followed(stream()), "process 4711 of kim@ops-1 follows since 2026-11-21 08:34 UTC"),
-        (followed(stream(), follower=SCAN), "a scan of kim@ops-1 follows, until it ends"),
+        (followed(stream()), "process 4711 of ops@ops-1 follows since 2026-11-21 08:34 UTC"),
+        (followed(stream(), follower=SCAN), "a scan of ops@ops-1 follows, until it ends"),
         (followed(stream(), follower=None), "nobody follows; a scan comes up to now by itself"),
         (picture(), "no database has cdc = true"),
         (followed(problem="no answer within 20 s"), "not known: no answer within 20 s"),
@@ -209,7 +209,7 @@ def test_as_linear_text() -> None:
     reading = "1m 15s behind; 12,000 transactions since; the server says unreserved;"
     reading += " reading 1 source: shop:users.avatar"
     assert plain_text(list(stream_lines.stream_text(ROWS))).splitlines() == [
-        "Held by a follow of kim@ops-1, process 4711.",
+        "Held by a follow of ops@ops-1, process 4711.",
         f"main following; {told}",
         "Next: nothing; it goes on by itself",
         f"shop loading; {reading}",

@@ -208,7 +208,7 @@ def assert_golden(name: str, text: str) -> None:
     """The text is what was looked at before. WRITE_GOLDENS=1 writes what there is instead."""
     path = GOLDENS / f"{name}.txt"
     tame = _TIMES.sub("2026-01-01 00:00", _IDS.sub(lambda m: "0" * len(m.group()), text))
-    tame = _WHO.sub("kim@ops-1", _BUCKET.sub("bucket-1", _HASH.sub("0" * 16, tame)))
+    tame = _WHO.sub("ops@ops-1", _BUCKET.sub("bucket-1", _HASH.sub("0" * 16, tame)))
     if os.environ.get("WRITE_GOLDENS"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(tame + "\n")

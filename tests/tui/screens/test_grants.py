@@ -42,7 +42,7 @@ def steady(text: str, *ids: str) -> str:
     for number, of_id in enumerate(ids):
         name = f"GRANT{number}".rjust(26, "0")
         text = text.replace(of_id, name).replace(of_id[-6:], name[-6:])
-    text = _ACTOR.sub("kim@ops-1", text)
+    text = _ACTOR.sub("ops@ops-1", text)
     return _VARYING.sub(lambda found: "~" * len(found.group()), text)
 
 

@@ -177,7 +177,7 @@ async def test_an_interrupted_one_tells_what_recovers(small: SmallWorld) -> None
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_golden(small: SmallWorld, size: tuple[int, int]) -> None:
-    interrupted(small.world.config.vault_path, actor="kim@ops-1", host="ops-1", pid=4711)
+    interrupted(small.world.config.vault_path, actor="ops@ops-1", host="ops-1", pid=4711)
     async with (
         staged(small) as stage,
         stage.showing(JobScreen(stage.gateway, FIRST), size) as shown,

@@ -35,7 +35,7 @@ async def migrated(small: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> SmallW
     rows name one of them, and one that never was.
     """
     # Whoever runs the tests has a name of another length.
-    monkeypatch.setattr(covering, "actor", lambda: "kim@ops-1")
+    monkeypatch.setattr(covering, "actor", lambda: "ops@ops-1")
     await small.collected()
     app = small.world.app
     await app.execute("INSERT INTO users VALUES (3, 'gone/b.txt'), (4, 'never/was.jpg')")

@@ -38,7 +38,7 @@ async def test_one_follower_is_enough(
     followed: SmallWorld, what: str, begun: list[FollowIntent]
 ) -> None:
     vault = followed.world.config.vault_path
-    with vault_lease(vault, "01JJJJJJJJJJJJJJJJJJJJJJJ1", what, "kim", file=FOLLOWER_FILE):
+    with vault_lease(vault, "01JJJJJJJJJJJJJJJJJJJJJJJ1", what, "ops", file=FOLLOWER_FILE):
         async with opened(followed, NOTHING) as whole:
             assert whole.gateway.intents == begun
 
