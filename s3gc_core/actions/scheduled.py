@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,8 @@ class Timed(StrEnum):
     DRILL = "drill"
 
 
+# How an operation ends by an error, or where a person ends it.
+_STOPPED = frozenset({"cancelled", "failed"})
 # The operation with which a scheduled run has done what it is for; what it executes goes before.
 _MAIN = {Timed.RUN: "scan", Timed.DRILL: "drill"}
 
@@ -51,37 +53,40 @@ async def only_run(
     already done what this slot is for. Raises `VaultBusy` where one is at work.
     """
     with vault_lease(vault_path, new_id(), f"scheduled {kind}", actor(), file=SCHEDULED_FILE):
-        async for page in audit.entries(kinds=("operation-started",), newest_first=True):
-            for entry in page:
-                if _is_main(entry.record, kind) and _slot_of(entry.record, kind) == slot:
-                    yield False
-                    return
-        yield True
+        begun = await last_begun(audit, kind, slot)
+        yield begun is None or begun.slot != slot
 
 
 async def last_begun(audit: AuditLog, kind: Timed, now: datetime) -> Begun | None:
-    """The scheduled run that last began what its slot is for, by the same rule as `only_run`; those
-    of slots that are yet to come are left out.
+    """The scheduled run that last began what its slot is for; those of slots that are yet to come
+    are left out.
+
+    One whose execution ended by an error, or because a person ended it, counts as well: nothing
+    that was stopped goes on by itself. One that was killed before its scan does not.
     """
     slot: datetime | None = None
-    operations: list[str] = []
-    is_begun = False
+    started: dict[str, str] = {}
     async for page in audit.entries(kinds=("operation-started",), newest_first=True):
         for entry in page:
             its = _slot_of(entry.record, kind)
-            if its is None or its > now:
+            if its is None or its > now or not isinstance(entry.record, OperationStarted):
                 continue
             if its != slot:
-                if slot is not None and is_begun:
-                    return await _begun(audit, slot, operations)
-                slot, operations, is_begun = its, [], False
-            operations.append(entry.operation_id)
-            is_begun = is_begun or _is_main(entry.record, kind)
-    return await _begun(audit, slot, operations) if slot is not None and is_begun else None
+                if slot is not None and await _is_begun(audit, kind, started):
+                    return await _begun(audit, slot, list(started))
+                slot, started = its, {}
+            started[entry.operation_id] = entry.record.what
+    if slot is None or not await _is_begun(audit, kind, started):
+        return None
+    return await _begun(audit, slot, list(started))
 
 
-def _is_main(record: object, kind: Timed) -> bool:
-    return isinstance(record, OperationStarted) and record.what == _MAIN[kind]
+async def _is_begun(audit: AuditLog, kind: Timed, started: Mapping[str, str]) -> bool:
+    """By the operations of a slot: what was started, by its id."""
+    if _MAIN[kind] in started.values():
+        return True
+    operations = [await audit.operation(operation_id) for operation_id in started]
+    return any(one.finished and one.finished.outcome in _STOPPED for one in operations)
 
 
 def _slot_of(record: object, kind: Timed) -> datetime | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from s3gc_core.errors import ExitCode, GuardBlocked, JobRefused, S3gcError, name_of
-from s3gc_core.integrations.scrubbing import scrubbed
+from s3gc_core.integrations.scrubbing import SCRUBBER
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -60,15 +60,11 @@ class ProblemAnswer(BaseModel):
 
 
 class AsciiJson(JSONResponse):
-    """JSON without secrets, in pure ASCII: no byte of a key can act on the terminal of whoever
-    asks with curl.
-    """
+    """JSON in pure ASCII: no byte of a key can act on the terminal of who asks with curl."""
 
     def render(self, content: Any) -> bytes:
         """As one line."""
-        text = json.dumps(
-            scrubbed(content), ensure_ascii=True, allow_nan=False, separators=(",", ":")
-        )
+        text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
         return text.replace("\x7f", "\\u007f").encode()
 
 
@@ -97,13 +93,16 @@ def problem(
         title=error.name.replace("-", " "),
         status=status,
         # What a driver said may be in it.
-        detail=error.what,
+        detail=SCRUBBER.scrubbed(error.what),
         error=error.name,
         why=error.why,
         next_step=error.next_step,
         operation_id=error.operation_id,
         blocked=list(_guards(error)),
-        wrong=[Wrong(where=one.where, why=one.why) for one in wrong],
+        wrong=[
+            Wrong(where=SCRUBBER.scrubbed(one.where), why=SCRUBBER.scrubbed(one.why))
+            for one in wrong
+        ],
     )
     return ProblemJson(answer.model_dump(), status, dict(headers or {}))
 

@@ -24,7 +24,7 @@ class _Scrubbing(logging.Filter):
         """Let it through, without them."""
         event: object = getattr(record, EVENT, None)
         if isinstance(event, Mapping):
-            told = {name: scrubbed(value) for name, value in event.items()}
+            told = {name: _scrubbed(value) for name, value in event.items()}
             setattr(record, EVENT, told)
             record.args = (json.dumps(told, default=str),)
         return True
@@ -40,12 +40,11 @@ def keep_secret(config: Config, environ: Mapping[str, str]) -> None:
     LOGGER.addFilter(_SCRUBBING)
 
 
-def scrubbed(value: object) -> object:
-    """The same, without secrets in any text of it."""
+def _scrubbed(value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
-        return {str(name): scrubbed(one) for name, one in value.items()}
+        return {str(name): _scrubbed(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [scrubbed(one) for one in value]
+        return [_scrubbed(one) for one in value]
     return SCRUBBER.scrubbed(str(value))

@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from s3gc_core.integrations.scrubbing import SCRUBBER
 
 ULID = r"^[0-9A-HJKMNP-TV-Z]{26}$"
 # No store takes it in a key, and no command line.
 NO_NUL = r"^[^\x00]+$"
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=NO_NUL)]
+# What servers and drivers said: only there may a secret stand, and nobody goes on by such a text.
+Said = Annotated[str, AfterValidator(SCRUBBER.scrubbed)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"[0-9A-Za-z]")]
 
 
@@ -89,7 +93,7 @@ class Stream(Answer):
 
     database: str
     state: str
-    detail: str
+    detail: Said
     true_at: datetime | None
     seconds: float | None
     transactions: int | None
@@ -114,7 +118,7 @@ class Replica(Answer):
     records: int
     bytes: int
     seconds: float
-    problem: str
+    problem: Said
 
 
 class Timed(Answer):
@@ -123,8 +127,8 @@ class Timed(Answer):
     next_at: datetime | None
     last_slot: datetime | None
     last_outcome: str
-    waits: str
-    problem: str
+    waits: Said
+    problem: Said
 
 
 class Service(Answer):
@@ -249,7 +253,7 @@ class Job(Answer):
     operations: list[str]
     outcome: str | None
     error: str | None
-    detail: str | None
+    detail: Said | None
     next_step: str | None
 
 

@@ -17,7 +17,7 @@ from s3gc_core.collector import Collector
 from s3gc_core.errors import S3gcError
 from s3gc_core.integrations.door import Door
 from s3gc_core.integrations.looking import Id, Opened
-from s3gc_core.integrations.scrubbing import scrubbed
+from s3gc_core.integrations.scrubbing import SCRUBBER
 from s3gc_core.jobs import JobEvents, Standing
 
 telling = APIRouter()
@@ -89,7 +89,9 @@ async def _stream(
     try:
         while True:
             for event in told.events:
-                yield _event(event.kind, msgspec.to_builtins(event))
+                # Of what is told only the words of others can hold a secret; keys stay as they are.
+                safe = msgspec.structs.replace(event, reason=SCRUBBER.scrubbed(event.reason))
+                yield _event(safe.kind, msgspec.to_builtins(safe))
             if told.events:
                 yield f"id: {told.offset}\n\n"
                 spoke_at = monotonic()
@@ -108,7 +110,7 @@ async def _stream(
             told = await collector.job_events(operation_id, told.offset)
     except S3gcError as error:
         # The answer has begun: it is told in it.
-        yield _event("error", {"error": error.name, "detail": error.what})
+        yield _event("error", {"error": error.name, "detail": SCRUBBER.scrubbed(error.what)})
 
 
 async def _ended(collector: Collector, operation_id: str) -> Standing | None:
@@ -120,5 +122,5 @@ async def _ended(collector: Collector, operation_id: str) -> Standing | None:
 
 
 def _event(kind: str, data: object) -> str:
-    text = json.dumps(scrubbed(data), ensure_ascii=True).replace("\x7f", "\\u007f")
+    text = json.dumps(data, ensure_ascii=True).replace("\x7f", "\\u007f")
     return f"event: {kind}\ndata: {text}\n\n"

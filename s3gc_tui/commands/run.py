@@ -51,7 +51,11 @@ async def _cycle(context: Context, collector: Collector) -> ExitCode:
     summary = await collector.scan()
     if collector.config.mode is Mode.EXECUTE and summary.plan_id is not None:
         for covered in await _approve(context, collector, summary.plan_id):
-            codes.append(await _execute(context, collector, covered))
+            try:
+                codes.append(await _execute(context, collector, covered))
+            except Refused as error:
+                log.warning("execution_refused", plan_id=covered.plan_id, error=error.name)
+                refused = refused or error
     if refused is not None:
         raise refused
     outcome = "partial" if ExitCode.PARTIAL in codes else None

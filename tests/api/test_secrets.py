@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from s3gc_core import log
 from s3gc_core.config import ApiConfig, Config, DatabaseConfig, TokenConfig
 from s3gc_core.config_secrets import secrets_of_config
 from s3gc_core.errors import DatabaseUnreachable
-from s3gc_core.integrations import setup_s3gc_plugin
-from s3gc_core.integrations.problems import Wrong, problem
+from s3gc_core.integrations import setup_s3gc_plugin, shapes
+from s3gc_core.integrations.problems import AsciiJson, Wrong, problem
 from s3gc_core.log import EVENT
 from tests.api.asking import ADMIN
 
@@ -60,3 +61,23 @@ def test_an_error_that_says_one_is_answered_without(holding: Config) -> None:
     answer = problem(DatabaseUnreachable(f"no route with {secrets}"), wrong=wrong)
     assert b"no route with" in answer.body
     assert not any(one.encode() in answer.body for one in secrets)
+
+
+def test_what_others_said_is_told_without_and_keys_as_they_are(holding: Config) -> None:
+    setup_s3gc_plugin(FastAPI(), holding, environ=ENVIRON)
+    said = f"refused for {PASSWORD}"
+    stream = shapes.Stream(
+        database="main",
+        state="waiting",
+        detail=said,
+        true_at=None,
+        seconds=None,
+        transactions=None,
+        bytes=None,
+        max_bytes=1,
+    )
+    assert PASSWORD not in stream.detail
+    assert stream.detail.startswith("refused for ")
+    # By a key somebody goes on: an altered one would name another object, or none.
+    keys = [f"exports/token={name}/x.txt" for name in ("a", "b")]
+    assert json.loads(AsciiJson(keys).body) == keys

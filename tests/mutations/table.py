@@ -1383,9 +1383,16 @@ SERVICE = (
     Mutation(
         "a slot of a schedule is done once",
         "s3gc_core/actions/scheduled.py",
-        "if False:",
+        "yield True",
         (_SERVING + "a_slot_is_done_once_whoever_is_told_to",),
-        before="if _is_main(entry.record, kind) and _slot_of(entry.record, kind) == slot:",
+        before="yield begun is None or begun.slot != slot",
+    ),
+    Mutation(
+        "what a person stopped does not go on by itself",
+        "s3gc_core/actions/scheduled.py",
+        "return _MAIN[kind] in started.values()",
+        ("tests/core/service/test_scheduled.py::test_a_slot_is_done_by_its_scan",),
+        function="_is_begun",
     ),
     Mutation(
         "one scheduled run at a time",

@@ -19,7 +19,7 @@ from s3gc_core.ids import new_id
 from s3gc_core.service import Profile, scheduled_runs
 from s3gc_core.service.scheduled_runs import ScheduledRuns, end_scheduled
 from s3gc_core.service.station import Station
-from s3gc_core.vault import AuditLog, OperationStarted
+from s3gc_core.vault import AuditLog, OperationFinished, OperationStarted
 from tests.core.jobs.journals import until
 
 SLOT = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
@@ -42,17 +42,28 @@ class Time:
         self.set += by
 
 
-async def begin(audit: AuditLog, what: str, slot: datetime, kind: Timed = Timed.RUN) -> None:
-    arguments = {ARGUMENT: label(kind, slot)}
-    await audit.append(new_id(), [OperationStarted(what, "svc@host", "execute", None, arguments)])
+async def begin(audit: AuditLog, what: str, slot: datetime) -> None:
+    """An operation of a slot: `execute` is killed, `execute done` ends so."""
+    what, _, outcome = what.partition(" ")
+    operation_id, arguments = new_id(), {ARGUMENT: label(Timed.RUN, slot)}
+    await audit.append(
+        operation_id, [OperationStarted(what, "svc@host", "execute", None, arguments)]
+    )
+    if outcome:
+        await audit.append(operation_id, [OperationFinished(outcome)])
 
 
 @pytest.mark.parametrize(
     ("begun", "last"),
     [
         ([], None),
-        # An execution that was refused, or whose process was killed, scanned nothing.
+        # An execution whose process was killed scanned nothing, and one that is over neither.
         ([("execute", SLOT)], None),
+        ([("execute done", SLOT)], None),
+        ([("execute blocked", SLOT)], None),
+        # But what was stopped does not go on by itself, half a minute later.
+        ([("execute cancelled", SLOT)], SLOT),
+        ([("execute failed", SLOT)], SLOT),
         ([("scan", EARLIER), ("execute", SLOT)], EARLIER),
         ([("scan", EARLIER), ("execute", SLOT), ("scan", SLOT)], SLOT),
         ([("scan", SLOT), ("execute", SLOT)], SLOT),
