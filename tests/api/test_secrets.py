@@ -80,4 +80,4 @@ def test_what_others_said_is_told_without_and_keys_as_they_are(holding: Config) 
     assert stream.detail.startswith("refused for ")
     # By a key somebody goes on: an altered one would name another object, or none.
     keys = [f"exports/token={name}/x.txt" for name in ("a", "b")]
-    assert json.loads(AsciiJson(keys).body) == keys
+    assert json.loads(bytes(AsciiJson(keys).body)) == keys
