@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -365,3 +366,15 @@ async def test_a_column_of_numbers_is_listed_where_it_holds_text(tmp_path: Path)
         await app.execute(f"INSERT INTO mixed ({kind}) VALUES ('avatars/{kind}.jpg')")
     await app.execute("INSERT INTO bytes (date) VALUES (?)", b"a/key.jpg")
     assert await columns(app.url) == {"bytes": ["date"], "mixed": [k.lower() for k in kinds]}
+
+
+async def test_what_only_the_application_can_compute_may_be_text(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.create_function("ours", 1, str, deterministic=True)
+        connection.execute(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, k TEXT, n INTEGER AS (ours(k)) VIRTUAL)"
+        )
+        connection.execute("INSERT INTO t (k) VALUES ('x')")
+        connection.commit()
+    assert await columns(f"sqlite:///{path}") == {"t": ["id", "k", "n"]}
