@@ -111,6 +111,7 @@ class DatabaseServer(ABC):
                 stdout=output,
                 stderr=output,
                 user=self.user,
+                env=self.environment(),
                 start_new_session=True,
                 preexec_fn=die_with_parent(),
             )
@@ -120,6 +121,12 @@ class DatabaseServer(ABC):
             if late or self._process.returncode is not None:
                 raise AssertionError(f"the server did not start:\n{log.read_text()[-3000:]}")
             await asyncio.sleep(0.05)
+
+    def environment(self) -> dict[str, str]:
+        """That of its processes: MariaDB clears all temporary tables away when it starts, also
+        those of other servers in the same folder, which may crash by that.
+        """
+        return {**os.environ, "TMPDIR": str(self.folder)}
 
     async def stop(self) -> None:
         """Shut it down in order."""
@@ -150,6 +157,7 @@ class DatabaseServer(ABC):
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             user=self.user,
+            env=self.environment(),
         )
         output, _ = await process.communicate()
         assert process.returncode == 0, output.decode(errors="replace")
