@@ -19,7 +19,8 @@ _XA_REFUSED = NO_RIGHT | {1401}
 # The session's zone is the server's, in which the view has its times. In autumn an hour comes
 # twice: the earlier one is taken.
 _OLDEST = """
-    SELECT LEAST(at, IF(FROM_UNIXTIME(at - 3600) = started, at - 3600, at)), knows, detached FROM (
+    SELECT LEAST(at, IF(FROM_UNIXTIME(at - 3600) = started, at - 3600, at)), knows, detached,
+        UNIX_TIMESTAMP() - at < 2 FROM (
         SELECT MIN(IF(ours, NULL, trx_started)) AS started,
             UNIX_TIMESTAMP(MIN(IF(ours, NULL, trx_started))) AS at, MAX(ours) AS knows,
             MAX(trx_mysql_thread_id = 0) AS detached
@@ -32,6 +33,8 @@ _OLDEST = """
 # (MariaDB: storage/innobase/trx/trx0i_s.cc; MySQL the same).
 _COPY_SECONDS = 0.11
 _FRESH_SECONDS = 20.0
+# So often one that has just begun is asked about again: most, as the server's own, end at once.
+_PATIENCE = 8
 
 
 async def oldest_transaction(connection: Connection, address: str) -> datetime | None:
@@ -54,11 +57,17 @@ async def oldest_transaction(connection: Connection, address: str) -> datetime |
         "START TRANSACTION WITH CONSISTENT SNAPSHOT",
     ):
         await fetch(connection, statement)
+    patience = _PATIENCE
     for _ in range(round(_FRESH_SECONDS / _COPY_SECONDS)):
-        ((at, knows_us, has_no_session),) = await fetch(connection, _OLDEST)
+        ((at, knows_us, has_no_session, is_young),) = await fetch(connection, _OLDEST)
         # Numbers come as texts.
         if int(knows_us or 0):
-            if prepared is None and int(has_no_session):
+            is_detached = prepared is None and int(has_no_session)
+            if patience and (is_detached or int(is_young or 0)):
+                patience -= 1
+                await asyncio.sleep(_COPY_SECONDS)
+                continue
+            if is_detached:
                 return _LONG_AGO
             return None if at is None else datetime.fromtimestamp(float(at), UTC)
         await asyncio.sleep(_COPY_SECONDS)

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from s3gc_core.config import DatabaseConfig
-from s3gc_core.databases import DatabaseUrl, open_database
+from s3gc_core.databases import DatabaseUrl, mysql_transactions, open_database
 from s3gc_core.databases.postgres_transactions import OpenNow, oldest
 from tests.servers.app_database import AppDatabase
 
@@ -164,3 +164,14 @@ async def test_mariadb(on_mariadb: AppDatabase) -> None:
 
 async def test_a_file_tells_of_no_transaction(tmp_path: Path) -> None:
     assert await since(f"sqlite:///{tmp_path / 'app.db'}") is None
+
+
+async def test_one_that_ends_at_once_is_not_told(on_mariadb: AppDatabase) -> None:
+    app = on_mariadb
+    await app.execute("CREATE TABLE t (id INT PRIMARY KEY)")
+    await app.execute("BEGIN")
+    await app.execute("INSERT INTO t VALUES (1)")
+    asking = asyncio.create_task(since(app.url))
+    await asyncio.sleep(3 * mysql_transactions._COPY_SECONDS)
+    await app.execute("COMMIT")
+    assert await asking is None
