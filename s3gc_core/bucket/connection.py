@@ -164,8 +164,12 @@ def _client_config(
         read_timeout=READ_TIMEOUT_SECONDS,
         # Twice: whoever reads a body and asks for its tags holds two, and must not wait for itself.
         max_pool_connections=2 * max_concurrency,
-        # Adaptive: one token bucket for the whole client, so one worker's SlowDown slows all.
-        retries={"mode": "adaptive", "total_max_attempts": attempts},
+        # Adaptive: one token bucket for the whole client, so one worker's SlowDown slows all. It
+        # lets requests wait that are ready to be sent, which those sent once, deletes, never may.
+        retries={
+            "mode": "standard" if attempts == 1 else "adaptive",
+            "total_max_attempts": attempts,
+        },
         # boto's default CRC32 trailers broke R2, OVH, GCS and old MinIO (boto3#4392). We send
         # Content-MD5 with every body, which every store checks, AWS too.
         request_checksum_calculation=sent,

@@ -105,6 +105,21 @@ def _said(error: boto.ClientError) -> str:
     return f"{status_of(error)} {code_of(error)}" + (f": {message}" if message else "")
 
 
+# What botocore asks other services for when credentials are to be had anew.
+_CREDENTIAL_OPERATIONS = frozenset(
+    {
+        "AssumeRole",
+        "AssumeRoleWithSAML",
+        "AssumeRoleWithWebIdentity",
+        "CreateOAuth2Token",
+        "CreateToken",
+        "GetCredentialsForIdentity",
+        "GetRoleCredentials",
+        "GetSessionToken",
+    }
+)
+
+
 @contextmanager
 def store_errors(
     doing: str, *, key: str | None = None, reading: bool = False, writing: bool = False
@@ -118,6 +133,12 @@ def store_errors(
     try:
         yield
     except boto.ClientError as error:
+        if error.operation_name in _CREDENTIAL_OPERATIONS:
+            # Of nobody's object: asked for on the way, where credentials had to be made anew.
+            raise BucketUnreachable(
+                f"{doing}: no usable credentials ({error})",
+                next_step="mend the role, token or single sign-on that gives the credentials",
+            ) from error
         raise _refusal(error, doing, key, reading=reading, writing=writing) from error
     except _NO_CREDENTIALS as error:
         raise BucketUnreachable(

@@ -69,3 +69,24 @@ def test_only_a_write_is_refused_for_one_object() -> None:
     }
     with pytest.raises(StoreFailed), store_errors("deleting 'k'", key="k"):
         raise ClientError(answer, "DeleteObject")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "code"),
+    [
+        ("AssumeRole", 403, "AccessDenied"),
+        ("AssumeRoleWithWebIdentity", 400, "ExpiredTokenException"),
+        ("GetRoleCredentials", 403, "ForbiddenException"),
+        # Taken for the object's, it would be gone.
+        ("GetRoleCredentials", 404, "ResourceNotFoundException"),
+    ],
+)
+def test_credentials_that_cannot_be_had_are_nobodys_object(
+    operation: str, status: int, code: str
+) -> None:
+    answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    with (
+        pytest.raises(BucketUnreachable, match="no usable credentials"),
+        store_errors("looking at 'k'", key="k", reading=True),
+    ):
+        raise ClientError(answer, operation)  # type: ignore[arg-type]

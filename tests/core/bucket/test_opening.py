@@ -4,11 +4,12 @@ import os
 import time
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from s3gc_core.bucket import Bucket
-from s3gc_core.bucket.connection import is_aws
+from s3gc_core.bucket.connection import connect, is_aws
 from s3gc_core.clock import ShiftedClock, SystemClock
 from s3gc_core.config import Config
 from s3gc_core.errors import BucketUnreachable, ExitCode
@@ -126,3 +127,10 @@ def test_which_endpoints_are_amazons() -> None:
     assert is_aws("https://s3.cn-north-1.amazonaws.com.cn")
     assert not is_aws("https://amazonaws.com.evil.example")
     assert not is_aws("http://127.0.0.1:8333")
+
+
+async def test_what_is_sent_once_waits_for_no_limit_of_the_clients(bucket_config: Config) -> None:
+    """A limiter that holds back what is ready to be sent would part a delete from its last look."""
+    async with connect(bucket_config, attempts=1) as once, connect(bucket_config) as usual:
+        configs: list[Any] = [one.s3.meta.config for one in (once, usual)]
+    assert [each.retries["mode"] for each in configs] == ["standard", "adaptive"]
