@@ -15,7 +15,7 @@ from s3gc_core.actions.doctor_replica import replica_checks
 from s3gc_core.actions.operations import make_vault_folder
 from s3gc_core.bucket import Bucket, StoreCapabilities, probe_store
 from s3gc_core.clock import SystemClock
-from s3gc_core.config import Config, Encryption, Images, UnsafeStore
+from s3gc_core.config import Config, DatabaseConfig, Encryption, Images, UnsafeStore
 from s3gc_core.database_url import Engine
 from s3gc_core.databases import Database, open_database
 from s3gc_core.errors import CodecMissing, S3gcError
@@ -59,10 +59,8 @@ async def examine(config: Config, *, write_probe: bool = False) -> AsyncIterator
         yield Check("tables", False, "none are configured", fix)
     for settings in config.databases:
         database = open_database(settings)
-        async for check in _database_checks(database, config, replica_ok=settings.replica_ok):
+        async for check in _database_checks(database, config, settings):
             yield check
-        if settings.engine is not Engine.SQLITE:
-            yield await _open_transactions(database, settings.engine)
     async for check in following_checks(config):
         yield check
 
@@ -201,7 +199,7 @@ async def _object_lock(bucket: Bucket) -> Check:
 
 
 async def _database_checks(
-    database: Database, config: Config, *, replica_ok: bool
+    database: Database, config: Config, settings: DatabaseConfig
 ) -> AsyncIterator[Check]:
     name = f"database {database.name}"
     try:
@@ -211,7 +209,8 @@ async def _database_checks(
             role = await snapshot.role()
             if not role.is_primary:
                 detail = f"{role.doubt} (guard not-primary)"
-                yield Check(f"{name}, role", replica_ok, detail, "" if replica_ok else role.mend)
+                mend = "" if settings.replica_ok else role.mend
+                yield Check(f"{name}, role", settings.replica_ok, detail, mend)
             for source in config.sources:
                 if source.database != database.name:
                     continue
@@ -221,6 +220,8 @@ async def _database_checks(
                     yield failed(source.name, error)
                 else:
                     yield Check(source.name, True, f"readable; a row is known by {shape.row_id}")
+        if settings.engine is not Engine.SQLITE:
+            yield await _open_transactions(database, settings.engine)
     except S3gcError as error:
         yield failed(name, error)
 
@@ -228,10 +229,7 @@ async def _database_checks(
 async def _open_transactions(database: Database, engine: Engine) -> Check:
     """A scan holds every object that is younger than the oldest open transaction."""
     name = f"database {database.name}, transactions"
-    try:
-        since = await database.oldest_transaction()
-    except S3gcError as error:
-        return failed(name, error)
+    since = await database.oldest_transaction()
     if since is None or datetime.now(UTC) - since < MINIMUM_AGE:
         return Check(name, True, "none is open for long")
     return Check(

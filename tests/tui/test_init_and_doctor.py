@@ -191,7 +191,7 @@ async def test_the_least_rights_are_printed(small: SmallWorld) -> None:
     by_hand, batch = await asyncio.gather(
         small.cli("doctor", "--print-policy"), small.cli.batch("doctor", "--print-policy")
     )
-    assert (by_hand.code, batch.code, batch.summary["grants"]) == (0, 0, 4)
+    assert (by_hand.code, batch.code, batch.summary["grants"]) == (0, 0, 5)
     policy, end = json.JSONDecoder().raw_decode(by_hand.text)
     assert policy == batch.of("bucket-policy")[0]["policy"]
     told = [line.partition("  -- ")[0] for line in by_hand.text[end:].split("\n") if line]
