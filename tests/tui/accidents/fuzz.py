@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from textual import events
 from textual.geometry import Size
 from textual.keys import _character_to_key
 from textual.message_pump import MessagePump
+from textual.worker import WorkerCancelled, WorkerFailed
 
 from s3gc_tui.models.intents import RestoreIntent
 from s3gc_tui.screens.left_once import Palette
@@ -34,6 +36,8 @@ from tests.tui.whole import CLEARED_NAME, RUNNING, Whole
 
 # Bursts at one place before the next one.
 _STAY = 40
+# Workers that carry out what was confirmed.
+_DECIDES = ("start", "decide")
 _WORDS = [
     "execute",
     "yes",
@@ -157,6 +161,7 @@ class Fuzz:
             self.ran.kinds[type(one).__name__] += size_of([one])
             await self._send(one)
         await self._drained()
+        await self._carried_out()
         left = len(self.whole.app.left) - leaves
         self.ran.leaves += left
         if left and all(isinstance(one, Key) and one.name == "escape" for one in burst):
@@ -190,7 +195,9 @@ class Fuzz:
             # Textual 8.2's option list fails on a click at an option that has just gone. The
             # dashboard asks terminals for no mouse, so none can send one.
             return
-        x, y = int(mouse.x * screen.size.width), int(mouse.y * screen.size.height)
+        focused = self.whole.app.focused
+        where = focused.region if mouse.at_focus and focused is not None else screen.region
+        x, y = where.x + int(mouse.x * where.width), where.y + int(mouse.y * where.height)
         kinds: list[type[events.MouseEvent]]
         match mouse.what:
             case "up":
@@ -225,6 +232,14 @@ class Fuzz:
                         self._fail(f"{pump} handles nothing any more")
                     await asyncio.sleep(0)
         await asyncio.sleep(0)
+
+    async def _carried_out(self) -> None:
+        """What was decided has been handed on: input that comes next may not hide it."""
+        for worker in list(self.whole.app.workers):
+            if worker.group in _DECIDES:
+                # One that failed is seen by the checks.
+                with suppress(WorkerCancelled, WorkerFailed):
+                    await worker.wait()
 
     # Checks
 

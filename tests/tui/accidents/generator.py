@@ -64,12 +64,13 @@ class Paste:
 
 @dataclass(frozen=True, slots=True)
 class Mouse:
-    """A click or a turn of the wheel, at shares of the screen."""
+    """A click or a turn of the wheel, at shares of the screen, or of what has the focus."""
 
     what: str
     x: float
     y: float
     button: int = 1
+    at_focus: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,8 @@ class Generator:
             return char(self._random.choice(PRINTABLE))
         if roll < 0.63:
             return Key("", self._random.choice(OUTLANDISH)[0])
+        if roll < 0.67:
+            return Key("escape", "\x1b")
         return Key(self._random.choice(NAMED))
 
     def _key(self) -> Burst:
@@ -201,7 +204,8 @@ class Generator:
     def _mouse(self) -> Burst:
         what = self._random.choice(["click", "click", "double", "up", "down"])
         x, y = self._random.random(), self._random.random()
-        return [Mouse(what, x, y, self._random.choice([1, 1, 2, 3]))]
+        at_focus = self._random.random() < 0.5
+        return [Mouse(what, x, y, self._random.choice([1, 1, 2, 3]), at_focus)]
 
     def _resize(self) -> Burst:
         return [Resize(*self._random.choice(SIZES))]

@@ -36,7 +36,8 @@ async def test_no_accident_executes(small: SmallWorld, monkeypatch: Patch) -> No
         *("PreviewScreen", "HelpScreen", "Palette", "ReferencesScreen", "DecideColumnsScreen"),
         "StreamsScreen",
     }
-    assert {screen for screen, n in ran.screens.items() if n} == reached
+    # Keys by chance may open others as well.
+    assert {screen for screen, n in ran.screens.items() if n} >= reached
     assert {kind for kind, n in ran.kinds.items() if n} == {
         "Key", "Text", "Paste", "Mouse", "Resize",
     }  # fmt: skip
