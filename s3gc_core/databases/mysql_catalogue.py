@@ -17,13 +17,14 @@ CATALOGUE_TIMEOUT_SECONDS = 60.0
 INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "json"})
-_WITH_TEXT = (
-    TEXT
-    | BINARY
-    | INTEGERS
-    | {"enum", "set", "bit", "decimal", "float", "double", "uuid", "inet4", "inet6"}
-    | {"date", "time", "datetime", "timestamp", "year"}
-)
+_NUMBERS = INTEGERS | {"bit", "decimal", "float", "double"}
+_TIMES = frozenset({"date", "time", "datetime", "timestamp", "year"})
+_SHAPES = frozenset({"geometry", "point", "linestring", "polygon", "multipoint"}) | {
+    *("multilinestring", "multipolygon", "geometrycollection", "geomcollection", "vector")
+}
+# In no value of these can a key stand. Of a type that nobody here knows it may.
+WITHOUT_KEYS = _NUMBERS | _TIMES | _SHAPES
+_WITH_TEXT = TEXT | BINARY | _NUMBERS | _TIMES | {"enum", "set", "uuid", "inet4", "inet6"}
 
 # Server error numbers (MySQL manual, "Server Error Message Reference").
 NO_RIGHT = frozenset({1044, 1142, 1143, 1227, 1345, 1370})

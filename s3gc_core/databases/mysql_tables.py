@@ -1,4 +1,4 @@
-"""Which tables of a MySQL database have text-like columns, and samples of them."""
+"""Which tables of a MySQL database have columns that may hold keys, and samples of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from collections import defaultdict
 import aiomysql
 
 from s3gc_core.databases import naming, sampling
-from s3gc_core.databases.mysql_catalogue import BINARY, INTEGERS, TEXT, Table, quote
+from s3gc_core.databases.mysql_catalogue import (
+    BINARY,
+    INTEGERS,
+    TEXT,
+    WITHOUT_KEYS,
+    Table,
+    quote,
+)
 from s3gc_core.databases.mysql_connection import Connection, error_code, fetch, limit_statements
 from s3gc_core.databases.mysql_pages import Pages, where
 from s3gc_core.databases.mysql_rows import ResultRows
@@ -22,18 +29,18 @@ _COLUMNS = """
     SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE FROM information_schema.COLUMNS
     WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, ORDINAL_POSITION
 """
-# A UUID is all of many a key, and a word of an enumeration may be.
-_TEXT_LIKE = TEXT | BINARY | {"uuid", "enum", "set"}
 # The statement's time is up: MariaDB's error, and MySQL's.
 _TIME_UP = frozenset({1969, 3024})
 
 
 async def tables(connection: Connection) -> list[ListedTable]:
-    """All tables of this database with text-like columns. Raises the driver's errors."""
+    """All tables of this database with columns of any type that may hold a key, even one that we
+    cannot read: then who tries to says so. Raises the driver's errors.
+    """
     # Joined here: the server would compare the names without regard to letter case.
     columns: defaultdict[str, list[TextColumn]] = defaultdict(list)
     for name, column, kind, full in await fetch(connection, _COLUMNS):
-        if str(kind).lower() in _TEXT_LIKE:
+        if str(kind).lower() not in WITHOUT_KEYS:
             columns[name].append(TextColumn(column, str(full)))
     found = await fetch(connection, _TABLES)
     return [

@@ -95,7 +95,8 @@ def expression(table: Table, column: str) -> str:
     """The column as text, or as bytes for bytea.
 
     Arrays, composites and hstore become JSON, where the boundaries of their elements survive
-    any character; `to_json` rather than `to_jsonb`, which refuses some values of json[].
+    any character; `to_json` rather than `to_jsonb`, which refuses some values of json[]. So do the
+    words of a tsvector.
     """
     found = table.columns[column]
     name = quote(column)
@@ -103,6 +104,8 @@ def expression(table: Table, column: str) -> str:
         return f"{name}::pg_catalog.bytea"
     if found["category"] == "A" or found["typtype"] == "c" or found["base"] == "hstore":
         name = f"pg_catalog.to_json({name})"
+    elif found["base"] == "tsvector":
+        name = f"pg_catalog.to_json(pg_catalog.tsvector_to_array({name}))"
     text = f"{name}::pg_catalog.text"
     return as_stored(text) if table.as_bytes else text
 

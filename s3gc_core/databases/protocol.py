@@ -123,7 +123,10 @@ class TextColumn:
 
 @dataclass(frozen=True, slots=True)
 class ListedTable:
-    """A table of the application with its text-like columns.
+    """A table of the application with its text-like columns: those of every type but the ones that
+    are known to hold no text, such as numbers, dates and shapes. In SQLite, where a type is only a
+    hint, a column of such a type is among them where a row has a text in it that is no number
+    or time.
 
     `table` is how `TableRead.table` may name it (quoted where needed, with its schema where that
     is not found by itself); `canonical` is one spelling per table, the same that

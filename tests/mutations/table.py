@@ -15,6 +15,10 @@ _LIGHT = "tests/core/bucket/test_light.py::test_"
 _RACES = "tests/stories/test_predecessor_races.py::test_"
 _CANARIES = "tests/core/judgement/test_canaries.py::test_"
 _SEARCH = "tests/stories/test_search.py::test_"
+_TABLES = "tests/core/databases/test_tables.py::test_"
+_ODD_TYPES = (
+    "tests/stories/test_search_types.py::test_columns_of_other_types_are_accounted_for_and_searched"
+)
 _LAST_CHECK = "tests/stories/test_last_check.py::test_"
 _BALANCE = "tests/core/collection/test_balance.py::test_"
 _DRIFT = "tests/core/collection/test_drift.py::test_"
@@ -150,6 +154,28 @@ SEARCH = (
             "tests/core/judgement/test_search_canaries.py::test_each_pass_counts",
         ),
         function="end_pass",
+    ),
+    Mutation(
+        "types of MySQL that are not called text",
+        "s3gc_core/databases/mysql_tables.py",
+        'if str(kind).lower() in TEXT | BINARY | {"uuid"}:',
+        (
+            _TABLES + "text_like_types_of_mariadb",
+            _TABLES + "of_a_type_that_nobody_knows_mysql_is_asked_and_errors_are_told",
+            _ODD_TYPES,
+        ),
+        before="if str(kind).lower() not in WITHOUT_KEYS:",
+    ),
+    Mutation(
+        "types of PostgreSQL that are not called text",
+        "s3gc_core/databases/postgres_tables.py",
+        "WHERE t.typtype = 'b' AND t.typcategory = 'S'",
+        (
+            _TABLES + "text_like_types_of_postgres",
+            "tests/core/references/test_search_types.py::test_values_of_every_type_of_postgres",
+            _ODD_TYPES,
+        ),
+        before="WHERE t.typtype <> ALL ('{{c,d,m,p,r}}')",
     ),
 )
 

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from s3gc_core.databases import DatabaseUrl, Engine, ListedTable, Row, TextColumn
+from s3gc_core.databases import (
+    DatabaseUrl,
+    Engine,
+    ListedTable,
+    Row,
+    TextColumn,
+    mysql_catalogue,
+)
 from s3gc_core.errors import DatabaseUnreachable, RightMissing, SourceUnreadable
 from tests.core.databases.reading import all_rows, opened, read, shape
 from tests.servers.app_database import AppDatabase
@@ -137,11 +144,21 @@ async def test_an_unreachable_database_has_no_list(app_database: AppDatabase) ->
 
 
 async def test_text_like_types_of_postgres(on_postgres: AppDatabase) -> None:
+    internal = "STRICT IMMUTABLE LANGUAGE internal AS"
+    functions = ("INPUT = money_in", "OUTPUT = money_out")
     for statement in (
         "CREATE EXTENSION hstore",
         "CREATE EXTENSION citext",
         "CREATE EXTENSION ltree",
+        "CREATE EXTENSION seg",
         "CREATE TYPE mood AS ENUM ('so so')",
+        "CREATE TYPE words AS RANGE (subtype = text)",
+        # Nobody here knows this type, whatever it calls itself.
+        "CREATE TYPE public.money",
+        f"CREATE FUNCTION money_in(cstring) RETURNS public.money {internal} 'textin'",
+        f"CREATE FUNCTION money_out(public.money) RETURNS cstring {internal} 'textout'",
+        f"CREATE TYPE public.money ({', '.join(functions)}, LIKE = text, CATEGORY = 'N')",
+        "CREATE DOMAIN odd AS public.money",
         "CREATE TYPE pair AS (n int, k text)",
         "CREATE TYPE point2 AS (x int, y int)",
         "CREATE TYPE nested AS (p pair)",
@@ -153,12 +170,16 @@ async def test_text_like_types_of_postgres(on_postgres: AppDatabase) -> None:
     yes = [
         *["text", "varchar", "varchar(9)", "char(9)", "name", "citext", "json", "jsonb", "xml"],
         *["hstore", "bytea", "text[]", "varchar(9)[]", "json[]", "bytea[]", "key_text", "keys"],
-        *["pair", "pair[]", "nested", "uuid", "uuid[]", "ltree", "mood", "mood[]"],
+        *["pair", "pair[]", "nested", "uuid", "uuid[]", "ltree", "ltree[]", "mood", "mood[]"],
+        *["words", "words_multirange", "words[]", "public.money", "public.money[]", "odd"],
+        *["tsvector", "tsquery", "jsonpath", "inet", "cidr", "macaddr", '"char"'],
     ]
     no = [
-        *["int", "bigint", "numeric", "real", "bool", "date", "timestamptz", "interval"],
-        *["inet", "int[]", "point2", "point", "count_of", "tsvector", "bit(3)"],
-        *["int4range", "oid", "money"],
+        *["int", "smallint", "bigint", "numeric", "real", "float8", "money", "bool", "bool[]"],
+        *["date", "time", "timetz", "timestamp", "timestamptz", "interval", "date[]"],
+        *["int[]", "point2", "point2[]", "point", "box", "path", "circle", "count_of", "bit(3)"],
+        *["varbit", "int4range", "int4multirange", "tstzrange", "oid", "oidvector", "regclass"],
+        *["pg_lsn", "tid", "xid", "xid8", "seg", "seg[]"],
     ]
     names = {
         f"{kind}_{i}": word
@@ -247,15 +268,30 @@ async def test_text_like_types_of_mariadb(on_mariadb: AppDatabase) -> None:
     yes = [
         *["char(9)", "varchar(9)", "tinytext", "text", "mediumtext", "longtext", "binary(9)"],
         *["varbinary(9)", "tinyblob", "blob", "mediumblob", "longblob", "uuid"],
-        *["enum('a')", "set('a')"],
+        *["enum('a/b')", "set('a/b','c')", "inet4", "inet6"],
     ]
-    no = ["int(11)", "decimal(9,2)", "double", "date", "datetime"]
-    no += ["inet6", "bit(9)", "year(4)", "point"]
+    no = [
+        *["tinyint(4)", "smallint(6)", "mediumint(9)", "int(11)", "bigint(20)", "bit(9)"],
+        *["decimal(9,2)", "float", "double", "date", "time", "datetime", "timestamp", "year(4)"],
+        *["geometry", "point", "linestring", "polygon", "multipoint", "multilinestring"],
+        *["multipolygon", "geometrycollection"],
+    ]
     body = ", ".join(f"c{i} {kind}" for i, kind in enumerate([*yes, *no]))
     await on_mariadb.execute(f"CREATE TABLE t ({body}, j JSON)")
     (table,) = await listed(on_mariadb.url)
     assert [column.type for column in table.columns] == [*yes, "longtext"]
     assert table.columns[-1].name == "j"
+
+
+async def test_of_a_type_that_nobody_knows_mysql_is_asked_and_errors_are_told(
+    on_mariadb: AppDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No server at hand has a type that we do not know, so one is forgotten."""
+    monkeypatch.setattr(mysql_catalogue, "_WITH_TEXT", mysql_catalogue._WITH_TEXT - {"inet6"})
+    await on_mariadb.execute("CREATE TABLE t (id INT PRIMARY KEY, k INET6, d DATE)")
+    assert await columns(on_mariadb.url) == {"t": ["k"]}
+    with pytest.raises(SourceUnreadable, match="has type inet6"):
+        await all_rows(on_mariadb.url, "t", "k")
 
 
 async def test_mariadb_lists_its_own_database_only(
