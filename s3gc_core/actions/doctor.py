@@ -212,6 +212,8 @@ async def _database_checks(
             if not role.is_primary:
                 detail = f"{role.doubt} (guard not-primary)"
                 yield Check(f"{name}, role", replica_ok, detail, "" if replica_ok else role.mend)
+            if role.caution:
+                yield Check(f"{name}, other nodes", True, role.caution)
             for source in config.sources:
                 if source.database != database.name:
                     continue
