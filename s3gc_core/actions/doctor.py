@@ -211,6 +211,8 @@ async def _database_checks(
                 detail = f"{role.doubt} (guard not-primary)"
                 mend = "" if settings.replica_ok else role.mend
                 yield Check(f"{name}, role", settings.replica_ok, detail, mend)
+            if role.caution:
+                yield Check(f"{name}, other nodes", True, role.caution)
             for source in config.sources:
                 if source.database != database.name:
                     continue

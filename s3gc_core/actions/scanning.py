@@ -86,6 +86,8 @@ async def _warn_of_replicas(parts: Parts) -> None:
         role = await database.role()
         if not role.is_primary and not is_ok[database.name]:
             log.warning("not_primary", database=database.name, detail=role.doubt)
+        if role.caution:
+            log.warning("other_nodes_unseen", database=database.name, detail=role.caution)
 
 
 async def _record_scan(

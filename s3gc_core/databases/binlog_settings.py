@@ -12,6 +12,7 @@ from s3gc_core.databases import mysql_heartbeat as heartbeat
 from s3gc_core.databases.binlog_retention import of_retention
 from s3gc_core.databases.following import Obstacle
 from s3gc_core.databases.mysql_catalogue import NO_RIGHT
+from s3gc_core.databases.mysql_cluster import cluster_state, is_galera
 from s3gc_core.databases.mysql_connection import Connection, error_code, fetch
 
 # Tells whether the server lets us read the file of its log: its refusal, or nothing.
@@ -53,6 +54,7 @@ async def server_obstacles(
         found += await _of_log(connection, schemas, probe, account, is_mariadb)
         found += await of_retention(connection, values, is_mariadb)
     found += await _of_replica(connection, values, account, is_mariadb)
+    found += _of_galera(await cluster_state(connection))
     found += await _of_transactions(connection, account)
     return found + await _of_heartbeat(connection, account)
 
@@ -156,6 +158,18 @@ async def _of_replica(
     return [
         Obstacle(None, what, "follow the primary, or set log_slave_updates = ON there and restart")
     ]
+
+
+def _of_galera(state: dict[str, str]) -> list[Obstacle]:
+    """A node that was away gets the others' tables, and a log without what came meanwhile.
+
+    Measured (MariaDB 10.11, rsync): the files of its log were gone, the donor's newest in their
+    place. Without log_slave_updates a log may lack all that was written on other nodes, besides.
+    """
+    if not is_galera(state):
+        return []
+    what = "it is a node of a Galera cluster: a state transfer leaves changes out of its log"
+    return [Obstacle(None, what, "take cdc out of [database]: its tables are then read as a whole")]
 
 
 async def _of_transactions(connection: Connection, account: str) -> list[Obstacle]:

@@ -12,6 +12,7 @@ import aiomysql
 from s3gc_core.database_url import DatabaseUrl
 from s3gc_core.databases import naming
 from s3gc_core.databases.mysql_catalogue import NO_RIGHT, Table, check, quote
+from s3gc_core.databases.mysql_cluster import wait_for_others
 from s3gc_core.databases.mysql_connection import (
     DRIVER_ERRORS,
     UNKNOWN_VARIABLE,
@@ -91,6 +92,7 @@ class MysqlDatabase:
         """Whether the server is the primary. Raises `DatabaseUnreachable`."""
         async with self._connection() as connection:
             with self.reaching():
+                await wait_for_others(connection)
                 return await role(connection)
 
     async def oldest_transaction(self) -> datetime | None:
@@ -108,6 +110,7 @@ class MysqlDatabase:
         async with self._connection() as connection:
             with self.reaching():
                 await limit_statements(connection, 0)
+                await wait_for_others(connection)
                 for statement in _SESSION:
                     await fetch(connection, statement)
             yield MysqlSnapshot(self, connection)

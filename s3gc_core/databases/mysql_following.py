@@ -29,6 +29,7 @@ from s3gc_core.databases.changes import Beat
 from s3gc_core.databases.following import Lag, LeftBehind, Obstacle, Start, Watched
 from s3gc_core.databases.mysql import MysqlDatabase
 from s3gc_core.databases.mysql_catalogue import NO_RIGHT
+from s3gc_core.databases.mysql_cluster import wait_for_others
 from s3gc_core.databases.mysql_connection import (
     DRIVER_ERRORS,
     UNKNOWN_VARIABLE,
@@ -213,6 +214,8 @@ class MysqlFollowing:
         connection = await connect(self._url, self._address)
         try:
             with self._reaching():
+                # A member of a group commits our beat before others' rows that come first.
+                await wait_for_others(connection)
                 yield connection
         finally:
             connection.close()

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiomysql
 
+from s3gc_core.databases import mysql_cluster as cluster
 from s3gc_core.databases.mysql_catalogue import NO_RIGHT
 from s3gc_core.databases.mysql_connection import Connection, error_code, fetch
 from s3gc_core.databases.protocol import Role
@@ -21,16 +22,16 @@ _READ_ONLY = (
 
 
 async def role(connection: Connection) -> Role:
-    """What the server says of itself. Raises the driver's errors."""
+    """What the server says of itself, and of this session. Raises the driver's errors."""
     ((version, user),) = await fetch(connection, "SELECT VERSION(), CURRENT_USER()")
     is_mariadb = "mariadb" in str(version).lower()
+    account = "@".join(f"'{part}'" for part in str(user).rsplit("@", 1))
     try:
         sources = await _sources(connection, is_mariadb)
     except aiomysql.Error as error:
         if error_code(error) not in NO_RIGHT:
             raise
         right = "REPLICA MONITOR" if is_mariadb else "REPLICATION CLIENT"
-        account = "@".join(f"'{part}'" for part in str(user).rsplit("@", 1))
         doubt = f"whether it is a replica cannot be told: the right {right} is missing"
         return Role(doubt, f"GRANT {right} ON *.* TO {account};")
     if sources:
@@ -38,7 +39,10 @@ async def role(connection: Connection) -> Role:
     for name, value in await fetch(connection, _READ_ONLY):
         if str(value).upper() not in _OFF:
             return Role(f"{name} is {value}: the application cannot write here", _MEND)
-    return Role()
+    state = await cluster.cluster_state(connection)
+    doubt = cluster.doubt(state)
+    mend = cluster.mend(state, account) if doubt else ""
+    return Role(doubt, mend, cluster.caution(state))
 
 
 async def _sources(connection: Connection, is_mariadb: bool) -> list[tuple[Any, ...]]:

@@ -146,10 +146,12 @@ class Role:
     """Whether the application writes here, or its writes come from elsewhere and may come late.
 
     `doubt` says why this may not be the primary (empty: it is), `mend` what to do about it.
+    `caution` says what cannot be seen from here, though it is: told, and nothing is kept for it.
     """
 
     doubt: str = ""
     mend: str = ""
+    caution: str = ""
 
     @property
     def is_primary(self) -> bool:

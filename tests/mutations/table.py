@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutations.clusters import CLUSTERS
 from tests.mutations.lossy import LOSSY
 from tests.mutations.mutation import Mutation
 from tests.mutations.transactions import TRANSACTIONS
@@ -1480,6 +1481,7 @@ TABLE = (
     *LOCKS,
     *VAULT,
     *HEALING,
+    *CLUSTERS,
     *LOSSY,
     *SERVICE,
     *TRANSACTIONS,
