@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import aiohttp
 from botocore import exceptions as boto
@@ -155,6 +156,19 @@ def store_errors(
         ) from error
     except (boto.BotoCoreError, ResponseParserError) as error:
         raise StoreFailed(f"{doing}: {error}") from error
+    except ValueError as error:
+        # A length, a date or a flag that is none (botocore lets it through as it comes).
+        what = f"{doing}: the answer cannot be understood ({error})"
+        if key is not None and reading:
+            raise ObjectUnreadable(what) from error
+        raise StoreFailed(what) from error
+
+
+def told(answer: Mapping[str, Any], name: str, doing: str) -> str:
+    """What the answer to a write says under `name`. Raises `StoreFailed` where it says nothing."""
+    if not answer.get(name):
+        raise StoreFailed(f"{doing}: the answer has no {name}")
+    return str(answer[name])
 
 
 def _refusal(

@@ -35,7 +35,7 @@ OPERATIONS: tuple[Operation, ...] = ("GetObject", "HeadObject", "PutObject")
 
 # Larger bodies cost more than their requests, and are worth asking for first (Expect).
 MOST_BODY_BYTES = 1 << 20
-# So many answers that only the client could deal with, and it deals with all of them.
+# So many answers in a row that only the client could deal with, and it deals with all of them.
 FAILURES_AT_MOST = 8
 # Said by hooks of the client, the same in every request.
 _SAID_ALWAYS = ("RequestPayer", "ExpectedBucketOwner", "ChecksumMode")
@@ -98,10 +98,13 @@ class LightRequests:
             return None
         await self._pace.before_signing(operation)
         try:
-            return await self._send(operation, request, seen)
+            answer = await self._send(operation, request, seen)
         except (BotoCoreError, ValueError) as error:
             self._failed(operation, repr(error))
             return None
+        if answer is not None:
+            self._failures = 0
+        return answer
 
     async def _send(
         self, operation: Operation, request: AWSRequest, seen: Seen
@@ -128,7 +131,12 @@ class LightRequests:
             if response.status_code not in _OF_THE_OBJECT:
                 self._failed(operation, str(response.status_code))
             return None
-        if await self._needs_retry(model, response, answer, request.context):
+        try:
+            again = await self._needs_retry(model, response, answer, request.context)
+        except BaseException:
+            response.raw.close()
+            raise
+        if again:
             response.raw.close()
             return None
         if response.status_code == 404:
@@ -150,8 +158,8 @@ class LightRequests:
         await handle_checksum_body(response, said, context, self._models[operation])
         if operation == "GetObject":
             return told.parse(response) | {"Body": said["body"]}
-        # An error can come with 200, in the body.
-        return None if said["body"] else told.parse(response)
+        # An error can come with 200, in the body; what else there is says nothing.
+        return None if b"Error" in said["body"] else told.parse(response)
 
     async def _needs_retry(
         self, model: Any, response: Any, answer: dict[str, Any], context: dict[str, Any]

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from s3gc_core.bucket.connection import RAW_EXPIRES
-from s3gc_core.bucket.failures import BodyLengthWrong, ObjectChanged, ObjectGone, store_errors
+from s3gc_core.bucket.failures import BodyLengthWrong, ObjectChanged, ObjectGone, store_errors, told
 from s3gc_core.bucket.objects import ObjectHeaders
 from s3gc_core.bucket.reading import glance
 from s3gc_core.errors import S3gcError, VaultFull, VaultUnreachable
@@ -150,7 +150,7 @@ class Writer:
                 answer = await self._connection.send(
                     "PutObject", Body=body, ContentMD5=md5, ContentLength=size, **request
                 )
-        return str(answer["ETag"])
+        return told(answer, "ETag", f"writing {key!r}")
 
     async def _put_parts(
         self,
@@ -165,7 +165,7 @@ class Writer:
 
         async def start() -> None:
             answer = await s3.create_multipart_upload(**where, **parameters(headers))
-            started.append(answer["UploadId"])
+            started.append(told(answer, "UploadId", f"writing {key!r}"))
 
         try:
             with store_errors(f"writing {key!r}", key=key, writing=True):
@@ -177,7 +177,7 @@ class Writer:
             with store_errors(f"writing {key!r}", key=key, writing=True):
                 request = upload | condition | {"MultipartUpload": {"Parts": parts}}
                 finished = await s3.complete_multipart_upload(**request)
-            return str(finished["ETag"])
+            return told(finished, "ETag", f"writing {key!r}")
         except BaseException as error:
             # Parts of an upload nobody ends are paid for, and no listing shows them.
             for upload_id in started:
@@ -208,7 +208,7 @@ class Writer:
                     answer = await self._connection.s3.upload_part(
                         **upload, PartNumber=number, Body=body, ContentMD5=md5
                     )
-            parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            parts.append({"PartNumber": number, "ETag": told(answer, "ETag", doing)})
         return parts
 
     async def _abort(self, upload: dict[str, Any], because: BaseException) -> None:

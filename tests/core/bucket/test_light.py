@@ -12,7 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from s3gc_core.bucket import ObjectChanged, ObjectGone, ObjectHeaders, StoreFailed, immutable
+from s3gc_core.bucket import (
+    ObjectChanged,
+    ObjectGone,
+    ObjectHeaders,
+    ObjectUnreadable,
+    StoreFailed,
+    immutable,
+)
 from s3gc_core.bucket.connection import Connection, connect
 from s3gc_core.bucket.light import FAILURES_AT_MOST, OPERATIONS
 from s3gc_core.bucket.pace import Pace
@@ -194,6 +201,76 @@ async def test_what_fails_is_done_by_the_client_and_after_a_few_all_is(
                 await put(connection, f"k{number}")
     assert sum(map(is_light, proxy.seen)) == FAILURES_AT_MOST
     assert len(proxy.seen) == 4 * FAILURES_AT_MOST
+
+
+async def test_failures_now_and_then_are_forgotten(proxied: tuple[Config, Proxy]) -> None:
+    config, proxy = proxied
+    fails: list[bool] = []
+
+    async def refuse(exchange: Exchange) -> None:
+        if is_light(exchange):
+            fails.append(not fails or not fails[-1])
+            if fails[-1]:
+                exchange.status = 503
+
+    async with warm(config) as (connection, _):
+        proxy.before = refuse
+        for _ in range(4 * FAILURES_AT_MOST):
+            assert await head(connection, "warm") is not None
+    assert sum(fails) == 2 * FAILURES_AT_MOST
+
+
+async def test_words_that_come_with_200_are_no_error(proxied: tuple[Config, Proxy]) -> None:
+    """Sent once more, the write would be refused: its own object would be there."""
+    config, proxy = proxied
+
+    async def chat(exchange: Exchange) -> None:
+        if exchange.method == "PUT":
+            exchange.answer = b"<Welcome/>"
+
+    async with warm(config) as (connection, _):
+        proxy.seen.clear()
+        proxy.after = chat
+        etag = await put(connection, "k")
+        assert [is_light(exchange) for exchange in proxy.seen] == [True]
+        assert (await get(connection, "k", etag))[1] == b"k"
+
+
+@pytest.mark.parametrize(
+    ("header", "value"), [("Last-Modified", "yesterday"), ("x-amz-tagging-count", "some")]
+)
+async def test_a_header_that_makes_no_sense_is_that_objects(
+    proxied: tuple[Config, Proxy], header: str, value: str
+) -> None:
+    config, proxy = proxied
+
+    async def spoil(exchange: Exchange) -> None:
+        if exchange.path.endswith("/odd") and exchange.method != "PUT":
+            exchange.answer_headers[header] = value
+
+    async with warm(config) as (connection, _):
+        etag = await put(connection, "odd")
+        proxy.after = spoil
+        for connected in (connection, replace(connection, light=None)):
+            with pytest.raises(ObjectUnreadable, match="cannot be understood"):
+                await head(connected, "odd")
+            with pytest.raises(ObjectUnreadable, match="cannot be understood"):
+                await get(connected, "odd", etag)
+            assert await head(connected, "warm") is not None
+
+
+async def test_a_write_that_nobody_confirms_has_failed(proxied: tuple[Config, Proxy]) -> None:
+    config, proxy = proxied
+
+    async def hide(exchange: Exchange) -> None:
+        headers = exchange.answer_headers.items()
+        exchange.answer_headers = {n: v for n, v in headers if n.lower() != "etag"}
+
+    async with warm(config) as (connection, _):
+        proxy.after = hide
+        for number, connected in enumerate((connection, replace(connection, light=None))):
+            with pytest.raises(StoreFailed, match="has no ETag"):
+                await put(connected, f"k{number}")
 
 
 async def test_an_error_that_comes_with_200_is_no_success(proxied: tuple[Config, Proxy]) -> None:
