@@ -51,18 +51,19 @@ async def with_beside(
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Await `work` to its end even if we are cancelled, however often; the cancellation follows
-    afterwards.
+    afterwards, with the error of `work`, if any, as its cause.
     """
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
         while not task.done():
             # Who presses Ctrl-C once more is not answered sooner: what was sent has to be heard of.
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # retrieved: the cancellation is what our caller hears
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            raise cancelled from error
         raise
 
 

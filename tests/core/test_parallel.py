@@ -139,3 +139,20 @@ async def test_to_the_end_even_if_it_is_cancelled_twice() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert heard == ["answer"]
+
+
+async def test_what_failed_under_a_cancellation_is_its_cause() -> None:
+    go = asyncio.Event()
+
+    async def work() -> None:
+        await go.wait()
+        raise OSError("the disk")
+
+    waiting = asyncio.create_task(to_the_end(work()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await waiting
+    assert isinstance(caught.value.__cause__, OSError)
