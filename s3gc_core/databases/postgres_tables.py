@@ -26,6 +26,10 @@ _WITHOUT_KEYS = (
 )
 # Nor in any of these extensions' types: shapes, and rows of numbers.
 _EXTENSIONS_WITHOUT_KEYS = "postgis,postgis_raster,vector,cube,seg"
+# The table itself, or all that hold rows of it. (Said with OR, all of pg_class would be read for
+# each table.)
+_LEAVES = """CASE WHEN c.relkind <> 'p' THEN ARRAY[c.oid] ELSE
+            ARRAY(SELECT p.relid::oid FROM pg_catalog.pg_partition_tree(c.oid) p WHERE p.isleaf) END"""
 # `with_keys` grows from those types to domains, arrays, composites and ranges of them. Before
 # PostgreSQL 14 there is no `rngmultitypid`. The estimate of a partitioned table is that of its
 # leaves; a relation never analyzed has -1, or nothing at all.
@@ -58,13 +62,9 @@ _TABLES = f"""
         pg_catalog.pg_table_is_visible(c.oid) AS visible,
         (SELECT CASE WHEN pg_catalog.bool_and(l.reltuples > 0 OR l.reltuples = 0 AND l.relpages > 0)
                 THEN pg_catalog.sum(l.reltuples) END
-         FROM pg_catalog.pg_class l WHERE l.oid = c.oid AND c.relkind <> 'p' OR l.oid IN (
-            SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p WHERE p.isleaf)
-        )::pg_catalog.int8 AS rows,
-        (SELECT pg_catalog.sum(pg_catalog.pg_table_size(l.oid))
-         FROM pg_catalog.pg_class l WHERE l.oid = c.oid AND c.relkind <> 'p' OR l.oid IN (
-            SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p WHERE p.isleaf)
-        )::pg_catalog.int8 AS bytes,
+         FROM pg_catalog.pg_class l WHERE l.oid = ANY ({_LEAVES}))::pg_catalog.int8 AS rows,
+        (SELECT pg_catalog.sum(pg_catalog.pg_table_size(l))
+         FROM pg_catalog.unnest({_LEAVES}) l)::pg_catalog.int8 AS bytes,
         pg_catalog.array_agg(a.attname::text ORDER BY a.attnum) AS columns,
         pg_catalog.array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod)
             ORDER BY a.attnum) AS types
