@@ -28,8 +28,8 @@ _WITHOUT_KEYS = (
 _EXTENSIONS_WITHOUT_KEYS = "postgis,postgis_raster,vector,cube,seg"
 # The table itself, or all that hold rows of it. (Said with OR, all of pg_class would be read for
 # each table.)
-_LEAVES = """CASE WHEN c.relkind <> 'p' THEN ARRAY[c.oid] ELSE
-            ARRAY(SELECT p.relid::oid FROM pg_catalog.pg_partition_tree(c.oid) p WHERE p.isleaf) END"""
+_LEAVES = """CASE WHEN c.relkind <> 'p' THEN ARRAY[c.oid] ELSE ARRAY(
+            SELECT p.relid::oid FROM pg_catalog.pg_partition_tree(c.oid) p WHERE p.isleaf) END"""
 # `with_keys` grows from those types to domains, arrays, composites and ranges of them. Before
 # PostgreSQL 14 there is no `rngmultitypid`. The estimate of a partitioned table is that of its
 # leaves; a relation never analyzed has -1, or nothing at all.
