@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 import msgspec
 
 from s3gc_core.actions.operations import OperationRun
 from s3gc_core.actions.parts import Parts
 from s3gc_core.actions.standing import to_verify
-from s3gc_core.collection import tidy
+from s3gc_core.collection import pack_ends, tidy
 from s3gc_core.replica import (
     ReplicaBackups,
     check_extends,
@@ -25,6 +26,8 @@ from s3gc_core.vault.places import split_place
 from s3gc_core.vault.shipping_bytes import is_pack
 
 WHAT = "repair"
+# A backup, and what is wrong with it.
+Damaged: TypeAlias = tuple[BackupState, str]
 
 
 class DamagedBackup(msgspec.Struct, frozen=True):
@@ -66,9 +69,8 @@ async def repair_backups(
         try:
             if found:
                 async with _replica(parts) as replica:
-                    for path in sorted({backup.intent.backup.path for backup, _ in found}):
-                        await run.journal.checkpoint()
-                        told += await _repair(parts, run, replica, path, found)
+                    for operation_id, paths in _by_folder(found).items():
+                        await _repair_in(parts, run, replica, operation_id, paths, told)
         finally:
             repaired = sum(one.still is None for one in told)
             run.counts = {"repaired": repaired, "damaged": len(found) - repaired}
@@ -81,9 +83,9 @@ async def repair_backups(
 
 async def _damaged(
     parts: Parts, run: OperationRun, sample: int | None, seed: int | None
-) -> tuple[int, int, list[tuple[BackupState, str]]]:
+) -> tuple[int, int, list[Damaged]]:
     checked = unopened = 0
-    found: list[tuple[BackupState, str]] = []
+    found: list[Damaged] = []
     async for page in to_verify(parts, sample, seed):
         await run.journal.checkpoint()
         for backup in page:
@@ -114,25 +116,57 @@ async def _replica(parts: Parts) -> AsyncIterator[ReplicaBackups]:
         )
 
 
+def _by_folder(found: Iterable[Damaged]) -> dict[str, dict[str, list[Damaged]]]:
+    """What is damaged, by the operation in whose folder it lies, and by its file."""
+    folders: dict[str, dict[str, list[Damaged]]] = {}
+    for backup, why in found:
+        path = backup.intent.backup.path
+        operation_id, _ = split_place(path, packed=is_pack(path))
+        folders.setdefault(operation_id, {}).setdefault(path, []).append((backup, why))
+    return folders
+
+
+async def _repair_in(
+    parts: Parts,
+    run: OperationRun,
+    replica: ReplicaBackups,
+    operation_id: str,
+    paths: Mapping[str, list[Damaged]],
+    told: list[DamagedBackup],
+) -> None:
+    """Mend the files of one folder, leave it tidy, and add to `told` what became of each."""
+    # Of a sample only some were looked at; none of the others may be lost either, whosever it is.
+    kept: dict[str, dict[tuple[str, str], BackupState]] = {path: {} for path in paths}
+    async for backup in parts.audit.backups_in(operation_id):
+        if (in_file := kept.get(backup.intent.backup.path)) is not None:
+            in_file[backup.operation_id, backup.intent.key] = backup
+    ends = await pack_ends(parts.audit, operation_id)
+    try:
+        for path, damaged in sorted(paths.items()):
+            await run.journal.checkpoint()
+            there = kept.pop(path).values()
+            told += await _repair(parts, run, replica, path, damaged, there, ends.get(path))
+    finally:
+        await tidy(parts.audit, parts.files, operation_id)
+
+
 async def _repair(
     parts: Parts,
     run: OperationRun,
     replica: ReplicaBackups,
     path: str,
-    found: Sequence[tuple[BackupState, str]],
+    found: Sequence[Damaged],
+    kept: Iterable[BackupState],
+    end: int | None,
 ) -> list[DamagedBackup]:
-    """Mend one file, record what became whole, and leave its folder tidy."""
-    damaged = [(backup, why) for backup, why in found if backup.intent.backup.path == path]
+    """Mend one file, in which `kept` are all backups, and record what became whole. `end` is where
+    the last one of a pack ends, purged ones included.
+    """
+    damaged, whole = list(found), list[BackupState]()
     known = {(backup.operation_id, backup.intent.key) for backup, _ in damaged}
-    asked = len(damaged)
-    whole: list[BackupState] = []
-    operation_id, _ = split_place(path, packed=is_pack(path))
-    # Of a sample only some were looked at; none of the others may be lost either, whosever it is.
-    async for backup in parts.audit.backups_in(operation_id):
-        place = (backup.operation_id, backup.intent.key)
-        if backup.intent.backup.path != path or place in known:
+    for backup in kept:
+        if (backup.operation_id, backup.intent.key) in known:
             continue
-        known.add(place)
         wrong = await _wrong(parts, backup)
         if wrong is None:
             whole.append(backup)
@@ -144,6 +178,7 @@ async def _repair(
         path,
         [backup.intent.backup for backup in whole],
         [backup.intent.backup for backup, _ in damaged],
+        end,
     )
     told = [
         DamagedBackup(backup.intent.key, why, error.what if error is not None else None)
@@ -156,9 +191,7 @@ async def _repair(
         if one.still is None
     ]
     await parts.audit.append(run.operation_id, records)
-    # A pack that was written anew is sealed again.
-    await tidy(parts.audit, parts.files, operation_id)
     for one in told:
         ended = "repaired" if one.still is None else "damaged"
         run.journal.object_ended(ended, one.key, one.reason)
-    return told[:asked]
+    return told[: len(found)]

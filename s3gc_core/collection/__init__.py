@@ -11,7 +11,7 @@ from s3gc_core.collection.late import note_late_deletes
 from s3gc_core.collection.purge import PurgeSummary, purge
 from s3gc_core.collection.recovery import PURGE, UNSEEN, Recovered, recover, recover_restores
 from s3gc_core.collection.restore import Restore, Selection, select
-from s3gc_core.collection.strays import tidy
+from s3gc_core.collection.strays import pack_ends, tidy
 from s3gc_core.collection.unserved import OF_ONE_OR_OF_ALL, Unserved
 from s3gc_core.collection.whose import unlike_bound
 from s3gc_core.collection.write_back import (
@@ -50,6 +50,7 @@ __all__ = [
     "imbalance",
     "left_alone",
     "note_late_deletes",
+    "pack_ends",
     "placed",
     "purge",
     "recover",

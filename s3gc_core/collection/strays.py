@@ -31,7 +31,7 @@ async def tidy(
         await audit.check_indexes()
     for stray in strays:
         await asyncio.to_thread(files.remove, stray)
-    for path, end in (await _pack_ends(audit, operation_id)).items():
+    for path, end in (await pack_ends(audit, operation_id)).items():
         if path in known:
             await asyncio.to_thread(files.end_pack, path, end)
     if listed and (changed or not await asyncio.to_thread(files.has_manifest, operation_id)):
@@ -46,7 +46,7 @@ async def _has_backups(audit: AuditLog, operation_id: str) -> bool:
     return False
 
 
-async def _pack_ends(audit: AuditLog, operation_id: str) -> dict[str, int]:
+async def pack_ends(audit: AuditLog, operation_id: str) -> dict[str, int]:
     """Where the last recorded backup of each of its packs ends, purged ones included."""
     ends: dict[str, int] = {}
     async for page in audit.entries(operation_id, kinds=("intent",)):

@@ -215,17 +215,14 @@ class _Fetching:
 
     async def bring_all(self, pieces: Mapping[str, list[Piece]]) -> None:
         """Bring back every file, some at a time."""
-        at_once = asyncio.Semaphore(_FILES_AT_ONCE)
-        done = 0
+        left = enumerate(sorted(pieces.items()), 1)
 
-        async def bring(path: str, of: list[Piece]) -> None:
-            nonlocal done
-            async with at_once:
+        async def bring_next() -> None:
+            for number, (path, of) in left:
                 await self._bring(path, of)
-                done += 1
-                self.progress("backups", done, len(pieces))
+                self.progress("backups", number, len(pieces))
 
-        await in_parallel(bring(path, of) for path, of in sorted(pieces.items()))
+        await in_parallel(bring_next() for _ in range(_FILES_AT_ONCE))
 
     async def _bring(self, path: str, of: list[Piece]) -> None:
         end = of[-1].end

@@ -20,10 +20,12 @@ async def repair_file(
     path: str,
     whole: Sequence[StoredBackup],
     damaged: Sequence[StoredBackup],
+    end: int | None = None,
 ) -> list[BackupDamaged | None]:
     """Put a better file in the place of `path`; for each of `damaged` why it still is, or None.
 
-    `whole` and `damaged` are all backups that are kept in it. The new file is written beside the
+    `whole` and `damaged` are all backups that are kept in it; `end` is where the last recorded one
+    of a pack ends. The new file is written beside the
     old one, read back from the disk and compared with what was recorded: only if it mends one
     backup at least, and costs none, it takes the old one's place, atomically. The caller holds the
     vault. Raises `VaultFull`, `VaultUnreachable`, `BucketUnreachable`.
@@ -38,6 +40,9 @@ async def repair_file(
             # What was recorded since the last shipment is here alone.
             await asyncio.to_thread(file.copy_old)
         lacking = await _fill(replica, file, pieces)
+        if end is not None:
+            # Before it has its name: who dies right after that leaves nothing to be done.
+            await asyncio.to_thread(file.seal, end)
         left = await asyncio.to_thread(file.damage, damaged, replica.keyring)
         damage = await asyncio.to_thread(file.damage, whole, replica.keyring)
         costs = [one for one in damage if one is not None]

@@ -152,14 +152,15 @@ def end_pack(vault: Path, path: str, end: int) -> None:
     operation_id, name = split_place(path, packed=True)
     try:
         with operation_folder(vault, operation_id) as folder:
-            _end(folder, name, end)
+            cut_and_seal(folder, name, end)
     except FileNotFoundError:
         return
     except OSError as error:
         raise disk_failure(f"sealing {path}", error) from error
 
 
-def _end(folder: int, name: str, end: int) -> None:
+def cut_and_seal(folder: int, name: str, end: int) -> None:
+    """As `end_pack`, for a pack by its name in an open folder. Raises `OSError`."""
     found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     sealed = stat.S_IMODE(found.st_mode) == SEALED_MODE
     if not stat.S_ISREG(found.st_mode) or sealed or found.st_size < end:

@@ -14,7 +14,7 @@ from pathlib import Path
 from s3gc_core.vault.failures import BackupDamaged, disk_failure
 from s3gc_core.vault.keyring import Keyring
 from s3gc_core.vault.names import PACK_NAME
-from s3gc_core.vault.packs import SEALED_MODE
+from s3gc_core.vault.packs import SEALED_MODE, cut_and_seal
 from s3gc_core.vault.places import (
     BACKUPS,
     PART,
@@ -164,6 +164,14 @@ class Refilling:
                     self._copy(old, page, _PAGE)
         else:
             self.write(start, data)
+
+    def seal(self, end: int) -> None:
+        """Cut and seal it as a pack whose last recorded backup ends at `end`: see `end_pack`."""
+        try:
+            with operation_folder(self._vault, self._operation_id) as folder:
+                cut_and_seal(folder, self._name + PART, end)
+        except OSError as error:
+            raise disk_failure(f"sealing {self._path}", error) from error
 
     def damage(
         self, backups: Iterable[StoredBackup], keyring: Keyring
