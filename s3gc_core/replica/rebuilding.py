@@ -12,7 +12,7 @@ from pathlib import Path
 from s3gc_core.bucket import ObjectUnreadable
 from s3gc_core.errors import AuditBroken, NoReplica, ReplicaAltered
 from s3gc_core.jobs import Progress
-from s3gc_core.parallel import in_parallel
+from s3gc_core.parallel import in_parallel, to_the_end
 from s3gc_core.replica.contents import Head, Piece, decode_rows
 from s3gc_core.replica.note import Note, write_note
 from s3gc_core.replica.store import ReplicaStore
@@ -240,22 +240,22 @@ class _Fetching:
         """Whether there is a new file. A pack has what came, and keeps what it had of the rest."""
         file, came = Refilling(self.vault, path), 0
         try:
-            await asyncio.to_thread(file.begin)
+            await to_the_end(asyncio.to_thread(file.begin))
             if is_pack(path):
-                await asyncio.to_thread(file.copy_old)
+                await to_the_end(asyncio.to_thread(file.copy_old))
             for piece in of:
                 data = await self._piece(piece)
                 if data is None:
                     self.doubtful.add(path)
                     continue
-                await asyncio.to_thread(file.write, piece.start, data)
+                await to_the_end(asyncio.to_thread(file.write, piece.start, data))
                 came += 1
             whole = self.needed[path]
-            if not came or (whole and await asyncio.to_thread(file.sha256) != whole):
+            if not came or (whole and await to_the_end(asyncio.to_thread(file.sha256)) != whole):
                 self.doubtful.add(path)
-                await asyncio.to_thread(file.drop)
+                await to_the_end(asyncio.to_thread(file.drop))
                 return False
-            await asyncio.to_thread(file.finish)
+            await to_the_end(asyncio.to_thread(file.finish))
             return True
         finally:
             file.close()

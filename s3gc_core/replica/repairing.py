@@ -35,19 +35,19 @@ async def repair_file(
         return [BackupDamaged(f"{path} was not shipped, or was damaged before")] * len(damaged)
     file = Refilling(vault, path)
     try:
-        await asyncio.to_thread(file.begin)
+        await to_the_end(asyncio.to_thread(file.begin))
         if is_pack(path):
             # What was recorded since the last shipment is here alone.
-            await asyncio.to_thread(file.copy_old)
+            await to_the_end(asyncio.to_thread(file.copy_old))
         lacking = await _fill(replica, file, pieces)
         if end is not None:
             # Before it has its name: who dies right after that leaves nothing to be done.
-            await asyncio.to_thread(file.seal, end)
-        left = await asyncio.to_thread(file.damage, damaged, replica.keyring)
-        damage = await asyncio.to_thread(file.damage, whole, replica.keyring)
+            await to_the_end(asyncio.to_thread(file.seal, end))
+        left = await to_the_end(asyncio.to_thread(file.damage, damaged, replica.keyring))
+        damage = await to_the_end(asyncio.to_thread(file.damage, whole, replica.keyring))
         costs = [one for one in damage if one is not None]
         if costs or all(left):
-            await asyncio.to_thread(file.drop)
+            await to_the_end(asyncio.to_thread(file.drop))
             return [next(filter(None, (lacking, error, *costs))) for error in left]
         await to_the_end(asyncio.to_thread(file.finish))
         return left
@@ -81,5 +81,5 @@ async def _fill(
         except ReplicaAltered as error:
             lacking = BackupDamaged(error.what)
         else:
-            await asyncio.to_thread(file.write, piece.start, data)
+            await to_the_end(asyncio.to_thread(file.write, piece.start, data))
     return lacking

@@ -187,11 +187,12 @@ class BackupFiles:
         this returns. Raises `VaultFull`, `VaultUnreachable`.
         """
         writer = ManifestWriter(self._vault, operation_id)
+        # To their ends, whoever cancels: the file is closed then, and its number given to another.
         try:
-            await asyncio.to_thread(writer.add, ())
+            await to_the_end(asyncio.to_thread(writer.add, ()))
             async for page in pages:
-                await asyncio.to_thread(writer.add, page)
-            await asyncio.to_thread(writer.finish)
+                await to_the_end(asyncio.to_thread(writer.add, page))
+            await to_the_end(asyncio.to_thread(writer.finish))
         finally:
             writer.close()
 

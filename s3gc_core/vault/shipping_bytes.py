@@ -107,7 +107,8 @@ def holds_more(vault: Path, path: str, end: int) -> bool:
 class Refilling:
     """A file of the vault, written anew from its parts; it has its name once `finish` returns.
 
-    All methods raise `VaultFull`, `VaultUnreachable`.
+    All methods raise `VaultFull`, `VaultUnreachable`. In a thread each has to come to its end
+    before `close`, also where its caller is cancelled: a closed file's number is given to another.
     """
 
     def __init__(self, vault: Path, path: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from s3gc_core.errors import NoReplica
 from s3gc_core.replica import ReplicaBackups, open_replica, planning, repair_file
 from s3gc_core.replica.contents import Piece, sha256_of
 from s3gc_core.vault import BackupDamaged, Keyring, Repaired, Restored, StoredBackup, Verified
+from s3gc_core.vault.shipping_bytes import Refilling
 from tests.core.replica.conftest import PREFIX, Replicated
 from tests.core.replica.test_rebuilding import backups, replace_object
 from tests.core.vault.builders import noise
@@ -75,6 +78,37 @@ async def in_replica(replicated: Replicated) -> dict[str, bytes]:
 def modes(vault: Path) -> set[int]:
     """Of the packs."""
     return {path.stat().st_mode & 0o777 for path in vault.glob("backups/*/*.tar")}
+
+
+async def test_a_file_is_closed_after_its_thread_has_left_it(
+    collected: Replicated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the thread would write on, into whatever file got the number of the closed one."""
+    await damage(collected, "a/1.txt")
+    begun, go = threading.Event(), threading.Event()
+    written: list[bool] = []
+    write = Refilling.write
+
+    def slow(self: Refilling, start: int, data: bytes) -> None:
+        begun.set()
+        assert go.wait(30)
+        written.append(self._descriptor >= 0)
+        write(self, start, data)
+
+    async with collected.world.collector() as collector:
+        with monkeypatch.context() as patch:
+            patch.setattr(Refilling, "write", slow)
+            repairing = asyncio.create_task(collector.repair_backups())
+            assert await asyncio.to_thread(begun.wait, 30)
+            repairing.cancel()
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert not repairing.done()
+            go.set()
+            with pytest.raises(asyncio.CancelledError):
+                await repairing
+    assert written == [True]
+    assert [one.still for one in (await repaired(collected)).damaged] == [None]
 
 
 async def test_another_piece_stands_in_for_one_that_is_bad(collected: Replicated) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import msgspec
@@ -13,8 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3gc_core.errors import VaultUnreachable
-from s3gc_core.vault import BackupDamaged, BackupFiles, BackupNotDurable, StoredBackup, backup_name
+from s3gc_core.vault import (
+    BackupDamaged,
+    BackupFiles,
+    BackupNotDurable,
+    BackupState,
+    StoredBackup,
+    backup_name,
+)
 from s3gc_core.vault.files import HELD_BYTES
+from s3gc_core.vault.manifest import ManifestWriter
 from tests.core.vault.builders import LATER, OPERATION, backed_up, names_in, noise, prose
 
 
@@ -44,6 +54,38 @@ async def test_a_backup_says_exactly_what_lies_where(vault: Path, files: BackupF
     await files.verify(backup)
     assert await whole(files, backup) == data
     assert b"".join(files.open_raw(backup)) == data
+
+
+async def test_a_manifest_is_closed_after_its_thread_has_left_it(
+    vault: Path, files: BackupFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the thread would write on, into whatever file got the number of the closed one."""
+    begun, go = threading.Event(), threading.Event()
+    closed: list[bool] = []
+    add = ManifestWriter.add
+
+    def slow(self: ManifestWriter, states: Iterable[BackupState]) -> None:
+        add(self, states)
+        begun.set()
+        assert go.wait(30)
+        closed.append(self._descriptor < 0)
+
+    async def none() -> AsyncIterator[list[BackupState]]:
+        yield []
+
+    await files.create_operation(OPERATION)
+    monkeypatch.setattr(ManifestWriter, "add", slow)
+    writing = asyncio.create_task(files.write_manifest(OPERATION, none()))
+    assert await asyncio.to_thread(begun.wait, 30)
+    writing.cancel()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not writing.done()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert closed == [False]
+    assert names_in(vault) == {"manifest.jsonl.part"}
 
 
 async def test_what_does_not_compress_is_stored_as_it_is(vault: Path, files: BackupFiles) -> None:
