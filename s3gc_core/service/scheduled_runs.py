@@ -224,5 +224,7 @@ def _is_alive(pid: int) -> bool:
     try:
         # Of one that has ended, and that nobody has asked about, only the number is left (proc(5)).
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False  # it went between the two looks
     except FileNotFoundError:
         return not Path("/proc/self/stat").exists()

@@ -495,7 +495,7 @@ DELETES = (
         _LIGHT_FILE,
         "return told.parse(response)",
         (_LIGHT + "an_error_that_comes_with_200_is_no_success",),
-        before='return None if said["body"] else told.parse(response)',
+        before='return None if b"Error" in said["body"] else told.parse(response)',
     ),
     Mutation(
         "checksums that the store tells, either way",
@@ -554,14 +554,14 @@ DELETES = (
         "s3gc_core/replica/rebuilding.py",
         "pass",
         (_REBUILDING + "a_backup_that_the_replica_lost_costs_no_other",),
-        before="await asyncio.to_thread(file.copy_old)",
+        before="await to_the_end(asyncio.to_thread(file.copy_old))",
     ),
     Mutation(
         "a rebuilt file is the one of the log",
         "s3gc_core/replica/rebuilding.py",
         "if not came:",
         (_REBUILDING + "a_large_file_is_what_the_log_says_not_what_its_pieces_are",),
-        before="if not came or (whole and await asyncio.to_thread(file.sha256) != whole):",
+        before="if not came or (whole and await to_the_end(asyncio.to_thread(file.sha256)) != whole):",
     ),
     Mutation(
         "a file that is there is the one of the log",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -118,6 +119,17 @@ async def test_a_clock_that_was_ahead_silences_nothing(
     keeping.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await keeping
+
+
+async def test_a_process_that_goes_while_it_is_looked_at_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone(path: Path) -> str:
+        raise ProcessLookupError(f"{path}: no such process")  # as proc(5) answers a read then
+
+    assert scheduled_runs._is_alive(os.getpid())
+    monkeypatch.setattr(Path, "read_text", gone)
+    assert not scheduled_runs._is_alive(os.getpid())
 
 
 async def test_a_full_disk_keeps_no_run_from_being_asked_to_end(
