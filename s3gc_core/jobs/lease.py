@@ -25,7 +25,9 @@ FOLLOWER_FILE = "follower"
 # Held by the service of a vault, and by a run that a service's schedule has started.
 SERVICE_FILE = "service"
 SCHEDULED_FILE = "scheduled"
-_ATTEMPTS = 5
+# Seconds for which a lock without a name is waited for: somebody looks, begins or ends, and may be
+# kept from the processor meanwhile.
+_NAMELESS_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +118,16 @@ def is_at_work(vault_path: Path, operation_id: str) -> bool:
 
 
 def _lock(descriptor: int) -> None:
-    """Take the lock. Someone who only looks (`lease_holder`) has it for microseconds: try again."""
-    for attempt in range(_ATTEMPTS):
+    """Take the lock. Who only looks (`lease_holder`) has it for microseconds, and so has it without
+    a name who begins or ends: try again.
+    """
+    until = time.monotonic() + _NAMELESS_SECONDS
+    while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = _read(descriptor)
-            if holder is not None or attempt == _ATTEMPTS - 1:
+            if holder is not None or time.monotonic() > until:
                 raise VaultBusy(f"the vault is held by {_words(holder)}") from None
             time.sleep(0.02)
         else:

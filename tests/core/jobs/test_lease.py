@@ -194,6 +194,35 @@ def test_looking_does_not_disturb(tmp_path: Path) -> None:
     assert seen <= set(names)
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_who_begins_or_ends_is_waited_for_and_nobody_else(tmp_path: Path, named: bool) -> None:
+    """A busy machine may keep a process from going on between its lock and its name."""
+    name = json.dumps(
+        {
+            "operation_id": "X",
+            "what": "x",
+            "actor": "x",
+            "pid": 1,
+            "since": "2026-01-01T00:00+00:00",
+        }
+    )
+    descriptor = os.open(tmp_path / LEASE_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.write(descriptor, name.encode() if named else b"")
+    if named:
+        with pytest.raises(VaultBusy, match="held by x X"), vault_lease(tmp_path, "OP", "s", "me"):
+            pass
+    ends = threading.Timer(0.5, os.close, [descriptor])
+    ends.start()
+    try:
+        if not named:
+            with vault_lease(tmp_path, "OP", "scan", "me"):
+                pass
+    finally:
+        ends.join()
+    assert lease_holder(tmp_path) is None
+
+
 def test_looking_does_not_wait(tmp_path: Path) -> None:
     """Two who look at once see no holder in each other."""
     with vault_lease(tmp_path, "OP1", "scan", "me@here"):
